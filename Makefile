@@ -1,0 +1,47 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROFILE ?= tiphys
+.DEFAULT_GOAL := help
+
+.PHONY: help setup system check fmt test e2e bench oracle demo demo-clean wheel
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+# One line per missing package: what, and why.  Nothing is installed that is there already.
+system:
+	@tools/system-packages.sh
+
+$(BIN)/python:
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | system $(BIN)/python
+	@echo "installing tiphys and its Python packages into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.installed ## make .venv and install the project into it
+
+check: setup ## format, lint, types, import directions
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fmt: setup ## format in place
+	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix src tests tools
+
+test: setup ## the tests that every change must pass (root parts need root)
+	$(BIN)/pytest
+
+e2e: setup ## whole clusters, real kubectl, real containers, crash tests
+	$(BIN)/pytest tests/e2e
+
+bench: setup ## numbers for docs/performance.md
+	$(BIN)/python -m bench
+
+oracle: setup ## replay the recorded answers of kube-apiserver on ours
+	$(BIN)/python tools/oracle.py

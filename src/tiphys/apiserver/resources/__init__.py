@@ -1,0 +1,1 @@
+"""One kind per file: defaults, validation, printer columns."""

@@ -1,0 +1,67 @@
+"""What the generic verbs ask of a kind. One instance per kind, in resources/<group>/<kind>.py.
+
+Functions that get a fresh object (`default`, `before_*`) change it in place: the request owns it.
+Functions that get an old object never change that. Nothing here does I/O.
+Upstream: pkg/registry/<group>/<kind>/strategy.go, pkg/apis/<group>/<version>/defaults.go.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tiphys.api.field_errors import FieldError
+from tiphys.api.meta import Obj
+from tiphys.api.resources import ResourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the kind's Table. `cell(obj, now)` gives a JSON value (str, int, bool or None)."""
+
+    name: str
+    cell: Callable[[Obj, datetime], Any]
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0  # 1 = only with -o wide.
+
+
+def nothing(obj: Obj) -> None:
+    """A kind without defaults or preparation."""
+
+
+def nothing_on_update(new: Obj, old: Obj) -> None:
+    """A kind whose updates need no preparation."""
+
+
+def no_errors(obj: Obj) -> list[FieldError]:
+    return []
+
+
+def no_update_errors(new: Obj, old: Obj) -> list[FieldError]:
+    return []
+
+
+def no_warnings(new: Obj, old: Obj | None) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind's own rules. The generic part (metadata, uid, times, names) is not repeated here."""
+
+    info: ResourceInfo
+    default: Callable[[Obj], None] = nothing
+    before_create: Callable[[Obj], None] = nothing
+    before_update: Callable[[Obj, Obj], None] = nothing_on_update  # (new, old)
+    before_status_update: Callable[[Obj, Obj], None] = nothing_on_update
+    validate: Callable[[Obj], list[FieldError]] = no_errors
+    validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
+    validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
+    warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
+    columns: tuple[Column, ...] = ()
+    selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
+    validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
+    allow_create_on_update: bool = False
+    allow_unconditional_update: bool = True

@@ -1,0 +1,1 @@
+"""Clients of the API: REST, watch, informer, leader election, event recorder, kubeconfig."""

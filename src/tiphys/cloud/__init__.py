@@ -1,0 +1,1 @@
+"""The cloud controllers and their providers."""

@@ -1,0 +1,1 @@
+"""Supervisor, bootstrap, PKI: the only package that may import every component."""

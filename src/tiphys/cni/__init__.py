@@ -1,0 +1,1 @@
+"""The built-in pod network: one routed veth per pod."""

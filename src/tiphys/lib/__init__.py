@@ -1,0 +1,1 @@
+"""Plain tools: clock, tasks, queues, logs, HTTP, netlink. No Kubernetes words in here."""

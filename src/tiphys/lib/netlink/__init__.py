@@ -1,0 +1,1 @@
+"""Netlink: messages as pure bytes, and one small socket."""

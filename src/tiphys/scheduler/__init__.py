@@ -1,0 +1,1 @@
+"""Queue, cache, cycle and framework; one plugin per file."""

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing, saying which and why.
+set -euo pipefail
+missing=()
+want() { # want PACKAGE WHY TEST...
+  local package=$1 why=$2; shift 2
+  if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; missing+=("$package"); fi
+}
+want nftables "the service proxy programs the kernel with it" test -x /usr/sbin/nft
+want busybox-static "the bundled images are built from it" test -x /bin/busybox
+want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
+want python3-venv "python3 -m venv" python3 -c 'import ensurepip, venv'
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
