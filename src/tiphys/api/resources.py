@@ -31,7 +31,7 @@ class SubresourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ResourceInfo:
-    """What discovery says of a resource, and the schema type of its objects (`apps.v1.Deployment`)."""
+    """What discovery says of a resource; schema_type names its schema (`apps.v1.Deployment`)."""
 
     group: str
     version: str

@@ -17,7 +17,7 @@ from tiphys.api.resources import ResourceInfo
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the kind's Table. `cell(obj, now)` gives a JSON value (str, int, bool or None)."""
+    """A column of the Table; `cell(obj, now)` gives a JSON value (str, int, bool or None)."""
 
     name: str
     cell: Callable[[Obj, datetime], Any]
