@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.client import kubeconfig
+from tiphys.lib.logs import Secret
 
 
 def test_a_context_is_added_replaced_and_removed_beside_others(tmp_path: Path) -> None:
@@ -37,5 +38,5 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_a_token_is_never_shown() -> None:
-    access = kubeconfig.Access(server="https://a", token=kubeconfig.Secret("geheim"))
+    access = kubeconfig.Access(server="https://a", token=Secret("geheim"))
     assert "geheim" not in repr(access)
