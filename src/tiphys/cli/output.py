@@ -1,4 +1,4 @@
-"""What commands say: people's words on stderr or stdout, JSON where asked for, errors with a way out.
+"""What commands say: words for people, JSON where asked for, errors with a way out.
 
 An error is one line `Error: what failed`, then what to do. With `-o json` it is an object too.
 """
