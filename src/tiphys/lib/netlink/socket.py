@@ -82,3 +82,12 @@ class NetlinkSocket:
                     number = error_number(answer.payload)
                     raise NetlinkError(number, f"{what}: {os.strerror(number)}")
                 found.append(answer)
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send raw messages and return the first read of answers."""
+        self._socket.send(data)
+        return self.receive()
+
+    def receive(self) -> bytes:
+        """The next read of answers. Raises TimeoutError after ten seconds."""
+        return self._socket.recv(_READ_BYTES)
