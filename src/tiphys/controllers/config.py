@@ -10,6 +10,5 @@ class ControllersConfig:
     root_ca_file: Path
     cluster_cidr: str = ""  # "" = no pod ranges are given to nodes.
     node_cidr_mask_size: int = 24
-    load_balancer_pool: str = ""  # "" = no provider: services of type LoadBalancer stay pending.
     identity: str = "tiphys"
     node_monitor_grace_seconds: float = 40.0  # --node-monitor-grace-period

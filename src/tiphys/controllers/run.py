@@ -1,15 +1,12 @@
-"""The controller manager: which controllers run, and how they come up.
+"""The controller manager: which controllers run.
 
 Upstream: cmd/kube-controller-manager/app/controllermanager.go.
 """
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tiphys.client.controller import Context, Controller, Informers
-from tiphys.client.leader_election import Election, lead
-from tiphys.client.recorder import EventRecorder
-from tiphys.client.rest import Client
+from tiphys.client.component import run_elected
+from tiphys.client.controller import Context, Controller
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.deployment import DeploymentController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
@@ -23,21 +20,12 @@ from tiphys.controllers.replica_set import ReplicaSetController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.taint_eviction import TaintEvictionController
-from tiphys.lib.clock import Clock, SystemClock
-from tiphys.lib.tasks import TaskSet, keep_running
 
-log = logging.getLogger(__name__)
-
-Make = Callable[[Context, ControllersConfig], Controller | None]
+Make = Callable[[Context, ControllersConfig], Controller]
 
 CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: ServiceAccountController(context),
     lambda context, config: RootCertificatePublisher(context, config.root_ca_file.read_text()),
-    lambda context, config: (
-        NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)
-        if config.cluster_cidr
-        else None
-    ),
     lambda context, config: NodeLifecycleController(context, config.node_monitor_grace_seconds),
     lambda context, config: TaintEvictionController(context),
     lambda context, config: DeploymentController(context),
@@ -52,42 +40,13 @@ CONTROLLERS: tuple[Make, ...] = (
 
 async def run(config: ControllersConfig) -> None:
     """Wait for the lease, then run every controller until cancelled."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="kube-controller-manager")
-    clock = SystemClock()
-    election = Election(client, "kube-system", "kube-controller-manager", config.identity, clock)
-    try:
-        await lead(election, lambda: run_controllers(client, config, clock))
-    finally:
-        client.close()
 
+    def make(context: Context) -> Sequence[Controller]:
+        made = [make_one(context, config) for make_one in CONTROLLERS]
+        if config.cluster_cidr:
+            made.append(
+                NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)
+            )
+        return made
 
-async def run_controllers(client: Client, config: ControllersConfig, clock: Clock) -> None:
-    """All controllers over one set of informers; each begins when the caches are full."""
-    tasks = TaskSet()
-    recorders: dict[str, EventRecorder] = {}
-
-    def recorder(component: str) -> EventRecorder:
-        if component not in recorders:
-            made = EventRecorder(client, component, clock)
-            recorders[component] = made
-            tasks.start(keep_running(f"{component} events", made.run), f"{component} events")
-        return recorders[component]
-
-    informers = Informers(client)
-    context = Context(client, informers, recorder, clock, tasks)
-    try:
-        controllers = [c for make in CONTROLLERS if (c := make(context, config)) is not None]
-        for informer in informers.all():
-            name = f"informer {informer.gvr.resource}"
-            tasks.start(keep_running(name, informer.run), name)
-        for informer in informers.all():
-            await informer.synced()
-        log.info("controllers started", extra={"count": len(controllers)})
-        running = [
-            tasks.start(keep_running(controller.name, controller.run), controller.name)
-            for controller in controllers
-        ]
-        for task in running:
-            await task
-    finally:
-        await tasks.close()
+    await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)
