@@ -1,0 +1,52 @@
+"""Response heads as bytes. Constant parts are encoded once and kept (bounded)."""
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+from tiphys.lib.http.message import Headers
+
+_PREFIXES_MAX: Final = 1024  # Distinct (status, headers) kept; cleared when full.
+
+_REASONS: Final = {int(s): s.phrase for s in HTTPStatus}
+_prefixes: dict[tuple[int, Headers], bytes] = {}
+_date_at = 0
+_date_line = b""
+
+
+def encode_head(status: int, headers: Headers, length: int | None, *, close: bool) -> bytes:
+    """The status line and headers; length None means chunked. Raises ValueError for bad headers."""
+    prefix = _prefixes.get((status, headers))
+    if prefix is None:
+        prefix = _encode_prefix(status, headers)
+        if len(_prefixes) >= _PREFIXES_MAX:
+            _prefixes.clear()
+        _prefixes[status, headers] = prefix
+    end = b"Connection: close\r\n\r\n" if close else b"\r\n"
+    if length is None:
+        return b"%bTransfer-Encoding: chunked\r\n%b%b" % (prefix, _date(), end)
+    return b"%bContent-Length: %d\r\n%b%b" % (prefix, length, _date(), end)
+
+
+def encode_upgrade_head(headers: Headers) -> bytes:
+    return _encode_prefix(101, headers) + b"\r\n"
+
+
+def _encode_prefix(status: int, headers: Headers) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
+    for name, value in headers:
+        # A line break in a value would let its author write headers of their own.
+        if "\r" in value or "\n" in value or "\r" in name or "\n" in name or ":" in name:
+            raise ValueError(f"header {name!r} has a forbidden character")
+        lines.append(f"{name}: {value}")
+    return ("\r\n".join(lines) + "\r\n").encode("utf-8")
+
+
+def _date() -> bytes:
+    global _date_at, _date_line
+    now = int(time.time())
+    if now != _date_at:
+        _date_at = now
+        _date_line = f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
+    return _date_line
