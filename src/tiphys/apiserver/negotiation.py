@@ -43,7 +43,7 @@ class _Clause:
 
 @lru_cache(maxsize=512)
 def negotiate(accept: str, scope: Scope, *, views: bool = True) -> MediaType:
-    """The form to answer in. Raises NotAcceptable. `views`: Table and metadata-only are on offer."""
+    """The form to answer in; `views`: other views are on offer. Raises NotAcceptable."""
     if not accept:
         return MediaType()
     clauses = _parse(accept)

@@ -146,9 +146,11 @@ def validate_owners(owners: list[Obj]) -> list[FieldError]:
         api_version = owner.get("apiVersion", "")
         if not api_version:
             errors.append(invalid(f"{at}.apiVersion", "", "version must not be empty"))
-        for field in OWNER_REFERENCE_FIELDS[1:]:
-            if not owner.get(field):
-                errors.append(invalid(f"{at}.{field}", "", "must not be empty"))
+        errors += [
+            invalid(f"{at}.{field}", "", "must not be empty")
+            for field in OWNER_REFERENCE_FIELDS[1:]
+            if not owner.get(field)
+        ]
         if (api_version, owner.get("kind")) == ("v1", "Event"):
             errors.append(invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner"))
     if len(controllers) > 1:
@@ -197,9 +199,9 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
                     f" found new finalizers []string{{{texts}}}",
                 )
             )
-    for field in ("name", "namespace", "uid"):
-        if metadata.get(field, "") != before.get(field, ""):
-            errors.append(
-                invalid(f"metadata.{field}", metadata.get(field, ""), "field is immutable")
-            )
+    errors += [
+        invalid(f"metadata.{field}", metadata.get(field, ""), "field is immutable")
+        for field in ("name", "namespace", "uid")
+        if metadata.get(field, "") != before.get(field, "")
+    ]
     return errors

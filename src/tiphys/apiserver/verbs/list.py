@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 
 from tiphys.api.errors import BadRequest, Expired
+from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import ListOptions, list_revision, parse_list_options
 from tiphys.apiserver.negotiation import JSON
@@ -43,6 +44,17 @@ EXPIRED_TEXT: Final = (
     " first chunk was returned and now may show up in the list."
 )
 EXACT_EXPIRED_TEXT: Final = "The resourceVersion for the provided list is too old."
+
+
+class ExpiredContinue(Expired):
+    """Carries a token with which to go on, in the present and not in the old snapshot."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(EXPIRED_TEXT)
+        self.token = token
+
+    def to_status(self) -> Obj:
+        return super().to_status() | {"metadata": {"continue": self.token}}
 
 
 @dataclass(slots=True)
@@ -146,9 +158,7 @@ async def _page_at(
 def _expired(options: ListOptions, selection: Selection, start: str) -> Expired:
     if not options.continue_:
         return Expired(EXACT_EXPIRED_TEXT)
-    error = Expired(EXPIRED_TEXT)
-    error.list_continue = encode_continue(start, -1, selection.wanted.prefix)
-    return error
+    return ExpiredContinue(encode_continue(start, -1, selection.wanted.prefix))
 
 
 async def _paged(

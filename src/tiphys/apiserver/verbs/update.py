@@ -28,11 +28,20 @@ async def update(ctx: RequestContext) -> Answer:
     obj = read_object(ctx, ctx.endpoint.info.gvk)
     check_name(ctx, obj)
     set_namespace(obj["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
-    if ctx.endpoint.cache.get(ctx.key) is None and ctx.endpoint.resource.allow_create_on_update:
-        if not ctx.info.subresource:
-            return object_answer(ctx, 201, await create_object(ctx, obj))
+    if may_create(ctx):
+        return object_answer(ctx, 201, await create_object(ctx, obj))
     ctx.endpoint.resource.default(obj)
     return object_answer(ctx, 200, await update_object(ctx, lambda old: obj))
+
+
+def may_create(ctx: RequestContext) -> bool:
+    """The object is not there, and its kind may be made by writing to its name."""
+    endpoint = ctx.endpoint
+    return (
+        endpoint.resource.allow_create_on_update
+        and not ctx.info.subresource
+        and endpoint.cache.get(ctx.key) is None
+    )
 
 
 def check_name(ctx: RequestContext, obj: Obj) -> None:
