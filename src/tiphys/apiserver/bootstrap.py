@@ -118,9 +118,7 @@ def api_service(first_address: str) -> Obj:
             "labels": {"component": "apiserver", "provider": API_SERVICE},
         },
         "spec": {
-            "ports": [
-                {"name": "https", "protocol": "TCP", "port": HTTPS_PORT, "targetPort": 6443}
-            ],
+            "ports": [{"name": "https", "protocol": "TCP", "port": HTTPS_PORT, "targetPort": 6443}],
             "clusterIP": first_address,
             "clusterIPs": [first_address],
             "type": "ClusterIP",
