@@ -94,7 +94,7 @@ class Bootstrap:
 
     def _filled(self, endpoint: Endpoint, obj: Obj) -> Obj:
         info = endpoint.info
-        new = {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
+        new: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
         namespace = new["metadata"].get("namespace", "")
         endpoint.resource.default(new)
         endpoint.resource.before_create(new)
@@ -118,9 +118,7 @@ def api_service(first_address: str) -> Obj:
             "labels": {"component": "apiserver", "provider": API_SERVICE},
         },
         "spec": {
-            "ports": [
-                {"name": "https", "protocol": "TCP", "port": HTTPS_PORT, "targetPort": 6443}
-            ],
+            "ports": [{"name": "https", "protocol": "TCP", "port": HTTPS_PORT, "targetPort": 6443}],
             "clusterIP": first_address,
             "clusterIPs": [first_address],
             "type": "ClusterIP",

@@ -106,9 +106,7 @@ class ApiServer:
             known = self._infos[key] = (info, endpoint)
         return known
 
-    def _without_endpoint(
-        self, request: Request, info: RequestInfo
-    ) -> Answer | Awaitable[Answer]:
+    def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
         """A path that is no resource's, or a resource that nobody serves."""
         try:
             found = self.documents.serve(request, info)

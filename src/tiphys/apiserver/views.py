@@ -126,5 +126,3 @@ def partial(obj: Obj, api_version: str) -> Obj:
         "apiVersion": api_version,
         "metadata": obj["metadata"],
     }
-
-
