@@ -94,7 +94,7 @@ class Bootstrap:
 
     def _filled(self, endpoint: Endpoint, obj: Obj) -> Obj:
         info = endpoint.info
-        new = {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
+        new: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
         namespace = new["metadata"].get("namespace", "")
         endpoint.resource.default(new)
         endpoint.resource.before_create(new)

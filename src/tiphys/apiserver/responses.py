@@ -5,15 +5,15 @@ The common case (one object as JSON) joins three byte strings and nothing else.
 
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import orjson
-import yaml
 
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType
+from tiphys.codec import protobuf, yaml
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.message import Answer, Headers, Response, StreamResponse
 from tiphys.storage.cached_object import CachedObject
@@ -67,17 +67,11 @@ def error_response(error: ApiError) -> Response:
 def encode(obj: Obj, media: MediaType, *, pretty: bool) -> bytes:
     """JSON, YAML or protobuf bytes."""
     if media.type == YAML:
-        text: str = yaml.dump(obj, Dumper=_Dumper, default_flow_style=False, allow_unicode=True)
-        return text.encode()
+        return yaml.encode(obj)
     if media.type == PROTOBUF:
-        from tiphys.codec import protobuf
-
-        return protobuf.encode(obj)
+        return protobuf.encode_object(obj)
     option = orjson.OPT_INDENT_2 if pretty else None
     return orjson.dumps(obj, option=option) + b"\n"
-
-
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def bytes_answer(

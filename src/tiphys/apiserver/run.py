@@ -102,7 +102,7 @@ def admission_plugins(
     return []
 
 
-class serving:  # noqa: N801 - reads as a verb: `async with serving(...)`
+class serving:
     """Listens while the block runs."""
 
     def __init__(self, config: ApiServerConfig, server: ApiServer) -> None:

@@ -42,7 +42,7 @@ class Pool:
         """A free number, the upper band first; None when the range is full."""
         upper = min(self._first + self._low_band, self._last)
         for _ in range(RANDOM_TRIES_MAX):
-            number = self._rng.randint(upper, self._last)
+            number: int = self._rng.randint(upper, self._last)
             if self.take(number):
                 return number
         for number in (*range(upper, self._last + 1), *range(self._first, upper)):

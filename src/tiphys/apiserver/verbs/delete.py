@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from tiphys.api.errors import OBJECT_MODIFIED, conflict
+from tiphys.api.errors import OBJECT_MODIFIED, BadRequest, conflict
 from tiphys.api.meta import GroupVersionKind, Obj, at
-from tiphys.apiserver.bodies import content_type, decode
+from tiphys.apiserver.bodies import content_type, parse_body
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.deletion import (
     DeleteOptions,
@@ -22,6 +22,7 @@ from tiphys.apiserver.writes import (
     encoded,
     storage_failed,
 )
+from tiphys.codec.typed import DecodeError, to_typed
 from tiphys.lib.http.message import Answer
 from tiphys.storage.backend import RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject
@@ -66,7 +67,11 @@ def success(endpoint: Endpoint, obj: Obj) -> Obj:
 def read_delete_options(ctx: RequestContext) -> DeleteOptions:
     """From the body where there is one, from the query otherwise. Raises Invalid, BadRequest."""
     if ctx.request.body:
-        obj = decode(ctx.request.body, content_type(ctx), _KIND)
+        try:
+            obj, _ = parse_body(ctx.request.body, content_type(ctx), _KIND)
+            obj = to_typed(obj, "meta.v1.DeleteOptions")
+        except DecodeError as error:
+            raise BadRequest(str(error)) from None
     else:
         obj = _options_of_query(ctx)
     return parse_delete_options(obj, dry_run=ctx.is_dry_run)
