@@ -1,7 +1,7 @@
 """Configuration of a node's runtime: made once, passed by argument."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +31,7 @@ class RuntimeConfig:
     state_dir: str
     cgroup_root: str
     registry_mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    network: "Callable[[], PodNetwork] | None" = None
+    network: "PodNetwork | None" = None
     stream_host: str = "127.0.0.1"
     shm_bytes: int = SHM_BYTES
 

@@ -1,50 +1,38 @@
-"""What the runtime asks of the pod network. CNI gives it; without one pods have loopback only."""
+"""What the runtime asks of the pod network; tiphys.cni.routed_veth is the built-in one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-
-@dataclass(frozen=True)
-class PodAttachment:
-    """Which pod is to be attached: CNI's K8S_POD_* arguments and the namespace's path."""
-
-    sandbox_id: str
-    netns_path: str
-    namespace: str
-    name: str
-    uid: str
-    port_mappings: Sequence[dict[str, Any]] = ()
-
-
-class NetworkError(Exception):
-    """The pod could not be attached; the text is for the pod's events."""
+from pathlib import Path
+from typing import Protocol
 
 
 class PodNetwork(Protocol):
     """`attach` may be called again for a pod that is attached, `detach` for one that is not."""
 
-    async def attach(self, pod: PodAttachment) -> list[str]:
-        """Returns the pod's addresses. Raises: NetworkError."""
+    @property
+    def ready(self) -> bool: ...
+
+    def set_pod_cidr(self, cidr: str) -> None:
+        """The node's range of pod addresses, from CRI UpdateRuntimeConfig."""
         ...
 
-    async def detach(self, pod: PodAttachment) -> None:
-        """The namespace may be gone already. Raises: NetworkError."""
+    async def attach(self, namespace: Path, sandbox_id: str) -> list[str]:
+        """Join a pod's network namespace; returns its addresses. Raises: Exception saying why."""
         ...
 
-    def problem(self) -> str:
-        """Why the network is not ready; "" when it is."""
+    async def detach(self, sandbox_id: str) -> None:
+        """The namespace may be gone already."""
         ...
 
 
 class LoopbackOnly:
     """No network: every pod has its loopback and no address."""
 
-    async def attach(self, pod: PodAttachment) -> list[str]:
-        return []
+    ready = True
 
-    async def detach(self, pod: PodAttachment) -> None:
+    def set_pod_cidr(self, cidr: str) -> None:
         return None
 
-    def problem(self) -> str:
-        return ""
+    async def attach(self, namespace: Path, sandbox_id: str) -> list[str]:
+        return []
+
+    async def detach(self, sandbox_id: str) -> None:
+        return None

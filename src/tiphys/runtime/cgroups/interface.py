@@ -47,6 +47,10 @@ class Cgroups(Protocol):
         """Where the group is, controller by controller."""
         ...
 
+    def mounts(self, path: str) -> dict[str, str]:
+        """What a container sees at /sys/fs/cgroup: directories by name, {"": ...} for v2."""
+        ...
+
     def pids(self, path: str) -> list[int]: ...
 
     def oom_kills(self, path: str) -> int:

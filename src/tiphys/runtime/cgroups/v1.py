@@ -83,6 +83,9 @@ class CgroupsV1:
     def procs_files(self, path: str) -> list[str]:
         return [f"{directory}/cgroup.procs" for directory in self.directories(path)]
 
+    def mounts(self, path: str) -> dict[str, str]:
+        return {os.path.basename(d[: -len(path) - 1]): d for d in self.directories(path)}
+
     def pids(self, path: str) -> list[int]:
         return read_pids(f"{self.root}/freezer/{path}") or read_pids(f"{self.root}/pids/{path}")
 

@@ -61,6 +61,9 @@ class CgroupsV2:
     def procs_files(self, path: str) -> list[str]:
         return [f"{self.root}/{path}/cgroup.procs"]
 
+    def mounts(self, path: str) -> dict[str, str]:
+        return {"": f"{self.root}/{path}"}
+
     def pids(self, path: str) -> list[int]:
         return read_pids(f"{self.root}/{path}")
 

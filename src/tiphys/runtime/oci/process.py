@@ -40,6 +40,7 @@ def run_container(spec: dict[str, Any], links: dict[str, Any]) -> None:
     _begin(spec["process"], links)
     linux = spec["linux"]
     trees = rootfs.take_sources(spec["mounts"])
+    cgroup_trees = [sys.open_tree(p, sys.OPEN_TREE_CLONE) for p in linux["cgroupMounts"].values()]
     shm = -1
     if links["shm"] >= 0:
         shm = rootfs.take_namespace_root(links["shm"], links["home"])
@@ -47,6 +48,7 @@ def run_container(spec: dict[str, Any], links: dict[str, Any]) -> None:
     rootfs.mount_overlay(spec["root"])
     root = rootfs.Rootfs(spec["root"]["merged"])
     root.mount_kernel_filesystems(sys_writable=linux["privileged"], shm=shm)
+    root.mount_cgroups(linux["cgroupMounts"], cgroup_trees, writable=linux["privileged"])
     for device in linux["devices"]:
         root.make_device(device)
     for mount, tree in zip(spec["mounts"], trees, strict=True):

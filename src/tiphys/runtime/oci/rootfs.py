@@ -175,6 +175,24 @@ class Rootfs:
         os.umask(old)
         os.close(dev)
 
+    def mount_cgroups(self, mounts: dict[str, str], trees: list[int], *, writable: bool) -> None:
+        """The container's own groups at /sys/fs/cgroup: one below each controller, or with v2
+        (the name is "") one for all. Read-only unless writable."""
+        plain = sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV | sys.MOUNT_ATTR_NOEXEC
+        read_only = 0 if writable else sys.MOUNT_ATTR_RDONLY
+        for tree in trees:
+            sys.mount_setattr(tree, set_flags=plain | read_only, recursive=False)
+        place = "sys/fs/cgroup"
+        if list(mounts) == [""]:
+            self.attach(trees[0], self.find(place))
+            return
+        self.mount_new("tmpfs", self.find(place), {"mode": "755"}, plain)
+        for name, tree in zip(mounts, trees, strict=True):
+            self.attach(tree, self.make(f"{place}/{name}", directory=True))
+        top = self.find(place)
+        sys.mount_setattr(top, set_flags=read_only, recursive=False)
+        os.close(top)
+
     def make_device(self, device: dict[str, Any]) -> None:
         """A device node that the pod asks for, with the host's numbers."""
         path = device["path"].strip("/")
