@@ -8,11 +8,26 @@ from typing import Final
 
 from tiphys.api.errors import MethodNotAllowed, NotFound
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.verbs.binding import create_binding
 from tiphys.apiserver.verbs.create import create
 from tiphys.apiserver.verbs.delete import delete
 from tiphys.apiserver.verbs.delete_collection import delete_collection
+from tiphys.apiserver.verbs.eviction import create_eviction
+from tiphys.apiserver.verbs.finalize import update_finalize
 from tiphys.apiserver.verbs.get import get
 from tiphys.apiserver.verbs.list import list_
+from tiphys.apiserver.verbs.reviews import (
+    AUTHENTICATION,
+    AUTHORIZATION,
+    local_subject_access_review,
+    self_subject_access_review,
+    self_subject_review,
+    self_subject_rules_review,
+    subject_access_review,
+    token_review,
+)
+from tiphys.apiserver.verbs.scale import get_scale, update_scale
+from tiphys.apiserver.verbs.token import create_token
 from tiphys.apiserver.verbs.update import update
 from tiphys.apiserver.verbs.watch import watch
 from tiphys.lib.http.message import Answer
@@ -32,6 +47,21 @@ STATUS: Final[Mapping[str, Serve]] = {"get": get, "update": update}
 # (group, resource, subresource) -> verb -> who serves it; "*" stands for any resource.
 SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
     ("*", "*", "status"): STATUS,
+    ("*", "*", "scale"): {"get": get_scale, "update": update_scale},
+    ("", "pods", "binding"): {"create": create_binding},
+    ("", "pods", "eviction"): {"create": create_eviction},
+    ("", "namespaces", "finalize"): {"update": update_finalize},
+    ("", "serviceaccounts", "token"): {"create": create_token},
+}
+# Kinds that are asked and not stored.
+CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
+    ("", "bindings"): create_binding,
+    (AUTHORIZATION, "selfsubjectaccessreviews"): self_subject_access_review,
+    (AUTHORIZATION, "subjectaccessreviews"): subject_access_review,
+    (AUTHORIZATION, "localsubjectaccessreviews"): local_subject_access_review,
+    (AUTHORIZATION, "selfsubjectrulesreviews"): self_subject_rules_review,
+    (AUTHENTICATION, "selfsubjectreviews"): self_subject_review,
+    (AUTHENTICATION, "tokenreviews"): token_review,
 }
 _COLLECTION: Final = frozenset({"list", "create", "deletecollection", "watch"})
 
@@ -43,6 +73,10 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
         return _subresource(ctx)
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
         raise method_not_allowed()
+    if info.verb == "create":
+        special = CREATE_ONLY.get((info.group, info.resource))
+        if special is not None:
+            return special(ctx)
     if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
         raise method_not_allowed()
     return VERBS[info.verb](ctx)

@@ -11,6 +11,10 @@ from typing import Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
 from tiphys.apiserver.admission.chain import Chain, Plugin
+from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
@@ -79,7 +83,7 @@ async def build(
         authorizer,
         tokens,
         addresses,
-        Chain(admission_plugins(endpoints, clock)),
+        Chain(admission_plugins(endpoints, rng)),
         clock,
         rng,
     )
@@ -96,10 +100,17 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
 
 
 def admission_plugins(
-    endpoints: Mapping[tuple[str, str, str], Endpoint], clock: Clock
+    endpoints: Mapping[tuple[str, str, str], Endpoint], rng: random.Random
 ) -> list[Plugin]:
     """In upstream's order; each name has its place even before it is written."""
-    return []
+    core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
+    classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
+    return [
+        NamespaceLifecycle(core["namespaces"]),
+        ServiceAccount(core["serviceaccounts"], rng),
+        Priority(classes),
+        DefaultTolerationSeconds(),
+    ]
 
 
 class serving:

@@ -1,6 +1,6 @@
-"""A node's containers when nothing of the node runs any more: ending them, removing their traces."""
+"""Ending a node's containers when nothing of the node runs any more."""
 
-from tiphys.cluster.components import runtime_config
+from tiphys.cluster.node_components import runtime_config
 from tiphys.cluster.profile import Node, Profile
 from tiphys.runtime.purge import purge
 

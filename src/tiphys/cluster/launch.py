@@ -63,7 +63,7 @@ def _supervise(roots: Roots, name: str, log_file: Path, pipe: int) -> NoReturn:
         os.chdir("/")
         os.umask(0o022)
         code = _run(roots, name, pipe)
-    except BaseException:  # whatever it was, the log says why
+    except BaseException:  # noqa: BLE001 - the last frame of a process: the log says why
         import traceback
 
         traceback.print_exc()

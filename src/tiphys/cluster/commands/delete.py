@@ -57,10 +57,6 @@ def _remove(profile: Profile) -> None:
     from tiphys.cluster.commands.stop import halt
 
     halt(profile)
-    if profile.nodes:
-        from tiphys.cluster import node_network
-
-        node_network.remove(profile)
     shutil.rmtree(profile.run_directory, ignore_errors=True)
     shutil.rmtree(profile.directory, ignore_errors=True)
     for parent in (profile.roots.run,):

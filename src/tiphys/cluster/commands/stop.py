@@ -38,9 +38,13 @@ def existing(name: str) -> Profile:
 
 def halt(profile: Profile) -> bool:
     """Stop components first, so that nobody starts containers again, then the containers."""
-    from tiphys.cluster.containers import stop_containers
-
     ran = processes.stop(profile)
-    for node in profile.nodes:
-        stop_containers(profile, node)
+    if profile.nodes:
+        from tiphys.cluster import node_network
+        from tiphys.cluster.containers import stop_containers
+
+        for node in profile.nodes:
+            stop_containers(profile, node)
+        # The nodes' namespaces hold the mounts and rules of what ran in them.
+        node_network.remove(profile)
     return ran
