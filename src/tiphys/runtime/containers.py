@@ -376,7 +376,8 @@ def host_devices(config: Call, *, privileged: bool) -> list[Answer]:
         found.append(row)
     if privileged:
         skipped = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
-        names = sorted(set(os.listdir("/dev")) - skipped)
+        entries = [entry for entry in os.scandir("/dev") if not entry.is_symlink()]
+        names = sorted({entry.name for entry in entries} - skipped)
         rows = [_device(f"/dev/{name}", f"/dev/{name}", "rwm") for name in names]
         named = {row["path"] for row in found}
         found += [row for row in rows if row is not None and row["path"] not in named]

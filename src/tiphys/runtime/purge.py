@@ -6,17 +6,16 @@ shows), then what is left in the cgroups, then the cgroups, then the files.
 """
 
 import contextlib
-import json
 import os
+import select
 import shutil
 import signal
 import time
-from typing import Any, Final
+from typing import Final
 
-from tiphys.runtime import syscalls
+from tiphys.runtime import shim_sockets, syscalls
 from tiphys.runtime.cgroups.interface import Cgroups, detect
 from tiphys.runtime.config import RuntimeConfig
-from tiphys.runtime.records import is_alive
 
 SECONDS_MAX: Final = 10.0
 POLL_SECONDS: Final = 0.005
@@ -26,10 +25,9 @@ def purge(config: RuntimeConfig) -> None:
     """Remove every trace of the runtime of config. Raises: OSError when something stays."""
     cgroups = detect()
     deadline = time.monotonic() + SECONDS_MAX
-    for shim in _shims(config):
-        _kill(shim)
-        while is_alive(shim) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+    for _, pid in shim_sockets.shims(config):
+        if pid:
+            _end(pid, deadline)
     for path in _groups(cgroups, config.cgroup_root):
         while not cgroups.remove(path) and time.monotonic() < deadline:
             for pid in _pids_below(cgroups, path):
@@ -44,21 +42,15 @@ def purge(config: RuntimeConfig) -> None:
         os.unlink(config.socket_path)
 
 
-def _shims(config: RuntimeConfig) -> list[dict[str, Any]]:
-    base = os.path.join(config.root_dir, "sandboxes")
-    found = []
-    for identity in os.listdir(base) if os.path.isdir(base) else ():
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            with open(os.path.join(base, identity, "sandbox.json"), "rb") as file:
-                shim = json.load(file)["shim"]
-            if is_alive(shim):
-                found.append(shim)
-    return found
-
-
-def _kill(shim: dict[str, Any]) -> None:
+def _end(pid: int, deadline: float) -> None:
+    """Kill a shim and wait until it is gone."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(shim["pid"], signal.SIGKILL)
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
+        finally:
+            os.close(handle)
 
 
 def _groups(cgroups: Cgroups, root: str) -> list[str]:

@@ -64,8 +64,7 @@ class Shim:
         self._pod_init = 0
         if sandbox["shares_pids"]:
             self._pod_init = sandbox_namespaces.start_pod_init(self._pid_namespace)
-        with open("/proc/sys/kernel/cap_last_cap") as file:
-            self._last_capability = int(file.read())
+        self._capabilities = own_capabilities()
         syscalls.set_title(sandbox["title"])
         self._operations: dict[str, Callable[[Connection, Request], Any]] = {
             "hello": self._hello,
@@ -159,7 +158,7 @@ class Shim:
             "procs": self._cgroups.procs_files(container.cgroup),
             "shm": self._shm,
             "home": self._home,
-            "last_capability": self._last_capability,
+            "capabilities": self._capabilities,
         }
         pids = self._pid_namespace_of(request["pid_mode"])
         try:
@@ -209,7 +208,7 @@ class Shim:
         links = {
             "procs": self._cgroups.procs_files(container.cgroup),
             "namespaces": opened,
-            "last_capability": self._last_capability,
+            "capabilities": self._capabilities,
         }
         stream = ExecStream(self, connection)
         try:
@@ -303,6 +302,15 @@ def resize(process: launch.Process, payload: bytes) -> None:
     size = json.loads(payload)
     if process.terminal >= 0:
         terminal.resize(process.terminal, size["columns"], size["rows"])
+
+
+def own_capabilities() -> tuple[int, int]:
+    """The kernel's last capability, and a mask of those that we can give (root may lack some)."""
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        last = int(file.read())
+    with open("/proc/self/status") as file:
+        permitted = next(line.split()[1] for line in file if line.startswith("CapPrm:"))
+    return last, int(permitted, 16)
 
 
 class ExecStream:
