@@ -245,7 +245,7 @@ class EndpointSliceController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("endpointslice-controller")
         self._clock = context.clock
         self._services = context.informers.of(SERVICES)
         self._nodes = context.informers.of(NODES)
