@@ -61,9 +61,7 @@ def _dns_binding() -> Obj:
         "kind": "ClusterRoleBinding",
         "metadata": {"name": "tiphys-dns"},
         "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "tiphys-dns"},
-        "subjects": [
-            {"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}
-        ],
+        "subjects": [{"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}],
     }
 
 
