@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tiphys.runtime import syscalls
-from tiphys.runtime.cgroups.interface import detect
+from tiphys.runtime.cgroups.interface import Cgroups
 from tiphys.runtime.oci import process as oci_process
 from tiphys.runtime.oci import terminal
 from tiphys.runtime.shim import frames, launch, sandbox_namespaces
@@ -32,10 +32,10 @@ SHUTDOWN_POLL_SECONDS: Final = 0.005
 Request = dict[str, Any]
 
 
-def run(sock: socket.socket, sandbox: Request) -> None:
+def run(sock: socket.socket, sandbox: Request, cgroups: Cgroups) -> None:
     """Be the shim of sandbox until it is shut down. Failing to set up is reported on sock."""
     try:
-        shim = Shim(sandbox)
+        shim = Shim(sandbox, cgroups)
     except OSError as exc:
         what = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
         sock.sendall(frames.pack_control({"id": sandbox["id"], "error": what}))
@@ -45,10 +45,10 @@ def run(sock: socket.socket, sandbox: Request) -> None:
 
 
 class Shim:
-    def __init__(self, sandbox: Request) -> None:
+    def __init__(self, sandbox: Request, cgroups: Cgroups) -> None:
         self.loop = Loop()
         self.sandbox_id: str = sandbox["sandbox_id"]
-        self._cgroups = detect()
+        self._cgroups = cgroups
         self._containers: dict[str, ShimContainer] = {}
         self._subscribers: list[Connection] = []
         self._streams: dict[Connection, Callable[[int, bytes], None]] = {}
