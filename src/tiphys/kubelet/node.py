@@ -58,6 +58,7 @@ class NodeReporter:
         self._runtime_version = ""
         self._wake = asyncio.Event()
         self.node: Obj = {}
+        self._pod_cidr = ""
         self.registered = asyncio.Event()
 
     def allocatable(self) -> dict[str, str]:
@@ -73,12 +74,37 @@ class NodeReporter:
         self.registered.set()
         while True:
             self._wake.clear()
+            await self._give_pod_cidr()
             try:
                 ready = await self._report()
             except ApiError as exc:
                 log.info("node status not written", extra={"why": exc.message})
                 ready = False
             await self._pause(STATUS_SECONDS if ready else STATUS_SECONDS_UNREADY)
+
+    def observe(self, node: Obj) -> None:
+        """The API's object changed: others write its spec, labels and status too."""
+        self.node = node
+        if at(node, "spec", "podCIDR", default="") != self._pod_cidr:
+            self.wake()
+
+    async def _give_pod_cidr(self) -> None:
+        """The runtime's network takes addresses from the range that the node was given.
+
+        Upstream: kubelet_network.go updatePodCIDR.
+        """
+        ranges = at(self.node, "spec", "podCIDRs", default=[])
+        ranges = ranges or [at(self.node, "spec", "podCIDR", default="")]
+        wanted = ",".join(ranges)
+        if wanted in ("", self._pod_cidr):
+            return
+        request = {"runtime_config": {"network_config": {"pod_cidr": wanted}}}
+        try:
+            await self._cri.call("UpdateRuntimeConfig", request)
+        except CriError as exc:
+            log.info("pod range not given to the runtime", extra={"why": exc.message})
+            return
+        self._pod_cidr = wanted
 
     async def _pause(self, seconds: float) -> None:
         try:

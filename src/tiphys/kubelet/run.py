@@ -21,7 +21,7 @@ from tiphys.kubelet.pod_events import PodEvents
 from tiphys.kubelet.pod_sources import PodSources
 from tiphys.kubelet.pods import Pods
 from tiphys.kubelet.probes.prober import Prober
-from tiphys.kubelet.resources import PODS, SERVICES
+from tiphys.kubelet.resources import NODES, PODS, SERVICES
 from tiphys.kubelet.restart import CrashBackOff
 from tiphys.kubelet.runtime_cache import RuntimeCache
 from tiphys.kubelet.server.server import KubeletServer
@@ -70,6 +70,8 @@ class Kubelet:
             self.client, PODS, field_selector=f"spec.nodeName={self.config.node_name}"
         )
         services = Informer(self.client, SERVICES)
+        node = Informer(self.client, NODES, field_selector=f"metadata.name={self.config.node_name}")
+        node.on_change(lambda old, new: self.reporter.observe(new) if new is not None else None)
         statuses = StatusWriter(self.client, lambda uid: pods.get(uid))
         deps = Deps(
             config=self.config,
@@ -102,6 +104,7 @@ class Kubelet:
             "node status": self.reporter.run,
             "node lease": self.reporter.run_lease,
             "events": self.recorder.run,
+            "node watch": node.run,
             "pod watch": pods_informer.run,
             "service watch": services.run,
             "runtime events": deps.cache.run_events,
