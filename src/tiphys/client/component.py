@@ -1,0 +1,68 @@
+"""A process full of controllers: one client, shared informers, recorders, leader election."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tiphys.client.controller import Context, Controller, Informers
+from tiphys.client.leader_election import Election, lead
+from tiphys.client.recorder import EventRecorder
+from tiphys.client.rest import Client
+from tiphys.client.service_account_client import ServiceAccountClient
+from tiphys.lib.clock import Clock, SystemClock
+from tiphys.lib.tasks import TaskSet, keep_running
+
+log = logging.getLogger(__name__)
+
+Make = Callable[[Context], Sequence[Controller]]
+
+
+async def run_elected(kubeconfig: Path, name: str, identity: str, make: Make) -> None:
+    """Wait for the Lease kube-system/<name>, then run the controllers until cancelled."""
+    client = Client.from_kubeconfig(kubeconfig, user_agent=name)
+    clock = SystemClock()
+    election = Election(client, "kube-system", name, identity, clock)
+    try:
+        await lead(election, lambda: run_controllers(client, clock, make))
+    finally:
+        client.close()
+
+
+async def run_controllers(client: Client, clock: Clock, make: Make) -> None:
+    """All controllers over one set of informers; each begins when the caches are full."""
+    tasks = TaskSet()
+    recorders: dict[str, EventRecorder] = {}
+
+    def recorder(component: str) -> EventRecorder:
+        if component not in recorders:
+            made = EventRecorder(client, component, clock)
+            recorders[component] = made
+            tasks.start(keep_running(f"{component} events", made.run), f"{component} events")
+        return recorders[component]
+
+    clients: dict[str, Client] = {}
+
+    def client_for(account: str) -> Client:
+        if account not in clients:
+            clients[account] = ServiceAccountClient(client, account, clock)
+        return clients[account]
+
+    informers = Informers(client)
+    try:
+        controllers = make(Context(client_for, informers, recorder, clock, tasks))
+        for informer in informers.all():
+            name = f"informer {informer.gvr.resource}"
+            tasks.start(keep_running(name, informer.run), name)
+        for informer in informers.all():
+            await informer.synced()
+        log.info("controllers started", extra={"count": len(controllers)})
+        running = [
+            tasks.start(keep_running(controller.name, controller.run), controller.name)
+            for controller in controllers
+        ]
+        for task in running:
+            await task
+    finally:
+        await tasks.close()
+        for one in clients.values():
+            one.close()

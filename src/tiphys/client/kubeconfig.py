@@ -1,0 +1,198 @@
+"""Kubeconfig files: reading, and adding or removing a context of ours without losing others'.
+
+Upstream: client-go tools/clientcmd. Relative paths in a file are relative to the file.
+"""
+
+import base64
+import json
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiphys.api.meta import Obj
+from tiphys.lib.logs import Secret
+
+
+class KubeconfigError(Exception):
+    """The file cannot be used: which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a cluster as somebody: what one context of a kubeconfig says."""
+
+    server: str
+    ca_data: bytes = b""
+    client_certificate: bytes = b""
+    client_key: bytes = b""
+    token: Secret | None = None
+    namespace: str = "default"
+    insecure: bool = False
+    tls_server_name: str | None = None
+    context: str = ""
+
+    def tls(self) -> ssl.SSLContext:
+        """A context that verifies the server against the cluster's authority only."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif self.ca_data:
+            context.load_verify_locations(cadata=self.ca_data.decode())
+        else:
+            context.load_default_certs()
+        if self.client_certificate:
+            # ssl reads certificates only from files; this one is gone before we return.
+            with tempfile.NamedTemporaryFile() as pem:
+                pem.write(self.client_certificate + b"\n" + self.client_key)
+                pem.flush()
+                context.load_cert_chain(pem.name)
+        return context
+
+
+def default_path(environ: Mapping[str, str]) -> Path:
+    """The first file of $KUBECONFIG, else ~/.kube/config."""
+    first = next((p for p in environ.get("KUBECONFIG", "").split(os.pathsep) if p), None)
+    if first:
+        return Path(first)
+    return Path(environ.get("HOME") or "/root") / ".kube" / "config"
+
+
+def read(path: Path) -> Obj:
+    """The file's content. Raises KubeconfigError."""
+    try:
+        text = path.read_text()
+    except OSError as exc:
+        raise KubeconfigError(f"cannot read kubeconfig {path}: {exc.strerror}") from exc
+    loaded = _parsed(path, text)
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise KubeconfigError(f"kubeconfig {path} is not a mapping")
+    return loaded
+
+
+def _parsed(path: Path, text: str) -> Any:
+    """Our own files are JSON, which is YAML too: they are read without importing a YAML parser."""
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as exc:
+        raise KubeconfigError(f"kubeconfig {path} is not YAML: {exc}") from exc
+
+
+def load(path: Path, context: str | None = None) -> Access:
+    """What the (current) context of a file says. Raises KubeconfigError."""
+    config = read(path)
+    name = context or config.get("current-context") or ""
+    if not name:
+        raise KubeconfigError(f"kubeconfig {path} has no current context: name one")
+    chosen = _named(config, "contexts", "context", name, path)
+    cluster = _named(config, "clusters", "cluster", chosen.get("cluster", ""), path)
+    user = _named(config, "users", "user", chosen.get("user", ""), path)
+    token = user.get("token") or _read_file(path, user.get("tokenFile"))
+    return Access(
+        server=cluster.get("server", ""),
+        ca_data=_data(path, cluster, "certificate-authority"),
+        client_certificate=_data(path, user, "client-certificate"),
+        client_key=_data(path, user, "client-key"),
+        token=Secret(token.strip()) if token else None,
+        namespace=chosen.get("namespace") or "default",
+        insecure=bool(cluster.get("insecure-skip-tls-verify")),
+        tls_server_name=cluster.get("tls-server-name"),
+        context=name,
+    )
+
+
+def set_context(path: Path, name: str, cluster: Obj, user: Obj, *, make_current: bool) -> None:
+    """Add or replace cluster, user and context `name`; everything else stays as it is."""
+    config = read(path) if path.exists() else {}
+    config.setdefault("apiVersion", "v1")
+    config.setdefault("kind", "Config")
+    config.setdefault("preferences", {})
+    _put(config, "clusters", name, {"cluster": cluster})
+    _put(config, "users", name, {"user": user})
+    _put(config, "contexts", name, {"context": {"cluster": name, "user": name}})
+    if make_current:
+        config["current-context"] = name
+    config.setdefault("current-context", "")
+    _write(path, config)
+
+
+def remove_context(path: Path, name: str) -> None:
+    """Remove what `set_context` added; a file that we cannot read is left alone."""
+    if not path.exists():
+        return
+    config = read(path)
+    for section in ("clusters", "users", "contexts"):
+        config[section] = [e for e in config.get(section) or [] if e.get("name") != name]
+    if config.get("current-context") == name:
+        config["current-context"] = ""
+    _write(path, config)
+
+
+def document(name: str, cluster: Obj, user: Obj) -> bytes:
+    """A whole kubeconfig of one context, as bytes."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    return json.dumps(config, indent=2).encode()
+
+
+def _put(config: Obj, section: str, name: str, entry: Obj) -> None:
+    entries = [e for e in config.get(section) or [] if e.get("name") != name]
+    config[section] = [*entries, {"name": name, **entry}]
+
+
+def _write(path: Path, config: Obj) -> None:
+    """Atomic, mode 0600: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    import yaml
+
+    text = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
+    target = path.resolve()
+    fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+    Path(temporary).replace(target)
+
+
+def _named(config: Obj, section: str, inner: str, name: str, path: Path) -> Obj:
+    for entry in config.get(section) or []:
+        if entry.get("name") == name:
+            found: Obj = entry.get(inner) or {}
+            return found
+    raise KubeconfigError(f'kubeconfig {path} has no {inner} "{name}"')
+
+
+def _data(path: Path, section: Obj, name: str) -> bytes:
+    if inline := section.get(f"{name}-data"):
+        try:
+            return base64.b64decode(inline, validate=True)
+        except ValueError as exc:
+            raise KubeconfigError(f"kubeconfig {path}: {name}-data is not base64") from exc
+    return (_read_file(path, section.get(name)) or "").encode()
+
+
+def _read_file(config_path: Path, name: str | None) -> str | None:
+    if not name:
+        return None
+    try:
+        return (config_path.parent / name).read_text()
+    except OSError as exc:
+        raise KubeconfigError(f"kubeconfig {config_path} names {name}: {exc.strerror}") from exc

@@ -1,0 +1,11 @@
+"""What the cloud controller manager is told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class CloudConfig:
+    kubeconfig: Path
+    load_balancer_pool: str = ""  # "" = no provider: Services stay <pending>.
+    identity: str = "tiphys"

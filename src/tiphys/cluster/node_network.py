@@ -1,0 +1,194 @@
+"""The host's side of a profile's network, and each local node's namespaces.
+
+    host:  bridge GATEWAY/24 -- veth -- node namespace: eth0 NODE/24, default via GATEWAY
+           routes to pods, services and load balancers via the node; a table that masquerades
+
+Everything carries the profile's name (or a hash of it where names are short) and is made again
+only where it is missing, so that `start` after a crash or a reboot repairs.
+"""
+
+import hashlib
+import os
+import subprocess
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Final
+
+from tiphys.cluster.profile import Node, Profile
+from tiphys.lib import mount_namespace, sysctl
+from tiphys.lib.netlink import netns
+from tiphys.lib.netlink.route import RouteSocket, route_socket
+
+# Set inside each node: routing between pods, replies by other ways, local service addresses.
+NODE_SYSCTLS: Final = {
+    "net.ipv4.ip_forward": "1",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv4.conf.all.route_localnet": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+    "net.ipv6.conf.all.disable_ipv6": "1",
+}
+_NFT_SECONDS_MAX: Final = 10.0
+
+
+def short_name(profile: Profile) -> str:
+    """Eight characters that stand for the profile in link names (15 at most in the kernel)."""
+    return "ty" + hashlib.sha256(profile.name.encode()).hexdigest()[:6]
+
+
+def bridge_name(profile: Profile) -> str:
+    return f"{short_name(profile)}br"
+
+
+def table_name(profile: Profile) -> str:
+    return f"tiphys-{profile.name}"
+
+
+def network_namespace(profile: Profile, node: Node) -> Path:
+    """In /run/netns, so that `ip netns exec` finds it."""
+    return Path("/run/netns") / f"tiphys-{profile.name}-{node.name}"
+
+
+def ensure(profile: Profile) -> None:
+    """Host and node side of every node."""
+    with route_socket() as route:
+        _ensure_bridge(profile, route)
+        for number, node in enumerate(profile.nodes, 1):
+            _ensure_node(profile, route, node, f"{short_name(profile)}n{number}")
+        first = profile.nodes[0].address
+        for destination in (profile.service_cidr, profile.load_balancer_pool):
+            route.add_route(destination, gateway=first)
+        for node, pods in zip(profile.nodes, pod_cidrs(profile), strict=False):
+            route.add_route(pods, gateway=node.address)
+    sysctl.write("net.ipv4.ip_forward", "1")
+    _load_table(host_table(profile))
+
+
+def pod_cidrs(profile: Profile) -> list[str]:
+    """The node ranges in the order in which they are given out; one node gets the first."""
+    if len(profile.nodes) == 1:
+        return [profile.pod_cidr]
+    return [str(n) for n in IPv4Network(profile.pod_cidr).subnets(new_prefix=24)]
+
+
+def host_table(profile: Profile) -> str:
+    """nftables text: what leaves the profile's network for elsewhere takes the host's address."""
+    bridge = bridge_name(profile)
+    sources = f"{{ {profile.node_cidr}, {profile.pod_cidr} }}"
+    return f"""table ip {table_name(profile)}
+delete table ip {table_name(profile)}
+table ip {table_name(profile)} {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {sources} oifname != "{bridge}" masquerade
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    iifname "{bridge}" accept
+    oifname "{bridge}" accept
+  }}
+}}
+"""
+
+
+def remove(profile: Profile) -> None:
+    """Take everything away again; what is gone already is fine."""
+    with route_socket() as route:
+        for number in range(1, len(profile.nodes) + 1):
+            route.delete_link(f"{short_name(profile)}n{number}")
+        route.delete_link(bridge_name(profile))  # Its routes go with it.
+    for node in profile.nodes:
+        netns.delete(network_namespace(profile, node))
+        directory = profile.node_run_directory(node)
+        for name in ("mnt", "uts"):
+            mount_namespace.release(directory / name)
+    mount_namespace.release(profile.run_directory)
+    if Path("/usr/sbin/nft").exists():
+        table = table_name(profile)
+        _load_table(f"table ip {table}\ndelete table ip {table}\n")
+    if profile.previous_ip_forward == "0" and not _others_need_forwarding():
+        sysctl.write("net.ipv4.ip_forward", "0")
+
+
+def enter(profile: Profile, node: Node) -> None:
+    """Put this process into a node's namespaces; for a child that has just been forked."""
+    directory = profile.node_run_directory(node)
+    mount_namespace.enter(directory / "uts", mount_namespace.CLONE_NEWUTS)
+    mount_namespace.enter(network_namespace(profile, node), mount_namespace.CLONE_NEWNET)
+    mount_namespace.enter(directory / "mnt", mount_namespace.CLONE_NEWNS)
+
+
+def changed_sysctls(profile: Profile, node: Node) -> list[str]:
+    """What a node needs and no longer has: `name is 0, wanted 1`."""
+    path = network_namespace(profile, node)
+    if not netns.is_alive(path):
+        return []
+    with netns.inside(path):
+        return [
+            f"{name} is {found}, wanted {wanted}"
+            for name, wanted in NODE_SYSCTLS.items()
+            if (found := sysctl.read(name)) != wanted
+        ]
+
+
+def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:
+    name = bridge_name(profile)
+    prefix = IPv4Network(profile.node_cidr).prefixlen
+    if not any(link.name == name for link in route.links()):
+        route.add_bridge(name)
+        sysctl.write(f"net.ipv6.conf.{name}.disable_ipv6", "1")
+    route.add_address(name, f"{profile.gateway}/{prefix}")
+    route.set_up(name)
+
+
+def _ensure_node(profile: Profile, route: RouteSocket, node: Node, veth: str) -> None:
+    path = network_namespace(profile, node)
+    directory = profile.node_run_directory(node)
+    if not netns.is_alive(path):
+        netns.delete(path)
+        netns.create(path)
+    mount_namespace.make_private_directory(profile.run_directory)
+    directory.mkdir(exist_ok=True, mode=0o711)
+    if not mount_namespace.is_alive(directory / "mnt"):
+        mount_namespace.create(directory / "mnt", directory / "uts", node.name)
+    if not any(link.name == veth for link in route.links()):
+        with path.open("rb") as there:
+            route.add_veth(veth, "eth0", peer_netns_fd=there.fileno())
+        sysctl.write(f"net.ipv6.conf.{veth}.disable_ipv6", "1")
+        route.set_master(veth, bridge_name(profile))
+    route.set_up(veth)
+    with netns.inside(path):
+        for name, value in NODE_SYSCTLS.items():
+            sysctl.write(name, value)
+        with route_socket() as inner:
+            prefix = IPv4Network(profile.node_cidr).prefixlen
+            inner.set_up("lo")
+            inner.set_up("eth0")
+            inner.add_address("eth0", f"{node.address}/{prefix}")
+            inner.add_route("default", gateway=profile.gateway)
+            inner.add_route(profile.service_cidr, interface="lo", source=node.address)
+
+
+def _load_table(text: str) -> None:
+    """Raises RuntimeError with nft's words."""
+    done = subprocess.run(
+        ["/usr/sbin/nft", "-f", "-"],
+        input=text,
+        text=True,
+        capture_output=True,
+        timeout=_NFT_SECONDS_MAX,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"nft refused the host's table: {done.stderr.strip()}")
+
+
+def _others_need_forwarding() -> bool:
+    """Whether another profile's bridge is still there."""
+    with route_socket() as route:
+        links = route.links()
+    return any(k.name.startswith("ty") and k.name.endswith("br") for k in links)
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0

@@ -1,0 +1,165 @@
+"""A profile: one cluster's name, directories and choices, in one file.
+
+/var/lib/tiphys/<profile>/profile.json   choices, with the format's version
+/var/lib/tiphys/<profile>/pki, store, nodes/<node>, logs, kubeconfigs
+/run/tiphys/<profile>                    sockets, namespaces, the list of processes
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+FORMAT_VERSION: Final = 1  # Raised when an older tiphys could not read what we write.
+DEFAULT_NAME: Final = "tiphys"
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+class ProfileError(Exception):
+    """A profile cannot be used: which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Where all profiles live. Tests and users without root choose others."""
+
+    state: Path
+    run: Path
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """$TIPHYS_HOME holds both; else the usual places of root, or of the user."""
+        if home := environ.get("TIPHYS_HOME"):
+            return cls(Path(home) / "state", Path(home) / "run")
+        if os.geteuid() == 0:
+            return cls(Path("/var/lib/tiphys"), Path("/run/tiphys"))
+        base = Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tiphys"
+        return cls(base / "state", base / "run")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    name: str
+    roots: Roots
+    api_port: int
+    node_cidr: str
+    pod_cidr: str
+    service_cidr: str
+    load_balancer_pool: str
+    nodes: tuple[Node, ...] = ()
+    version: int = FORMAT_VERSION
+    previous_ip_forward: str = field(default="")
+
+    @property
+    def directory(self) -> Path:
+        return self.roots.state / self.name
+
+    @property
+    def run_directory(self) -> Path:
+        return self.roots.run / self.name
+
+    @property
+    def pki(self) -> Path:
+        return self.directory / "pki"
+
+    @property
+    def kubeconfigs(self) -> Path:
+        return self.directory / "kubeconfigs"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Shared by all profiles: bundled images."""
+        return self.roots.state / ".cache"
+
+    @property
+    def gateway(self) -> str:
+        """The host's address on the node network; 127.0.0.1 without nodes."""
+        return _address(self.node_cidr, 1) if self.nodes else "127.0.0.1"
+
+    @property
+    def kubernetes_service(self) -> str:
+        return _address(self.service_cidr, 1)
+
+    @property
+    def dns_service(self) -> str:
+        return _address(self.service_cidr, 10)
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.gateway}:{self.api_port}"
+
+    def node_directory(self, node: Node) -> Path:
+        return self.directory / "nodes" / node.name
+
+    def node_run_directory(self, node: Node) -> Path:
+        return self.run_directory / node.name
+
+    def save(self) -> None:
+        """Atomic, so that a crash leaves the old choices or the new ones."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        data = asdict(self)
+        del data["roots"]
+        fd, temporary = tempfile.mkstemp(dir=self.directory, prefix=".profile")
+        with os.fdopen(fd, "w") as file:
+            json.dump(data, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(self.directory / "profile.json")
+
+
+def _address(cidr: str, offset: int) -> str:
+    from ipaddress import IPv4Network
+
+    return str(IPv4Network(cidr)[offset])
+
+
+def check_name(name: str) -> str:
+    """Names become parts of paths, links and host names. Raises ProfileError."""
+    if not _NAME.fullmatch(name):
+        raise ProfileError(
+            f'profile name "{name}" is not usable: at most 40 lower-case letters, digits and "-", '
+            'beginning and ending with a letter or digit (for example "dev-1")'
+        )
+    return name
+
+
+def load(roots: Roots, name: str) -> Profile | None:
+    """The stored profile, or None. Raises ProfileError when it cannot be read."""
+    path = roots.state / check_name(name) / "profile.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise ProfileError(
+            f'profile "{name}" is damaged ({path}: {exc}): '
+            f"`tiphys delete -p {name}` removes what is left of it"
+        ) from exc
+    if data.get("version") != FORMAT_VERSION:
+        raise ProfileError(
+            f'profile "{name}" has format {data.get("version")}, this tiphys reads '
+            f"{FORMAT_VERSION}: use the tiphys that made it, or `tiphys delete -p {name}`"
+        )
+    nodes = tuple(Node(**n) for n in data.pop("nodes"))
+    return Profile(roots=roots, nodes=nodes, **data)
+
+
+def names(roots: Roots) -> list[str]:
+    """Every profile that has a directory."""
+    if not roots.state.is_dir():
+        return []
+    return sorted(p.name for p in roots.state.iterdir() if _NAME.fullmatch(p.name))

@@ -1,0 +1,14 @@
+"""What the controller manager is told. Upstream: kube-controller-manager's flags of these names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ControllersConfig:
+    kubeconfig: Path
+    root_ca_file: Path
+    cluster_cidr: str = ""  # "" = no pod ranges are given to nodes.
+    node_cidr_mask_size: int = 24
+    identity: str = "tiphys"
+    node_monitor_grace_seconds: float = 40.0  # --node-monitor-grace-period

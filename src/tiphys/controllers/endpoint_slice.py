@@ -1,0 +1,306 @@
+"""EndpointSlice controller: a Service's endpoints in slices of at most 100.
+
+Upstream: pkg/controller/endpointslice, k8s.io/endpointslice reconciler.go.
+Reads Service, Pod, Node, EndpointSlice. Writes EndpointSlice.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tiphys.api.errors import NotFound
+from tiphys.api.meta import (
+    Obj,
+    ObjectKey,
+    annotations_of,
+    at,
+    is_terminating,
+    key_of,
+    labels_of,
+    metadata,
+    name_of,
+    namespace_of,
+    rfc3339,
+    uid_of,
+)
+from tiphys.client.controller import Context, KeyedController
+from tiphys.controllers import pods
+from tiphys.controllers import service_endpoints as offered
+from tiphys.controllers.endpoints import PodsBySelector, services_of
+from tiphys.controllers.kinds import ENDPOINT_SLICES, NODES, PODS, SERVICES
+
+ENDPOINTS_MAX: Final = 100  # --max-endpoints-per-slice
+MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+CONTROLLER: Final = "endpointslice-controller.k8s.io"
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+ZONE: Final = "topology.kubernetes.io/zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    create: tuple[Obj, ...]
+    update: tuple[Obj, ...]
+    delete: tuple[Obj, ...]
+
+
+def plan(
+    service: Obj,
+    selected: Sequence[Obj],
+    zones: Mapping[str, str],
+    existing: Sequence[Obj],
+    now: str,
+) -> Plan:
+    """The slices to write so that they hold what the Service's pods offer, changing few of them."""
+    create: list[Obj] = []
+    update: list[Obj] = []
+    delete: list[Obj] = []
+    wanted = desired(service, selected, zones)
+    for family in sorted({k[0] for k in wanted} | {s["addressType"] for s in existing}):
+        have = [s for s in existing if s["addressType"] == family]
+        groups = {k[1]: v for k, v in wanted.items() if k[0] == family}
+        if not groups and family in offered.families(service):
+            groups = {"null": []}  # A Service without pods has one empty slice.
+        _plan_family(service, family, groups, have, now, create, update, delete)
+    return Plan(tuple(create), tuple(update), tuple(delete))
+
+
+def desired(
+    service: Obj, selected: Sequence[Obj], zones: Mapping[str, str]
+) -> dict[tuple[str, str], list[Obj]]:
+    """(address type, ports as JSON) -> endpoints."""
+    found: dict[tuple[str, str], list[Obj]] = {}
+    for pod in selected:
+        if not offered.should_be_listed(pod, include_terminating=True):
+            continue
+        ports = offered.ports_of(pod, service)
+        for family in offered.families(service):
+            if ip := offered.address_of(pod, family):
+                key = (family, json.dumps(ports) if ports else "null")
+                found.setdefault(key, []).append(endpoint(pod, service, ip, zones))
+    return found
+
+
+def endpoint(pod: Obj, service: Obj, ip: str, zones: Mapping[str, str]) -> Obj:
+    """One entry of a slice. Source: podToEndpoint."""
+    serving, terminating = pods.is_ready(pod), is_terminating(pod)
+    ready = offered.publishes_not_ready(service) or (serving and not terminating)
+    entry: Obj = {
+        "addresses": [ip],
+        "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+    }
+    if hostname := offered.hostname_of(pod, service):
+        entry["hostname"] = hostname
+    entry["targetRef"] = offered.target_reference(pod)
+    if node := pods.node_name(pod):
+        entry["nodeName"] = node
+        if zone := zones.get(node):
+            entry["zone"] = zone
+    return entry
+
+
+def _plan_family(
+    service: Obj,
+    family: str,
+    groups: Mapping[str, list[Obj]],
+    have: Sequence[Obj],
+    now: str,
+    create: list[Obj],
+    update: list[Obj],
+    delete: list[Obj],
+) -> None:
+    by_ports: dict[str, list[Obj]] = {}
+    for found in have:
+        by_ports.setdefault(_ports_key(found), []).append(found)
+    for ports_key, endpoints in groups.items():
+        slices = by_ports.pop(ports_key, [])
+        if not slices and by_ports and ports_key != "null":
+            # An empty slice of other ports is taken over instead of left behind.
+            spare = next((k for k, v in by_ports.items() if k == "null" and v), None)
+            slices = by_ports.pop(spare) if spare is not None else []
+        _fill(service, family, ports_key, endpoints, slices, now, create, update, delete)
+    for rest in by_ports.values():
+        delete.extend(rest)
+
+
+def _fill(
+    service: Obj,
+    family: str,
+    ports_key: str,
+    endpoints: Sequence[Obj],
+    slices: Sequence[Obj],
+    now: str,
+    create: list[Obj],
+    update: list[Obj],
+    delete: list[Obj],
+) -> None:
+    """Endpoints stay in the slice they are in; new ones fill up slices with room."""
+    left = {_identity(e): e for e in endpoints}
+    contents: list[list[Obj]] = []
+    for found in slices:
+        kept = [
+            left.pop(_identity(e)) for e in found.get("endpoints") or [] if _identity(e) in left
+        ]
+        contents.append(kept)
+    fresh = list(left.values())
+    for kept in contents:
+        room = ENDPOINTS_MAX - len(kept)
+        kept += fresh[:room]
+        fresh = fresh[room:]
+    for found, kept in zip(slices, contents, strict=True):
+        if not kept and (len(slices) > 1 and any(contents)):
+            delete.append(found)
+            continue
+        wanted = _slice(service, family, ports_key, kept, found, now)
+        if wanted is not None:
+            update.append(wanted)
+    while fresh or not slices:
+        made = _slice(service, family, ports_key, fresh[:ENDPOINTS_MAX], None, now)
+        assert made is not None
+        create.append(made)
+        fresh = fresh[ENDPOINTS_MAX:]
+        if not fresh:
+            break
+
+
+def _slice(
+    service: Obj,
+    family: str,
+    ports_key: str,
+    endpoints: Sequence[Obj],
+    existing: Obj | None,
+    now: str,
+) -> Obj | None:
+    """The slice to write; None when the existing one says the same."""
+    labels = {
+        **labels_of(service),
+        MANAGED_BY: CONTROLLER,
+        SERVICE_NAME: name_of(service),
+    }
+    if offered.is_headless(service):
+        labels[offered.HEADLESS_LABEL] = ""
+    annotations = offered.copied_annotations(service)
+    ports = json.loads(ports_key)
+    old = dict(annotations_of(existing)) if existing else {}
+    trigger = old.pop(offered.TRIGGER_TIME, None)
+    if existing is not None:
+        same = (existing.get("endpoints") or []) == list(endpoints)
+        if same and labels_of(existing) == labels and old == annotations:
+            if (existing.get("ports") or None) == (ports or None):
+                return None
+        elif not same:
+            trigger = now
+    else:
+        trigger = now
+    if trigger and endpoints:
+        annotations[offered.TRIGGER_TIME] = trigger
+    described: Obj = (
+        dict(metadata(existing))
+        if existing
+        else {
+            "generateName": _prefix(name_of(service)),
+            "namespace": namespace_of(service),
+            "ownerReferences": [_owner(service)],
+        }
+    )
+    described["labels"] = labels
+    described["annotations"] = annotations
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": described,
+        "addressType": family,
+        "endpoints": list(endpoints),
+        "ports": ports,
+    }
+
+
+def _owner(service: Obj) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "name": name_of(service),
+        "uid": uid_of(service),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _prefix(name: str) -> str:
+    return f"{name}-" if len(name) < 57 else name
+
+
+def _identity(entry: Obj) -> str:
+    return str(at(entry, "targetRef", "uid", default="")) + json.dumps(entry.get("addresses"))
+
+
+def _ports_key(found: Obj) -> str:
+    ports = found.get("ports")
+    return json.dumps(ports) if ports else "null"
+
+
+class EndpointSliceController(KeyedController):
+    name = "endpoint-slice-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._client = context.client_for("endpointslice-controller")
+        self._clock = context.clock
+        self._services = context.informers.of(SERVICES)
+        self._nodes = context.informers.of(NODES)
+        self._pods = PodsBySelector(context)
+        self._slices: dict[ObjectKey, dict[ObjectKey, Obj]] = {}
+        self._written: dict[ObjectKey, int] = {}
+        self._services.on_change(self.enqueue)
+        context.informers.of(ENDPOINT_SLICES).on_change(self._slice_changed)
+        context.informers.of(PODS).on_change(self._pod_changed)
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        for key in services_of(self._services.items(), old, new):
+            self.queue.add(key)
+
+    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+        found = new or old
+        assert found is not None
+        if labels_of(found).get(MANAGED_BY) != CONTROLLER:
+            return
+        owner = ObjectKey(namespace_of(found), labels_of(found).get(SERVICE_NAME, ""))
+        bucket = self._slices.setdefault(owner, {})
+        if new is None:
+            bucket.pop(key_of(found), None)
+        else:
+            bucket[key_of(found)] = new
+        self.queue.add(owner)
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        existing = list(self._slices.get(key, {}).values())
+        service = self._services.get(key)
+        if service is None:
+            await asyncio.gather(*[self._delete(s) for s in existing])
+            self._slices.pop(key, None)
+            return None
+        selector = offered.selector_of(service)
+        if selector is None:
+            return None
+        zones = {name_of(n): labels_of(n).get(ZONE, "") for n in self._nodes.items()}
+        selected = self._pods.matching(key.namespace, selector)
+        now = rfc3339(self._clock.now())
+        changes = plan(service, selected, zones, existing, now)
+        bucket = self._slices.setdefault(key, {})
+        for wanted in changes.create:
+            # Remembered at once: a sync before the cache shows it would make it twice.
+            created = await self._client.create(ENDPOINT_SLICES, wanted)
+            bucket[key_of(created)] = created
+        for wanted in changes.update:
+            bucket[key_of(wanted)] = await self._client.update(ENDPOINT_SLICES, wanted)
+        for wanted in changes.delete:
+            await self._delete(wanted)
+            bucket.pop(key_of(wanted), None)
+        return None
+
+    async def _delete(self, found: Obj) -> None:
+        try:
+            await self._client.delete(ENDPOINT_SLICES, name_of(found), namespace_of(found))
+        except NotFound:
+            return

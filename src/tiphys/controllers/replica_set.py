@@ -1,0 +1,339 @@
+"""ReplicaSet controller: keep exactly spec.replicas active pods of each ReplicaSet.
+
+Upstream: pkg/controller/replicaset/replica_set.go, replica_set_utils.go.
+Reads ReplicaSet, Pod. Writes Pod, ReplicaSet/status. Rollouts live in deployment.py.
+"""
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from tiphys.api import labels
+from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.meta import (
+    Obj,
+    ObjectKey,
+    annotations_of,
+    at,
+    condition,
+    controller_of,
+    is_terminating,
+    key_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    parse_time,
+    rfc3339,
+    uid_of,
+)
+from tiphys.client.controller import Context, KeyedController
+from tiphys.controllers import owners, pods
+from tiphys.controllers.expectations import Expectations
+from tiphys.controllers.kinds import PODS, REPLICA_SETS
+
+BURST_PODS_MAX: Final = 500  # Pods one sync creates or deletes; upstream BurstReplicas.
+SLOW_START_INITIAL: Final = 1  # Creations tried first; doubled while they succeed.
+DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    create_count: int
+    delete: tuple[Obj, ...]
+
+
+def plan(rs: Obj, active: Sequence[Obj], related: Sequence[Obj], now: datetime) -> Plan:
+    """Decide what one sync changes. `related` are the active pods of the same owner's siblings."""
+    surplus = len(active) - wanted_replicas(rs)
+    if surplus <= 0:
+        return Plan(min(-surplus, BURST_PODS_MAX), ())
+    per_node: dict[str, int] = {}
+    for pod in related:
+        if node := pods.node_name(pod):
+            per_node[node] = per_node.get(node, 0) + 1
+    by_cost = sorted(active, key=lambda pod: removal_rank(pod, per_node, now))
+    return Plan(0, tuple(by_cost[: min(surplus, BURST_PODS_MAX)]))
+
+
+def wanted_replicas(rs: Obj) -> int:
+    return int(at(rs, "spec", "replicas", default=1))
+
+
+def removal_rank(
+    pod: Obj, per_node: dict[str, int], now: datetime
+) -> tuple[int, int, int, int, int, float, int, float]:
+    """Pods that cost least to lose come first. Source: ActivePodsWithRanks."""
+    node = pods.node_name(pod)
+    order = {"Pending": 0, "Unknown": 1, "Running": 2}
+    ready = pods.is_ready(pod)
+    since = at(condition(pod, "Ready"), "lastTransitionTime") if ready else None
+    ready_seconds = (now - parse_time(since)).total_seconds() if since else 0.0
+    created = owners.created_at(pod)
+    age_seconds = (now - parse_time(created)).total_seconds() if created else 0.0
+    return (
+        1 if node else 0,
+        order.get(pods.phase(pod), 0),
+        1 if ready else 0,
+        deletion_cost(pod),
+        -per_node.get(node, 0),
+        # Upstream compares ages by their logarithm, so that a second matters only to the young.
+        _logarithm(ready_seconds) if ready else 0.0,
+        -pods.restart_count(pod),
+        _logarithm(age_seconds),
+    )
+
+
+def deletion_cost(pod: Obj) -> int:
+    try:
+        return int(annotations_of(pod).get(DELETION_COST, "0"))
+    except ValueError:
+        return 0
+
+
+def _logarithm(seconds: float) -> float:
+    return float(int(seconds).bit_length()) if seconds >= 1 else 0.0
+
+
+def pod_from_template(owner: Obj) -> Obj:
+    """The pod that a controller creates from its template."""
+    template = copy.deepcopy(at(owner, "spec", "template", default={}))
+    described = template.get("metadata") or {}
+    name = name_of(owner)
+    metadata: Obj = {
+        "generateName": f"{name}-" if len(name) < 63 else name,
+        "namespace": namespace_of(owner),
+        "ownerReferences": [owners.owner_reference(owner)],
+    }
+    for key in ("labels", "annotations", "finalizers"):
+        if described.get(key):
+            metadata[key] = described[key]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def status_of(
+    rs: Obj,
+    active: Sequence[Obj],
+    terminating_count: int,
+    failure: tuple[str, str] | None,
+    now: datetime,
+) -> Obj:
+    """The status that a ReplicaSet should show. failure: (reason, message)."""
+    template_labels = at(rs, "spec", "template", "metadata", "labels", default={})
+    seconds = int(at(rs, "spec", "minReadySeconds", default=0))
+    counts = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": sum(
+            1 for p in active if template_labels.items() <= labels_of(p).items()
+        ),
+        "readyReplicas": sum(1 for p in active if pods.is_ready(p)),
+        "availableReplicas": sum(1 for p in active if pods.is_available(p, seconds, now)),
+    }
+    status: Obj = {k: v for k, v in counts.items() if v or k == "replicas"}
+    status["observedGeneration"] = int(at(rs, "metadata", "generation", default=0))
+    status["terminatingReplicas"] = terminating_count
+    if conditions := _conditions(rs, failure, now):
+        status["conditions"] = conditions
+    return status
+
+
+def _conditions(rs: Obj, failure: tuple[str, str] | None, now: datetime) -> list[Obj]:
+    existing: list[Obj] = at(rs, "status", "conditions", default=[])
+    if failure is None:
+        return [c for c in existing if c.get("type") != "ReplicaFailure"]
+    present = condition(rs, "ReplicaFailure")
+    if present is not None and present.get("reason") == failure[0]:
+        return existing
+    others = [c for c in existing if c.get("type") != "ReplicaFailure"]
+    added = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "lastTransitionTime": rfc3339(now),
+        "reason": failure[0],
+        "message": failure[1],
+    }
+    return [*others, added]
+
+
+class ReplicaSetController(KeyedController):
+    name = "replicaset-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._client = context.client_for("replicaset-controller")
+        self._clock = context.clock
+        self._recorder = context.recorder(self.name)
+        self._expectations = Expectations(context.clock)
+        self._sets = context.informers.of(REPLICA_SETS)
+        self._pods = owners.Index(context.informers.of(PODS))
+        self._set_index = owners.Index(self._sets)
+        self._sets.on_change(self.enqueue)
+        context.informers.of(PODS).on_change(self._pod_changed)
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        pod = new or old
+        assert pod is not None
+        for seen in (old, new):
+            if seen is not None and (key := self._owner_key(seen)) is not None:
+                self.queue.add(key)
+        key = self._owner_key(pod)
+        if key is None:
+            if new is not None and controller_of(new) is None:
+                self._enqueue_matching(new)
+            return
+        if old is None:
+            self._expectations.saw_creation(key)
+        if new is None or is_terminating(pod):
+            self._expectations.saw_deletion(key, uid_of(pod))
+
+    def _owner_key(self, pod: Obj) -> ObjectKey | None:
+        reference = controller_of(pod)
+        if reference is None or reference.get("kind") != "ReplicaSet":
+            return None
+        return ObjectKey(namespace_of(pod), str(reference["name"]))
+
+    def _enqueue_matching(self, pod: Obj) -> None:
+        for rs in self._sets.items():
+            selector = labels.from_object(at(rs, "spec", "selector"))
+            if namespace_of(rs) == namespace_of(pod) and selector.matches(labels_of(pod)):
+                self.queue.add(key_of(rs))
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        rs = self._sets.get(key)
+        if rs is None:
+            self._expectations.forget(key)
+            return None
+        may_change = self._expectations.met(key)
+        mine = await self._claimed(rs)
+        active = [p for p in mine if pods.is_active(p)]
+        failure: tuple[str, str] | None = None
+        error: ApiError | None = None
+        if may_change and not is_terminating(rs):
+            error, failure = await self._change_pods(rs, key, active)
+        terminating = sum(1 for p in mine if is_terminating(p) and not pods.is_finished(p))
+        await self._write_status(rs, active, terminating, failure)
+        if error is not None:
+            raise error
+        return self._again_after(rs, active)
+
+    async def _claimed(self, rs: Obj) -> list[Obj]:
+        """Our pods, orphans adopted and misfits let go."""
+        candidates = [
+            *self._pods.owned_by(uid_of(rs)),
+            *self._pods.orphans_in(namespace_of(rs)),
+        ]
+        claims = owners.claim(rs, at(rs, "spec", "selector"), candidates)
+        mine = list(claims.kept)
+        adopted = [p for p in claims.adopt if pods.is_active(p)]
+        mine += [await owners.adopt(self._client, PODS, rs, p) for p in adopted]
+        for pod in claims.release:
+            try:
+                await owners.release(self._client, PODS, rs, pod)
+            except NotFound:
+                continue
+        return mine
+
+    async def _change_pods(
+        self, rs: Obj, key: ObjectKey, active: Sequence[Obj]
+    ) -> tuple[ApiError | None, tuple[str, str] | None]:
+        changes = plan(rs, active, self._related(rs, active), self._clock.now())
+        if changes.create_count:
+            self._expectations.expect_creations(key, changes.create_count)
+            created, error = await slow_start(changes.create_count, lambda: self._create(rs))
+            self._expectations.saw_creation(key, changes.create_count - created)
+            if error is not None:
+                return error, ("FailedCreate", error.message)
+        if changes.delete:
+            self._expectations.expect_deletions(key, [uid_of(p) for p in changes.delete])
+            errors = await asyncio.gather(*[self._delete(rs, key, p) for p in changes.delete])
+            error = next((e for e in errors if e is not None), None)
+            if error is not None:
+                return error, ("FailedDelete", error.message)
+        return None, None
+
+    def _related(self, rs: Obj, active: Sequence[Obj]) -> list[Obj]:
+        """Pods of all ReplicaSets of the same owner, to spread over nodes."""
+        reference = controller_of(rs)
+        if reference is None:
+            return list(active)
+        siblings = self._set_index.owned_by(str(reference.get("uid")))
+        found = [p for s in siblings for p in self._pods.owned_by(uid_of(s))]
+        return [p for p in found if pods.is_active(p)]
+
+    async def _create(self, rs: Obj) -> None:
+        try:
+            pod = await self._client.create(PODS, pod_from_template(rs))
+        except ApiError as exc:
+            if not is_namespace_ending(exc):
+                text = f"Error creating: {exc.message}"
+                self._recorder.event(rs, "Warning", "FailedCreate", text)
+            raise
+        self._recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {name_of(pod)}")
+
+    async def _delete(self, rs: Obj, key: ObjectKey, pod: Obj) -> ApiError | None:
+        try:
+            await self._client.delete(PODS, name_of(pod), namespace_of(pod))
+        except NotFound:
+            self._expectations.saw_deletion(key, uid_of(pod))
+        except ApiError as exc:
+            self._expectations.saw_deletion(key, uid_of(pod))
+            text = f"Error deleting: {exc.message}"
+            self._recorder.event(rs, "Warning", "FailedDelete", text)
+            return exc
+        else:
+            text = f"Deleted pod: {name_of(pod)}"
+            self._recorder.event(rs, "Normal", "SuccessfulDelete", text)
+        return None
+
+    async def _write_status(
+        self,
+        rs: Obj,
+        active: Sequence[Obj],
+        terminating: int,
+        failure: tuple[str, str] | None,
+    ) -> None:
+        wanted = status_of(rs, active, terminating, failure, self._clock.now())
+        if wanted == {k: v for k, v in (rs.get("status") or {}).items() if v not in ([],)}:
+            return
+        try:
+            await self._client.update(REPLICA_SETS, {**rs, "status": wanted}, subresource="status")
+        except NotFound:
+            return
+
+    def _again_after(self, rs: Obj, active: Sequence[Obj]) -> float | None:
+        """When the next pod becomes available by time alone."""
+        seconds = int(at(rs, "spec", "minReadySeconds", default=0))
+        now = self._clock.now()
+        if not seconds or len(active) != wanted_replicas(rs):
+            return None
+        ready = sum(1 for p in active if pods.is_ready(p))
+        available = sum(1 for p in active if pods.is_available(p, seconds, now))
+        return float(seconds) if ready > available else None
+
+
+def is_namespace_ending(error: ApiError) -> bool:
+    """The namespace goes away: creating in it fails for ever and is no news."""
+    return any(c.reason == "NamespaceTerminating" for c in error.causes)
+
+
+async def slow_start(
+    count: int, create: Callable[[], Awaitable[None]]
+) -> tuple[int, ApiError | None]:
+    """Create in batches of 1, 2, 4, ...; stop at the first batch with an error.
+
+    Returns how many succeeded and the first error. A full quota so costs one request, not 500.
+    """
+    created, size = 0, SLOW_START_INITIAL
+    while created < count:
+        batch = min(size, count - created)
+        results = await asyncio.gather(*[create() for _ in range(batch)], return_exceptions=True)
+        failures = [r for r in results if isinstance(r, BaseException)]
+        created += batch - len(failures)
+        for failure in failures:
+            if isinstance(failure, ApiError):
+                return created, failure
+            raise failure
+        size *= 2
+    return created, None

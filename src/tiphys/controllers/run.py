@@ -1,0 +1,52 @@
+"""The controller manager: which controllers run.
+
+Upstream: cmd/kube-controller-manager/app/controllermanager.go.
+"""
+
+from collections.abc import Callable, Sequence
+
+from tiphys.client.component import run_elected
+from tiphys.client.controller import Context, Controller
+from tiphys.controllers.config import ControllersConfig
+from tiphys.controllers.deployment import DeploymentController
+from tiphys.controllers.endpoint_slice import EndpointSliceController
+from tiphys.controllers.endpoints import EndpointsController
+from tiphys.controllers.garbage_collector import GarbageCollector
+from tiphys.controllers.namespace import NamespaceController
+from tiphys.controllers.node_ipam import NodeIpamController
+from tiphys.controllers.node_lifecycle import NodeLifecycleController
+from tiphys.controllers.pod_garbage_collector import PodGarbageCollector
+from tiphys.controllers.replica_set import ReplicaSetController
+from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
+from tiphys.controllers.service_account import ServiceAccountController
+from tiphys.controllers.taint_eviction import TaintEvictionController
+
+Make = Callable[[Context, ControllersConfig], Controller]
+
+CONTROLLERS: tuple[Make, ...] = (
+    lambda context, config: ServiceAccountController(context),
+    lambda context, config: RootCertificatePublisher(context, config.root_ca_file.read_text()),
+    lambda context, config: NodeLifecycleController(context, config.node_monitor_grace_seconds),
+    lambda context, config: TaintEvictionController(context),
+    lambda context, config: DeploymentController(context),
+    lambda context, config: ReplicaSetController(context),
+    lambda context, config: EndpointsController(context),
+    lambda context, config: EndpointSliceController(context),
+    lambda context, config: NamespaceController(context),
+    lambda context, config: PodGarbageCollector(context),
+    lambda context, config: GarbageCollector(context),
+)
+
+
+async def run(config: ControllersConfig) -> None:
+    """Wait for the lease, then run every controller until cancelled."""
+
+    def make(context: Context) -> Sequence[Controller]:
+        made = [make_one(context, config) for make_one in CONTROLLERS]
+        if config.cluster_cidr:
+            made.append(
+                NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)
+            )
+        return made
+
+    await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)

@@ -1,0 +1,19 @@
+"""The shape in which grpclib gets our table: a codec whose message types are message names."""
+
+from typing import Any
+
+from grpclib.encoding.base import CodecBase
+
+from tiphys.cri import codec
+
+
+class TableCodec(CodecBase):
+    """Encodes and decodes dicts; the `message_type` of grpclib is a name of the table."""
+
+    __content_subtype__ = "proto"
+
+    def encode(self, message: Any, message_type: Any) -> bytes:
+        return codec.encode(message_type, message)
+
+    def decode(self, data: bytes, message_type: Any) -> dict[str, Any]:
+        return codec.decode(message_type, data)

@@ -1,0 +1,15 @@
+"""What the DNS server is told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DnsConfig:
+    kubeconfig: Path
+    listen_addresses: tuple[str, ...]  # The tenth service address, in the node's namespace.
+    port: int = 53
+    cluster_domain: str = "cluster.local"
+    service_cidrs: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = field(default=())  # Real resolvers; never a 127.0.0.53 stub.

@@ -1,0 +1,322 @@
+"""An HTTP/1.1 client over TLS or TCP: pooled connections, whole answers and endless streams.
+
+Small on purpose: components are forked from one process and every imported module costs memory in
+each (docs/adr/0003). Bodies are bytes; redirects are never followed; certificates always verified.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import httptools
+
+POOL_MAX: Final = 32  # Idle connections kept per client; client-go keeps 25 per host.
+STREAM_BUFFER_BYTES_MAX: Final = 1 << 20  # Unread bytes of a stream before reading pauses.
+BODY_BYTES_MAX: Final = 256 << 20  # A list of 100,000 pods fits; more is a broken server.
+CONNECT_SECONDS_MAX: Final = 10.0
+
+
+class HttpError(Exception):
+    """The request got no answer: what was attempted, and why it failed."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole answer. Header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An answer in the making."""
+
+    head: "asyncio.Future[Answer]"
+    streaming: bool
+    chunks: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+    complete: bool = False
+    error: Exception | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.closed = False
+        self.served = 0  # Requests answered before: a failure on a fresh connection is final.
+        self._parser = httptools.HttpResponseParser(self)
+        self._pending: _Pending | None = None
+        self._headers: dict[str, str] = {}
+        self._paused = False
+        self._method = b""
+
+    # asyncio.Protocol
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods, not the base class.
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as exc:
+            self._fail(HttpError(f"the answer is not HTTP: {exc}"))
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._fail(HttpError(f"the connection was closed{f': {exc}' if exc else ''}"))
+
+    # httptools callbacks
+    def on_message_begin(self) -> None:
+        self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        pending = self._pending
+        status = self._parser.get_status_code()
+        if pending is None or status == 100:
+            return
+        if not pending.head.done():
+            pending.head.set_result(Answer(status, self._headers))
+
+    def on_body(self, data: bytes) -> None:
+        pending = self._pending
+        if pending is None:
+            return
+        pending.chunks.append(data)
+        pending.size += len(data)
+        pending.changed.set()
+        if pending.streaming:
+            if pending.size > STREAM_BUFFER_BYTES_MAX and self.transport and not self._paused:
+                self.transport.pause_reading()
+                self._paused = True
+        elif pending.size > BODY_BYTES_MAX:
+            self._fail(HttpError(f"the answer is larger than {BODY_BYTES_MAX} bytes"))
+            self.abort()
+
+    def on_message_complete(self) -> None:
+        pending = self._pending
+        if pending is None or self._parser.get_status_code() == 100:
+            return
+        self._pending = None
+        self.served += 1
+        if not self._parser.should_keep_alive():
+            self.closed = True
+        pending.complete = True
+        pending.changed.set()
+
+    # used by HttpClient
+    def send(self, head: bytes, body: bytes, *, streaming: bool) -> _Pending:
+        assert self.transport is not None
+        pending = _Pending(asyncio.get_running_loop().create_future(), streaming)
+        self._pending = pending
+        self.transport.write(head + body)
+        return pending
+
+    def resume(self, pending: _Pending) -> None:
+        if self._paused and self.transport and pending.size <= STREAM_BUFFER_BYTES_MAX // 2:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        self.closed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _fail(self, error: HttpError) -> None:
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        pending.error = error
+        pending.changed.set()
+        if not pending.head.done():
+            pending.head.set_exception(error)
+            pending.head.exception()  # Whoever waits sees it; nobody waiting is no news.
+
+
+class Stream:
+    """A streaming answer: status and headers at once, then chunks as they come."""
+
+    def __init__(self, answer: Answer, connection: _Connection, pending: _Pending) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._connection = connection
+        self._pending = pending
+
+    async def read(self) -> bytes:
+        """The next chunk; empty at the end. Raises HttpError when the connection broke."""
+        pending = self._pending
+        while not pending.chunks:
+            if pending.error is not None:
+                raise pending.error
+            if pending.complete:
+                return b""
+            pending.changed.clear()
+            await pending.changed.wait()
+        chunk = pending.chunks.popleft()
+        pending.size -= len(chunk)
+        self._connection.resume(pending)
+        return chunk
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while chunk := await self.read():
+            yield chunk
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Whole lines without their newline; a last line without newline counts too."""
+        rest = bytearray()
+        while chunk := await self.read():
+            rest += chunk
+            if b"\n" in chunk:
+                *whole, last = bytes(rest).split(b"\n")
+                rest = bytearray(last)
+                for line in whole:
+                    yield line
+        if rest:
+            yield bytes(rest)
+
+    def close(self) -> None:
+        self._connection.abort()
+
+
+class HttpClient:
+    """Requests to one server. `base_url` is `https://host:port`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+        server_hostname: str | None = None,
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not an http(s) URL: {base_url!r}")
+        self.host = parts.hostname
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.base_path = parts.path.rstrip("/")
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
+        self._server_hostname = server_hostname or (self.host if self._tls else None)
+        self.headers = dict(headers or {})
+        self._idle: list[_Connection] = []
+        self._host_header = f"[{self.host}]" if ":" in self.host else self.host
+        self._host_header += f":{self.port}"
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout_seconds: float = 60.0,
+    ) -> Answer:
+        """The whole answer. Raises HttpError (no answer) or TimeoutError."""
+        stream: Stream | None = None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                stream = await self.stream(method, target, headers=headers, body=body, whole=True)
+                chunks = [chunk async for chunk in stream.chunks()]
+        except TimeoutError:
+            self._drop(stream)
+            raise TimeoutError(
+                f"{method} {self.host}:{self.port}{target}: no answer in {timeout_seconds:g} s"
+            ) from None
+        except BaseException:
+            self._drop(stream)
+            raise
+        self._release(stream)
+        return Answer(stream.status, stream.headers, b"".join(chunks))
+
+    def _drop(self, stream: Stream | None) -> None:
+        if stream is not None:
+            stream.close()
+
+    async def stream(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        whole: bool = False,
+    ) -> Stream:
+        """The answer's head; the caller reads the body and closes. Raises HttpError."""
+        head = self._head(method, target, headers, body)
+        while True:
+            connection = await self._connection(method, target)
+            fresh = connection.served == 0
+            pending = connection.send(head, body, streaming=not whole)
+            try:
+                answer = await asyncio.shield(pending.head)
+            except HttpError as exc:
+                # A kept connection that the server had closed: nothing was processed if it is a
+                # read; a write is never sent twice.
+                if not fresh and method in ("GET", "HEAD"):
+                    continue
+                raise HttpError(f"{method} {self.host}:{self.port}{target}: {exc}") from exc
+            except BaseException:
+                connection.abort()
+                raise
+            return Stream(answer, connection, pending)
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+
+    async def _connection(self, method: str, target: str) -> _Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                _, connection = await loop.create_connection(
+                    _Connection,
+                    self.host,
+                    self.port,
+                    ssl=self._tls,
+                    server_hostname=self._server_hostname,
+                )
+        except (OSError, TimeoutError) as exc:
+            reason = exc if str(exc) else type(exc).__name__
+            raise HttpError(
+                f"{method} {self.host}:{self.port}{target}: cannot connect: {reason}"
+            ) from exc
+        return connection
+
+    def _release(self, stream: Stream) -> None:
+        connection = stream._connection
+        if not connection.closed and len(self._idle) < POOL_MAX:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def _head(
+        self, method: str, target: str, headers: Mapping[str, str] | None, body: bytes
+    ) -> bytes:
+        target = self.base_path + target
+        if not target.isascii() or any(c <= " " for c in target):
+            raise ValueError(f"not a request target: {target!r}")
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host_header}"]
+        for name, value in {**self.headers, **(headers or {})}.items():
+            if "\r" in value or "\n" in value:
+                raise ValueError(f"header {name} holds a line break")
+            lines.append(f"{name}: {value}")
+        if body or method in ("POST", "PUT", "PATCH"):
+            lines.append(f"Content-Length: {len(body)}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

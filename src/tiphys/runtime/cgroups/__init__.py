@@ -1,0 +1,1 @@
+"""Limits and accounting of containers, for cgroup v1 and v2."""

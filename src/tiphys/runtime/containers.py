@@ -1,0 +1,435 @@
+"""CRI's containers: create, start, stop, remove, status, list, update, logs.
+
+Upstream: cri-api RuntimeService; containerd pkg/cri/server container_*.go (texts and order).
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import stat
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tiphys.cri.errors import CriError, invalid, not_found
+from tiphys.runtime.cgroups.interface import child_path
+from tiphys.runtime.images.pull import machine
+from tiphys.runtime.images.store import Image
+from tiphys.runtime.node import Node
+from tiphys.runtime.oci import spec as oci_spec
+from tiphys.runtime.records import CREATED, EXITED, READY, RUNNING, Container, Sandbox
+from tiphys.runtime.sandboxes import Sandboxes
+from tiphys.runtime.selectors import labels_match
+from tiphys.runtime.shim_client import ShimError
+
+log = logging.getLogger(__name__)
+
+START_ERROR_CODE: Final = 128  # containerd's errorStartExitCode.
+KILL_SECONDS: Final = (
+    30.0  # A process that SIGKILL does not end in this time is stuck in the kernel.
+)
+PROFILE_BYTES_MAX: Final = 1 << 20
+Call = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+class Containers:
+    def __init__(self, node: Node, sandboxes: Sandboxes) -> None:
+        self._node = node
+        self._sandboxes = sandboxes
+
+    async def create(self, request: Call) -> Answer:
+        sandbox = self._node.sandbox(request.get("pod_sandbox_id", ""))
+        config = request.get("config") or {}
+        metadata = config.get("metadata") or {}
+        if not metadata.get("name"):
+            raise invalid("container config must include metadata")
+        if sandbox.state != READY:
+            raise CriError("UNKNOWN", f"sandbox container {sandbox.id!r} is not running")
+        image = self._image(config)
+        async with self._node.lock(sandbox.id):
+            self._check_name(sandbox, metadata)
+            container = self._record(sandbox, config, image)
+            directory = self._node.config.container_dir(container.id)
+            for name in ("upper", "work", "merged"):
+                os.makedirs(os.path.join(directory, name), mode=0o755)
+            try:
+                self._spec(container, sandbox)  # So that a wrong field fails here.
+            except ValueError as exc:
+                self._node.records.remove_container(container.id)
+                raise invalid(f"failed to generate container spec: {exc}") from exc
+            self._node.records.save_container(container)
+        self._node.publish(container.id, sandbox.id, "CONTAINER_CREATED_EVENT")
+        return {"container_id": container.id}
+
+    def _image(self, config: Call) -> Image:
+        name = (config.get("image") or {}).get("image", "")
+        image = self._node.images.find(name)
+        if image is None:
+            raise not_found("image", name)
+        return image
+
+    def _check_name(self, sandbox: Sandbox, metadata: Call) -> None:
+        for other in self._node.records.containers_of(sandbox.id):
+            same = other.metadata.get("attempt", 0) == metadata.get("attempt", 0)
+            if same and other.metadata.get("name") == metadata["name"]:
+                name = f"{metadata['name']}_{metadata.get('attempt', 0)}"
+                raise CriError(
+                    "UNKNOWN",
+                    f'failed to reserve container name "{name}": name is reserved for "{other.id}"',
+                )
+
+    def _record(self, sandbox: Sandbox, config: Call, image: Image) -> Container:
+        identity = secrets.token_hex(32)
+        log_directory = sandbox.config.get("log_directory", "")
+        log_path = config.get("log_path", "")
+        parent = (sandbox.config.get("linux") or {}).get("cgroup_parent") or "kubepods"
+        try:
+            cgroup = child_path(self._node.config.cgroup_root, parent, identity)
+        except ValueError as exc:
+            raise invalid(str(exc)) from exc
+        linux = config.get("linux") or {}
+        return Container(
+            id=identity,
+            sandbox_id=sandbox.id,
+            config=_storable(config),
+            image_id=image.id,
+            image_ref=image.digests[0] if image.digests else image.id,
+            layers=image.layers,
+            image_process=image.process,
+            created_at=self._node.now(),
+            log_path=os.path.join(log_directory, log_path) if log_path else "",
+            cgroup=cgroup,
+            resources=dict(linux.get("resources") or {}),
+        )
+
+    def _spec(self, container: Container, sandbox: Sandbox) -> Answer:
+        config = _restored(container.config)
+        node = self._node
+        directory = node.config.container_dir(container.id)
+        files = node.config.sandbox_dir(sandbox.id)
+        context = (config.get("linux") or {}).get("security_context") or {}
+        return oci_spec.build(
+            oci_spec.Inputs(
+                config=config,
+                image_process=container.image_process,
+                hostname=self._sandboxes.hostname(sandbox),
+                root={
+                    "layers_dir": node.images.layers_dir,
+                    "layers": list(reversed(container.layers)),
+                    "upper": os.path.join(directory, "upper"),
+                    "work": os.path.join(directory, "work"),
+                    "merged": os.path.join(directory, "merged"),
+                },
+                files={
+                    f"/etc/{name}": os.path.join(files, name)
+                    for name in ("hosts", "hostname", "resolv.conf")
+                },
+                cgroup_path=container.cgroup,
+                cgroup_mounts=node.cgroups.mounts(container.cgroup),
+                host_devices=host_devices(config, privileged=bool(context.get("privileged"))),
+                machine=machine(),
+                node_ipc=sandbox.namespace_mode("ipc") == "NODE",
+                seccomp_profile=_seccomp_text(context),
+            )
+        )
+
+    def exec_process(self, container: Container, command: list[str], *, tty: bool) -> Answer:
+        """The container's process with another command. Raises: ValueError."""
+        sandbox = self._node.sandbox(container.sandbox_id)
+        process: Answer = self._spec(container, sandbox)["process"]
+        return {**process, "args": command, "terminal": tty}
+
+    async def start(self, request: Call) -> Answer:
+        container = self._node.container(request.get("container_id", ""))
+        async with self._node.lock(container.id):
+            if container.state != CREATED:
+                state = container.state
+                raise CriError("UNKNOWN", f"container {container.id} is in {state} state")
+            sandbox = self._node.sandbox(container.sandbox_id)
+            if sandbox.state != READY:
+                raise CriError("UNKNOWN", f"sandbox container {sandbox.id!r} is not running")
+            try:
+                await self._start(container, sandbox)
+            except (ShimError, OSError, ValueError) as exc:
+                self._failed(container, str(exc))
+                raise CriError(
+                    "UNKNOWN", f"failed to start container {container.id}: {exc}"
+                ) from exc
+        return {}
+
+    async def _start(self, container: Container, sandbox: Sandbox) -> None:
+        config = _restored(container.config)
+        _make_places(config, container.log_path)
+        state = await self._node.shim(sandbox.id).call(
+            "start",
+            container=container.id,
+            spec=self._spec(container, sandbox),
+            log_path=container.log_path,
+            cgroup=container.cgroup,
+            pid_mode=pid_mode(config, sandbox),
+            stdin=bool(config.get("stdin")),
+            stdin_once=bool(config.get("stdin_once")),
+            exit_file=os.path.join(self._node.config.container_dir(container.id), "exit.json"),
+        )
+        self.adopt(container, state)
+        self._node.publish(container.id, sandbox.id, "CONTAINER_STARTED_EVENT")
+        if state["exit"] is not None:
+            self.ended(state)
+
+    def adopt(self, container: Container, state: Call) -> None:
+        """Take over what a shim says about a container that it has started."""
+        container.state = RUNNING
+        container.pid = state["pid"]
+        container.start_ticks = state["start_ticks"]
+        container.started_at = state["started_at"]
+        container.user = dict(state["user"])
+        self._node.records.save_container(container)
+
+    def _failed(self, container: Container, message: str) -> None:
+        container.state = EXITED
+        container.exit_code = START_ERROR_CODE
+        container.finished_at = self._node.now()
+        container.reason = "StartError"
+        container.message = message
+        self._node.exited(container)
+
+    def ended(self, state: Call) -> None:
+        """A shim says that a container has ended."""
+        container = self._node.records.containers.get(state["id"])
+        if container is not None and container.state == RUNNING:
+            container.ended(state["exit"])
+            self._node.exited(container)
+
+    async def stop(self, request: Call) -> Answer:
+        container = self._node.records.containers.get(request.get("container_id", ""))
+        if container is None:
+            return {}
+        async with self._node.lock(container.id):
+            if container.state == RUNNING:
+                await self._stop(container, float(request.get("timeout", 0)))
+        return {}
+
+    async def _stop(self, container: Container, seconds: float) -> None:
+        client = self._node.shim(container.sandbox_id)
+        if seconds > 0:
+            number = stop_signal(container)
+            await client.call("kill", container=container.id, signal=number)
+            if await self._node.wait_exit(container, seconds):
+                return
+        await client.call("kill", container=container.id, signal=int(signal.SIGKILL))
+        if not await self._node.wait_exit(container, KILL_SECONDS):
+            raise CriError("DEADLINE_EXCEEDED", f"container {container.id} does not end")
+
+    async def remove(self, request: Call) -> Answer:
+        container = self._node.records.containers.get(request.get("container_id", ""))
+        if container is None:
+            return {}
+        async with self._node.lock(container.id):
+            if container.state == RUNNING:
+                await self._stop(container, 0)
+            if client := self._node.shims.get(container.sandbox_id):
+                with contextlib.suppress(ShimError):
+                    await client.call("forget", container=container.id)
+            self._node.cgroups.remove(container.cgroup)
+            await asyncio.to_thread(self._node.records.remove_container, container.id)
+        self._node.forget_lock(container.id)
+        self._node.publish(container.id, container.sandbox_id, "CONTAINER_DELETED_EVENT")
+        return {}
+
+    async def status(self, request: Call) -> Answer:
+        container = self._node.container(request.get("container_id", ""))
+        found: Answer = {"status": full_status(container)}
+        if request.get("verbose"):
+            found["info"] = {"pid": str(container.pid), "sandboxID": container.sandbox_id}
+        return found
+
+    async def list(self, request: Call) -> Answer:
+        wanted = request.get("filter") or {}
+        state = wanted.get("state")
+        items = [
+            summary(container)
+            for container in self._node.records.containers.values()
+            if container.id.startswith(wanted.get("id", ""))
+            and container.sandbox_id.startswith(wanted.get("pod_sandbox_id", ""))
+            and (state is None or container.state == state.get("state", CREATED))
+            and labels_match(wanted.get("label_selector"), container.config.get("labels"))
+        ]
+        return {"containers": sorted(items, key=lambda item: -item["created_at"])}
+
+    async def update(self, request: Call) -> Answer:
+        container = self._node.container(request.get("container_id", ""))
+        given = request.get("linux") or {}
+        async with self._node.lock(container.id):
+            container.resources |= {key: value for key, value in given.items() if value}
+            if container.state == RUNNING:
+                try:
+                    self._node.cgroups.update(container.cgroup, oci_spec.resources(given))
+                except (OSError, ValueError) as exc:
+                    raise CriError("UNKNOWN", f"failed to update resources: {exc}") from exc
+            self._node.records.save_container(container)
+        return {}
+
+    async def reopen_log(self, request: Call) -> Answer:
+        container = self._node.container(request.get("container_id", ""))
+        if container.state != RUNNING:
+            raise CriError("UNKNOWN", "container is not running")
+        try:
+            await self._node.shim(container.sandbox_id).call("reopen_log", container=container.id)
+        except ShimError as exc:
+            raise CriError("UNKNOWN", str(exc)) from exc
+        return {}
+
+
+def summary(container: Container) -> Answer:
+    return {
+        "id": container.id,
+        "pod_sandbox_id": container.sandbox_id,
+        "metadata": container.metadata,
+        "image": container.config.get("image") or {},
+        "image_ref": container.image_ref,
+        "image_id": container.image_id,
+        "state": container.state,
+        "created_at": container.created_at,
+        "labels": container.config.get("labels") or {},
+        "annotations": container.config.get("annotations") or {},
+    }
+
+
+def full_status(container: Container) -> Answer:
+    """ContainerStatus."""
+    found = summary(container)
+    del found["pod_sandbox_id"]
+    user = container.user
+    return {
+        **found,
+        "started_at": container.started_at,
+        "finished_at": container.finished_at,
+        "exit_code": container.exit_code,
+        "reason": container.reason,
+        "message": container.message,
+        "mounts": container.config.get("mounts") or [],
+        "log_path": container.log_path,
+        "resources": {"linux": container.resources},
+        "stop_signal": signal_name(container),
+        "user": {
+            "linux": {
+                "uid": user["uid"],
+                "gid": user["gid"],
+                "supplemental_groups": user["groups"],
+            }
+        }
+        if user
+        else None,
+    }
+
+
+def stop_signal(container: Container) -> int:
+    """The number of the pod's or the image's stop signal; SIGTERM by default."""
+    given = container.config.get("stop_signal") or "RUNTIME_DEFAULT"
+    text = container.image_process.get("StopSignal", "") if given == "RUNTIME_DEFAULT" else given
+    if text.isdigit():
+        return int(text)
+    name = text.replace("PLUS", "+").replace("MINUS", "-")
+    base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
+    try:
+        number = int(signal.Signals[base if base.startswith("SIG") else f"SIG{base}"])
+    except KeyError:
+        return int(signal.SIGTERM)
+    return number + int(f"{sign}{offset}") if offset else number
+
+
+def signal_name(container: Container) -> str:
+    """CRI's name of `stop_signal`."""
+    given = container.config.get("stop_signal")
+    if given and given != "RUNTIME_DEFAULT":
+        return str(given)
+    with contextlib.suppress(ValueError):
+        return signal.Signals(stop_signal(container)).name
+    return "SIGTERM"
+
+
+def pid_mode(config: Call, sandbox: Sandbox) -> str:
+    """The shim's name for the PID namespace a container asks for."""
+    context = (config.get("linux") or {}).get("security_context") or {}
+    options = context.get("namespace_options") or {}
+    mode = options.get("pid", "POD")
+    if mode == "TARGET":
+        return f"target:{options.get('target_id', '')}"
+    if mode == "POD":
+        return "pod" if sandbox.namespace_mode("pid") == "POD" else "container"
+    return {"NODE": "node"}.get(mode, "container")
+
+
+def host_devices(config: Call, *, privileged: bool) -> list[Answer]:
+    """Devices of the node that a container gets: those named, or all when it is privileged.
+
+    Raises: ValueError for a path that is not a device.
+    """
+    found = []
+    for device in config.get("devices") or ():
+        row = _device(device["host_path"], device["container_path"], device.get("permissions", ""))
+        if row is None:
+            raise ValueError(f"{device['host_path']} is not a device")
+        found.append(row)
+    if privileged:
+        skipped = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
+        names = sorted(set(os.listdir("/dev")) - skipped)
+        rows = [_device(f"/dev/{name}", f"/dev/{name}", "rwm") for name in names]
+        named = {row["path"] for row in found}
+        found += [row for row in rows if row is not None and row["path"] not in named]
+    return found
+
+
+def _device(host_path: str, path: str, permissions: str) -> Answer | None:
+    status = os.stat(host_path, follow_symlinks=True) if os.path.exists(host_path) else None
+    if status is None or not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+        return None
+    return {
+        "path": path,
+        "type": "b" if stat.S_ISBLK(status.st_mode) else "c",
+        "major": os.major(status.st_rdev),
+        "minor": os.minor(status.st_rdev),
+        "fileMode": stat.S_IMODE(status.st_mode),
+        "access": permissions or "rwm",
+    }
+
+
+def _make_places(config: Call, log_path: str) -> None:
+    """As containerd: the source of a mount that is missing becomes a directory."""
+    for mount in config.get("mounts") or ():
+        if not os.path.lexists(mount.get("host_path", "")):
+            os.makedirs(mount.get("host_path", ""), 0o755)
+    if log_path:
+        os.makedirs(os.path.dirname(log_path), 0o755, exist_ok=True)
+
+
+def _seccomp_text(context: Call) -> str:
+    profile = context.get("seccomp") or {}
+    if profile.get("profile_type") != "Localhost":
+        return ""
+    path = str(profile.get("localhost_ref", "")).removeprefix("localhost/")
+    try:
+        with open(path) as file:
+            return file.read(PROFILE_BYTES_MAX)
+    except OSError as exc:
+        raise ValueError(f"seccomp profile {path}: {exc.strerror}") from exc
+
+
+def _storable(config: Call) -> Answer:
+    """The config with values that JSON can hold: variables' bytes as text."""
+    envs = [
+        {"key": e["key"], "value": e.get("value", b"").decode("utf-8", "surrogateescape")}
+        for e in config.get("envs") or ()
+    ]
+    return {**config, "envs": envs}
+
+
+def _restored(config: Call) -> Answer:
+    envs = [
+        {"key": e["key"], "value": e["value"].encode("utf-8", "surrogateescape")}
+        for e in config.get("envs") or ()
+    ]
+    return {**config, "envs": envs}

@@ -1,0 +1,1 @@
+"""Images: store, distribution, the embedded registry and the bundled images."""

@@ -1,0 +1,1 @@
+"""From an OCI runtime spec to a running process: mounts, users, capabilities, seccomp."""

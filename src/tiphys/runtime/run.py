@@ -1,0 +1,39 @@
+"""The container runtime of a node as a component: configuration in, serve until cancelled."""
+
+import asyncio
+import logging
+import os
+
+from tiphys.cri.server import CriServer
+from tiphys.runtime import zygote_launch
+from tiphys.runtime.cgroups.interface import detect
+from tiphys.runtime.config import RuntimeConfig
+from tiphys.runtime.images.store import ImageStore
+from tiphys.runtime.node import Node
+from tiphys.runtime.recovery import recover
+from tiphys.runtime.service import Service
+
+log = logging.getLogger(__name__)
+
+
+async def run(config: RuntimeConfig) -> None:
+    """Serve CRI until cancelled; sandboxes and containers go on without us."""
+    for path in (config.root_dir, config.state_dir, os.path.join(config.state_dir, "shims")):
+        os.makedirs(path, mode=0o711, exist_ok=True)
+    node = Node(config, detect(), ImageStore(config.images_dir))
+    zygote = zygote_launch.start(node.zygote_socket, f"tiphys: zygote {config.label}")
+    service = Service(node)
+    server = CriServer(service.unary(), service.streaming_calls())
+    try:
+        await recover(node, service)
+        await service.streaming.listen(config.stream_host)
+        await server.start(config.socket_path)
+        log.info("runtime listening", extra={"socket": config.socket_path})
+        await asyncio.Event().wait()
+    finally:
+        await server.close()
+        await service.streaming.stop()
+        for client in list(node.shims.values()):
+            await client.close()
+        await node.tasks.close()
+        zygote.close()

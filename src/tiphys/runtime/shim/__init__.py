@@ -1,0 +1,1 @@
+"""The process beside each pod that parents its containers."""

@@ -1,0 +1,91 @@
+"""Starts the zygote: a fresh, small interpreter executed from a read-only view of itself."""
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from tiphys.runtime import syscalls
+
+_TITLE_ROOM: Final = 160  # Bytes of the argument area that titles are written over.
+_PROGRAM: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from tiphys.runtime.zygote import main; "
+    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].strip())"
+)
+
+
+@dataclass(frozen=True)
+class Zygote:
+    """A running zygote: where it listens, and the lifeline that ends it when closed."""
+
+    pid: int
+    socket_path: str
+    lifeline: int
+
+    def close(self) -> None:
+        os.close(self.lifeline)
+        os.waitpid(self.pid, 0)
+
+
+def start(socket_path: str, title: str) -> Zygote:
+    """Fork and execute the zygote. Raises: OSError."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if os.path.lexists(socket_path):
+        os.unlink(socket_path)
+    directory, name = os.path.split(socket_path)
+    at = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    listening.bind(f"/proc/self/fd/{at}/{name}")
+    os.close(at)
+    os.chmod(socket_path, 0o600)
+    listening.listen(64)
+    reader, lifeline = os.pipe2(os.O_CLOEXEC)
+    interpreter = read_only_interpreter()
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    fds = (listening.fileno(), reader)
+    args = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, source, *map(str, fds)]
+    args.append(title.ljust(_TITLE_ROOM))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for fd in fds:
+                os.set_inheritable(fd, True)
+            syscalls.execveat(interpreter, args, _environment())
+        finally:
+            os._exit(127)
+    os.close(reader)
+    os.close(interpreter)
+    listening.close()
+    return Zygote(pid, socket_path, lifeline)
+
+
+def _environment() -> dict[str, str]:
+    # An interpreter that finds its library beside itself ($ORIGIN) cannot: it has no place.
+    return {"LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib")}
+
+
+def read_only_interpreter() -> int:
+    """A descriptor of the interpreter that nobody can write through, not even by /proc/self/exe.
+
+    A detached read-only mount of the file; on kernels before 5.12 a sealed copy in memory.
+    """
+    path = os.path.realpath(sys.executable)
+    try:
+        tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE)
+        syscalls.mount_setattr(tree, set_flags=syscalls.MOUNT_ATTR_RDONLY, recursive=False)
+    except OSError:
+        return _sealed_copy(path)
+    return tree
+
+
+def _sealed_copy(path: str) -> int:
+    import fcntl
+
+    copy = os.memfd_create("tiphys", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    with open(path, "rb") as file:
+        while os.sendfile(copy, file.fileno(), None, 1 << 30):
+            pass
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(copy, fcntl.F_ADD_SEALS, seals)
+    return copy

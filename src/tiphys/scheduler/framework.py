@@ -1,0 +1,174 @@
+"""What plugins see and say: pods, nodes, verdicts. Pure.
+
+A plugin is a module in plugins/ with NAME and any of: pre_enqueue, pre_filter, filter_node,
+score_node (0 to 100 after `normalize`), and RETRY_ON, the events after which a pod that it
+rejected is worth another try. Upstream: pkg/scheduler/framework/interface.go.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Protocol
+
+from tiphys.api.meta import Obj, at, labels_of, name_of
+from tiphys.scheduler.requests import Amounts, amounts, pod_requests
+
+SCORE_MAX: Final = 100
+
+# Cluster events that may make a pod schedulable.
+NODE_ADD: Final = "Node/Add"
+NODE_LABEL: Final = "Node/UpdateNodeLabel"
+NODE_TAINT: Final = "Node/UpdateNodeTaint"
+NODE_ALLOCATABLE: Final = "Node/UpdateNodeAllocatable"
+POD_DELETE: Final = "AssignedPod/Delete"
+POD_UPDATE: Final = "Pod/Update"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a node does not fit. unresolvable: evicting pods would not help."""
+
+    reasons: tuple[str, ...]
+    unresolvable: bool = False
+
+
+def unschedulable(*reasons: str) -> Verdict:
+    return Verdict(reasons)
+
+
+def unresolvable(*reasons: str) -> Verdict:
+    return Verdict(reasons, unresolvable=True)
+
+
+class PodInfo:
+    """A pod and what is computed of it once."""
+
+    def __init__(self, pod: Obj) -> None:
+        self.pod = pod
+
+    @cached_property
+    def requests(self) -> Amounts:
+        return pod_requests(self.pod)
+
+    @cached_property
+    def scoring_requests(self) -> Amounts:
+        return pod_requests(self.pod, for_scoring=True)
+
+    @cached_property
+    def host_ports(self) -> tuple[tuple[str, str, int], ...]:
+        """(address, protocol, port) that the pod wants of its node."""
+        found = []
+        for container in at(self.pod, "spec", "containers", default=[]):
+            for port in container.get("ports") or []:
+                if number := int(port.get("hostPort") or 0):
+                    address = port.get("hostIP") or "0.0.0.0"
+                    found.append((address, port.get("protocol") or "TCP", number))
+        return tuple(found)
+
+    @property
+    def priority(self) -> int:
+        return int(at(self.pod, "spec", "priority", default=0))
+
+
+@dataclass(slots=True)
+class NodeInfo:
+    """A node, its pods and the sums over them. Changed only by the cache."""
+
+    node: Obj
+    pods: dict[str, PodInfo] = field(default_factory=dict)
+    requested: Amounts = field(default_factory=dict)
+    scoring_requested: Amounts = field(default_factory=dict)
+    ports: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    allocatable: Amounts = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.node)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return labels_of(self.node)
+
+    def set_node(self, node: Obj) -> None:
+        self.node = node
+        self.allocatable = amounts(at(node, "status", "allocatable"))
+        self.images = {
+            name: int(image.get("sizeBytes") or 0)
+            for image in at(node, "status", "images", default=[])
+            for name in image.get("names") or []
+        }
+
+    def add(self, uid: str, info: PodInfo) -> None:
+        self.pods[uid] = info
+        self._count(info, 1)
+
+    def remove(self, uid: str) -> None:
+        info = self.pods.pop(uid, None)
+        if info is not None:
+            self._count(info, -1)
+
+    def _count(self, info: PodInfo, sign: int) -> None:
+        for name, value in info.requests.items():
+            self.requested[name] = self.requested.get(name, 0) + sign * value
+        for name in ("cpu", "memory"):
+            value = info.scoring_requests.get(name, 0)
+            self.scoring_requested[name] = self.scoring_requested.get(name, 0) + sign * value
+        for port in info.host_ports:
+            self.ports[port] = self.ports.get(port, 0) + sign
+            if self.ports[port] <= 0:
+                del self.ports[port]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All nodes at one moment, in a stable order."""
+
+    nodes: Sequence[NodeInfo]
+
+
+class Plugin(Protocol):
+    """See the module; every plugin is a module with these names."""
+
+    NAME: str
+
+
+PreEnqueue = Callable[[Obj], str | None]  # a reason to wait, or None
+PreFilter = Callable[[PodInfo, Snapshot], Collection[str] | None]  # node names, or None = all
+Filter = Callable[[PodInfo, NodeInfo], Verdict | None]
+Score = Callable[[PodInfo, NodeInfo, Snapshot], int]
+Normalize = Callable[[dict[str, int]], dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterPlugin:
+    name: str
+    filter_node: Filter
+    retry_on: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePlugin:
+    name: str
+    weight: int
+    score_node: Score
+    normalize: Normalize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The plugins of one scheduler, in order."""
+
+    filters: tuple[FilterPlugin, ...]
+    scores: tuple[ScorePlugin, ...]
+    pre_enqueue: tuple[tuple[str, PreEnqueue], ...] = ()
+    pre_filters: tuple[tuple[str, PreFilter], ...] = ()
+
+
+def normalized(scores: Mapping[str, int], *, reverse: bool = False) -> dict[str, int]:
+    """Scores stretched to 0..100 by the highest. Source: helper.DefaultNormalizeScore."""
+    highest = max(scores.values(), default=0)
+    if highest == 0:
+        return dict.fromkeys(scores, SCORE_MAX if reverse else 0)
+    stretched = {name: SCORE_MAX * score // highest for name, score in scores.items()}
+    return {n: SCORE_MAX - s for n, s in stretched.items()} if reverse else stretched
