@@ -224,6 +224,8 @@ _EVENTS: Final = {
 def events_of(before: Obj, after: Obj) -> list[str]:
     """Event reasons for conditions that changed."""
     old = {c["type"]: c.get("status") for c in at(before, "conditions", default=[])}
+    # A node that was never ready has not lost its readiness.
+    old.setdefault("Ready", "False")
     return [
         _EVENTS[c["type"], c["status"]]
         for c in after["conditions"]

@@ -1,5 +1,7 @@
 """Whether and when containers run again."""
 
+from typing import Any
+
 import pytest
 
 from tiphys.kubelet.restart import CrashBackOff, restarts_after, shown_seconds
@@ -22,7 +24,7 @@ NOT_IN = [{"action": "Restart", "exitCodes": {"operator": "NotIn", "values": [42
         ("Never", {"restartPolicy": "Never", "restartPolicyRules": NOT_IN}, 1, True),
     ],
 )
-def test_restarts_after(policy: str, container: dict[str, object], code: int, wanted: bool) -> None:
+def test_restarts_after(policy: str, container: dict[str, Any], code: int, wanted: bool) -> None:
     pod = a_pod(a_container(**container), policy=policy)
     assert restarts_after(pod, pod["spec"]["containers"][0], code) is wanted
 

@@ -42,7 +42,7 @@ def test_others_conditions_are_left_alone_and_ours_are_ordered() -> None:
 
 def test_what_is_gone_is_removed() -> None:
     old = {"reason": "x", "conditions": [{"type": "Ready", "status": "True", "reason": "r"}]}
-    new = {"conditions": []}
+    new: dict[str, object] = {"conditions": []}
     found = status_patch(POD, old, new)
     assert found is not None
     assert found["status"]["reason"] is None
