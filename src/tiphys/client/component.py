@@ -1,5 +1,6 @@
 """A process full of controllers: one client, shared informers, recorders, leader election."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from tiphys.client.controller import Context, Controller, Informers
 from tiphys.client.leader_election import Election, lead
 from tiphys.client.recorder import EventRecorder
 from tiphys.client.rest import Client
+from tiphys.client.service_account_client import ServiceAccountClient
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.tasks import TaskSet, keep_running
 
@@ -39,9 +41,16 @@ async def run_controllers(client: Client, clock: Clock, make: Make) -> None:
             tasks.start(keep_running(f"{component} events", made.run), f"{component} events")
         return recorders[component]
 
+    clients: dict[str, Client] = {}
+
+    def client_for(account: str) -> Client:
+        if account not in clients:
+            clients[account] = ServiceAccountClient(client, account, clock)
+        return clients[account]
+
     informers = Informers(client)
     try:
-        controllers = make(Context(client, informers, recorder, clock, tasks))
+        controllers = make(Context(client_for, informers, recorder, clock, tasks))
         for informer in informers.all():
             name = f"informer {informer.gvr.resource}"
             tasks.start(keep_running(name, informer.run), name)
@@ -54,5 +63,8 @@ async def run_controllers(client: Client, clock: Clock, make: Make) -> None:
         ]
         for task in running:
             await task
+        await asyncio.Event().wait()  # Nothing to do (yet) is no reason to end.
     finally:
         await tasks.close()
+        for one in clients.values():
+            one.close()

@@ -45,9 +45,9 @@ class Informers:
 
 @dataclass(slots=True)
 class Context:
-    """What a controller is given."""
+    """What a controller is given. `client_for` makes a client that acts as its account."""
 
-    client: Client
+    client_for: Callable[[str], Client]
     informers: Informers
     recorder: Callable[[str], EventRecorder]  # by component name
     clock: Clock

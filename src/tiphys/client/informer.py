@@ -24,6 +24,9 @@ Listener = Callable[[Obj | None, Obj | None], None]
 WATCH_TIMEOUT_SECONDS: Final = 400  # client-go: 5 to 10 minutes; the server ends the watch then.
 RETRY_INITIAL_SECONDS: Final = 0.05
 RETRY_MAX_SECONDS: Final = 5.0
+METADATA_ONLY: Final = (
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"
+)
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 
 
@@ -38,8 +41,10 @@ class Informer:
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
+        metadata_only: bool = False,
     ) -> None:
         self.gvr = gvr
+        self._accept = METADATA_ONLY if metadata_only else ""
         self._client = client
         self._path = path_of(gvr, namespace)
         self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
@@ -100,7 +105,7 @@ class Informer:
             query |= {"sendInitialEvents": True, "resourceVersionMatch": "NotOlderThan"}
         else:
             query["resourceVersion"] = self._version
-        events = watch(self._client, self._path, query)
+        events = watch(self._client, self._path, query, accept=self._accept)
         try:
             if initial:
                 await self._read_initial(events)

@@ -4,14 +4,15 @@ Upstream: client-go tools/clientcmd. Relative paths in a file are relative to th
 """
 
 import base64
+import json
 import os
 import ssl
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from tiphys.api.meta import Obj
 from tiphys.lib.logs import Secret
@@ -65,16 +66,30 @@ def default_path(environ: Mapping[str, str]) -> Path:
 def read(path: Path) -> Obj:
     """The file's content. Raises KubeconfigError."""
     try:
-        loaded = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        text = path.read_text()
     except OSError as exc:
         raise KubeconfigError(f"cannot read kubeconfig {path}: {exc.strerror}") from exc
-    except yaml.YAMLError as exc:
-        raise KubeconfigError(f"kubeconfig {path} is not YAML: {exc}") from exc
+    loaded = _parsed(path, text)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise KubeconfigError(f"kubeconfig {path} is not a mapping")
     return loaded
+
+
+def _parsed(path: Path, text: str) -> Any:
+    """Our own files are JSON, which is YAML too: they are read without importing a YAML parser."""
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as exc:
+        raise KubeconfigError(f"kubeconfig {path} is not YAML: {exc}") from exc
 
 
 def load(path: Path, context: str | None = None) -> Access:
@@ -124,23 +139,26 @@ def remove_context(path: Path, name: str) -> None:
         config[section] = [e for e in config.get(section) or [] if e.get("name") != name]
     if config.get("current-context") == name:
         config["current-context"] = ""
-    _write(path, config)
+    if any(config[section] for section in ("clusters", "users", "contexts")):
+        _write(path, config)
+        return
+    # Nothing is left in it: it was ours, and so was its folder if that is empty now.
+    path.resolve().unlink()
+    with suppress(OSError):
+        path.parent.rmdir()
 
 
 def document(name: str, cluster: Obj, user: Obj) -> bytes:
     """A whole kubeconfig of one context, as bytes."""
-    return yaml.dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": name, "user": user}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "current-context": name,
-        },
-        Dumper=yaml.CSafeDumper,
-        sort_keys=False,
-    ).encode()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    return json.dumps(config, indent=2).encode()
 
 
 def _put(config: Obj, section: str, name: str, entry: Obj) -> None:
@@ -151,6 +169,8 @@ def _put(config: Obj, section: str, name: str, entry: Obj) -> None:
 def _write(path: Path, config: Obj) -> None:
     """Atomic, mode 0600: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    import yaml
+
     text = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
     target = path.resolve()
     fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

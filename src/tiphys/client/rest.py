@@ -183,11 +183,19 @@ class Client:
         return answer
 
     async def stream(
-        self, method: str, path: str, *, query: Query | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> Stream:
         """An answer read as it comes (logs, watches). Raises ApiError."""
         try:
-            stream = await self.http.stream(method, path + encoded(query), body=body)
+            stream = await self.http.stream(
+                method, path + encoded(query), headers=headers, body=body
+            )
         except HttpError as exc:
             raise ServiceUnavailable(str(exc)) from exc
         if stream.status < 400:

@@ -16,9 +16,12 @@ class WatchEvent(NamedTuple):
     object: Obj
 
 
-async def watch(client: Client, path: str, query: Query) -> AsyncIterator[WatchEvent]:
+async def watch(
+    client: Client, path: str, query: Query, *, accept: str = ""
+) -> AsyncIterator[WatchEvent]:
     """Events until the server ends the watch. Raises ApiError (an ERROR event too)."""
-    stream = await client.stream("GET", path, query={**query, "watch": True})
+    headers = {"Accept": accept} if accept else {}
+    stream = await client.stream("GET", path, query={**query, "watch": True}, headers=headers)
     try:
         async for line in stream.lines():
             if not line:

@@ -36,7 +36,7 @@ class ServiceController(KeyedController):
 
     def __init__(self, context: Context, balancers: LoadBalancers) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("service-controller")
         self._recorder = context.recorder(self.name)
         self._balancers = balancers
         self._services = context.informers.of(SERVICES)

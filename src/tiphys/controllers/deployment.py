@@ -55,7 +55,7 @@ class DeploymentController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("deployment-controller")
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._deployments = context.informers.of(DEPLOYMENTS)

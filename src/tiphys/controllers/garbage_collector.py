@@ -14,8 +14,8 @@ from typing import Any, Final
 from tiphys.api.errors import ApiError, Conflict, NotFound
 from tiphys.api.meta import GroupVersionResource, Obj, is_terminating, metadata, uid_of
 from tiphys.client.controller import Context, run_workers
-from tiphys.client.informer import Informer
-from tiphys.client.rest import Client
+from tiphys.client.informer import METADATA_ONLY, Informer
+from tiphys.client.rest import path_of
 from tiphys.controllers.namespace import deletable_resources
 from tiphys.controllers.ownership_graph import FOREGROUND, ORPHAN, Identity, Node, OwnershipGraph
 from tiphys.lib.tasks import TaskSet
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 SYNC_SECONDS: Final = 30.0  # How often discovery is read for new resources; upstream the same.
 WORKERS: Final = 20  # --concurrent-gc-syncs
-METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 # Resources whose objects never own nor are owned. Source: DefaultIgnoredResources.
 IGNORED: Final = frozenset({("", "events"), ("events.k8s.io", "events")})
 
@@ -64,8 +63,7 @@ class GarbageCollector:
     name = "garbage-collector-controller"
 
     def __init__(self, context: Context) -> None:
-        self._client = metadata_client(context.client)
-        self._full_client = context.client
+        self._client = context.client_for("generic-garbage-collector")
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._graph = OwnershipGraph()
@@ -80,7 +78,6 @@ class GarbageCollector:
             await run_workers(self.name, self._queue, self._reconcile, WORKERS)
         finally:
             await self._tasks.close()
-            self._client.close()
 
     async def _keep_monitors(self) -> None:
         """Watch every deletable resource, those that appear later too."""
@@ -94,11 +91,11 @@ class GarbageCollector:
             await self._clock.sleep(SYNC_SECONDS)
 
     async def _sync_monitors(self) -> None:
-        found = await deletable_resources(self._full_client, namespaced=False)
+        found = await deletable_resources(self._client, namespaced=False)
         for gvr in found:
             if gvr in self._monitors or (gvr.group, gvr.resource) in IGNORED:
                 continue
-            informer = Informer(self._client, gvr)
+            informer = Informer(self._client, gvr, metadata_only=True)
             self._monitors[gvr] = informer
             informer.on_change(functools.partial(self._changed, gvr))
             self._tasks.start(informer.run(), f"gc {gvr.resource}")
@@ -197,7 +194,8 @@ class GarbageCollector:
             self._say_invalid_namespace(reference, obj)
             return True
         try:
-            owner = await self._client.get(gvr, reference["name"], namespace)
+            path = path_of(gvr, namespace, reference["name"])
+            owner = await self._client.request("GET", path, headers={"Accept": METADATA_ONLY})
         except NotFound:
             return None
         return owner if uid_of(owner) == reference["uid"] else None
@@ -218,7 +216,7 @@ class GarbageCollector:
         group, _, version = api_version.rpartition("/")
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
-            listed = await self._full_client.request("GET", path)
+            listed = await self._client.request("GET", path)
         except NotFound:
             return None
         for resource in listed.get("resources") or []:
@@ -252,7 +250,8 @@ class GarbageCollector:
         return None
 
     async def _get(self, identity: Identity) -> Obj:
-        return await self._client.get(identity.gvr, identity.name, identity.namespace)
+        path = path_of(identity.gvr, identity.namespace, identity.name)
+        return await self._client.request("GET", path, headers={"Accept": METADATA_ONLY})
 
     async def _patch(self, identity: Identity, patch: Mapping[str, Any]) -> None:
         try:
@@ -284,10 +283,3 @@ def _is_foreground(owner: Obj | bool) -> bool:
         and is_terminating(owner)
         and FOREGROUND in (metadata(owner).get("finalizers") or [])
     )
-
-
-def metadata_client(client: Client) -> Client:
-    """The same access, asking for metadata only."""
-    copy = Client(client.access, user_agent="tiphys-garbage-collector")
-    copy.http.headers["Accept"] = f"{METADATA_ONLY}, application/json"
-    return copy

@@ -105,7 +105,7 @@ class NamespaceController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("namespace-controller")
         self._clock = context.clock
         self._namespaces = context.informers.of(NAMESPACES)
         self._namespaces.on_change(self._changed)

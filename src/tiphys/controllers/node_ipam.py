@@ -27,7 +27,7 @@ class NodeIpamController(KeyedController):
 
     def __init__(self, context: Context, cluster_cidr: str, mask_size: int) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("node-controller")
         self._recorder = context.recorder(self.name)
         self._cluster_cidr = cluster_cidr
         self._mask_size = mask_size

@@ -119,7 +119,7 @@ class NodeLifecycleController:
     name = "node-controller"
 
     def __init__(self, context: Context, grace_seconds: float) -> None:
-        self._client = context.client
+        self._client = context.client_for("node-controller")
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._grace_seconds = grace_seconds

@@ -44,7 +44,7 @@ class PodGarbageCollector:
     name = "pod-garbage-collector-controller"
 
     def __init__(self, context: Context) -> None:
-        self._client = context.client
+        self._client = context.client_for("pod-garbage-collector")
         self._clock = context.clock
         self._pods = context.informers.of(PODS)
         self._nodes = context.informers.of(NODES)

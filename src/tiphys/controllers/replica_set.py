@@ -162,7 +162,7 @@ class ReplicaSetController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("replicaset-controller")
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._expectations = Expectations(context.clock)

@@ -27,7 +27,7 @@ class RootCertificatePublisher(KeyedController):
 
     def __init__(self, context: Context, root_ca: str) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("root-ca-cert-publisher")
         self._root_ca = root_ca
         self._namespaces = context.informers.of(NAMESPACES)
         self._maps = context.informers.of(CONFIG_MAPS)

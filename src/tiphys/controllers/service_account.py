@@ -20,7 +20,7 @@ class ServiceAccountController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("service-account-controller")
         self._namespaces = context.informers.of(NAMESPACES)
         self._accounts = context.informers.of(SERVICE_ACCOUNTS)
         self._namespaces.on_change(self._namespace_changed)

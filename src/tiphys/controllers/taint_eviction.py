@@ -62,7 +62,7 @@ class TaintEvictionController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client
+        self._client = context.client_for("taint-eviction-controller")
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._nodes = context.informers.of(NODES)

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from tiphys.dns.packet import FormatError, read_name
 
@@ -54,8 +54,7 @@ class _Asking(asyncio.DatagramProtocol):
         self._answer = answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        transport.sendto(self._query)
+        cast(asyncio.DatagramTransport, transport).sendto(self._query)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if not self._answer.done() and matches(self._query, data):

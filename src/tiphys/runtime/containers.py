@@ -49,6 +49,9 @@ class Containers:
         if sandbox.state != READY:
             raise CriError("UNKNOWN", f"sandbox container {sandbox.id!r} is not running")
         image = self._image(config)
+        if image.tags:
+            # The kubelet asks by id; users want to see the name, as containerd shows it.
+            config = {**config, "image": {**config["image"], "image": image.tags[0]}}
         async with self._node.lock(sandbox.id):
             self._check_name(sandbox, metadata)
             container = self._record(sandbox, config, image)

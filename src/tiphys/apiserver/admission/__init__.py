@@ -1,1 +1,4 @@
-"""One admission plugin per file."""
+"""Admission plugins, one per file, in upstream's order.
+
+Upstream: pkg/kubeapiserver/options/plugins.go (AllOrderedPlugins).
+"""

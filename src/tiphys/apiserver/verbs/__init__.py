@@ -1,1 +1,1 @@
-"""One verb per file."""
+"""One verb per file; `routes` says which serves what."""

@@ -9,7 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -61,8 +61,8 @@ class _Connection(asyncio.Protocol):
 
     # asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports have the methods, not the base class.
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -271,6 +271,12 @@ class HttpClient:
                 connection.abort()
                 raise
             return Stream(answer, connection, pending)
+
+    def set_host(self, host: str) -> None:
+        """Send this Host header in place of the address. Raises ValueError."""
+        if not host.isascii() or any(c <= " " for c in host):
+            raise ValueError(f"not a host: {host!r}")
+        self._host_header = host
 
     def close(self) -> None:
         for connection in self._idle:

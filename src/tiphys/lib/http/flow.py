@@ -88,6 +88,10 @@ class BodyWriter:
     async def drain(self) -> None:
         await self._flow.drain()
 
+    async def pause(self) -> None:
+        """Give others their turn, and wait while the transport is full."""
+        await (asyncio.sleep(0) if self._flow.writable else self._flow.drain())
+
     def buffered_bytes(self) -> int:
         """What the transport still holds."""
         return int(self._transport.get_write_buffer_size())

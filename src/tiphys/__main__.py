@@ -1,0 +1,105 @@
+"""`tiphys`: finds the command's module and runs it. Imports nothing that the command does not need.
+
+`-p/--profile` stands before the command or after it; everything after `kubectl` is kubectl's.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+# Command -> (module with `run(profile, arguments) -> int`, one line of help).
+COMMANDS: Final = {
+    "start": ("tiphys.cluster.commands.start", "start a cluster, or say that it runs"),
+    "status": ("tiphys.cluster.commands.status", "show what runs"),
+    "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
+    "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
+    "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
+    "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
+    "image": ("tiphys.cluster.commands.image", "list or load images"),
+    "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
+}
+DEFAULT_PROFILE: Final = "tiphys"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 could not, 2 not understood."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return dispatch(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`tiphys logs | head`): what is left is not wanted.
+        sys.stderr.close()
+        return 141
+
+
+def dispatch(arguments: list[str]) -> int:
+    profile, arguments = take_profile(arguments, until_command=True)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] in ("--version", "version"):
+        from tiphys import UPSTREAM_VERSION, __version__
+
+        print(f"tiphys {__version__} (Kubernetes {UPSTREAM_VERSION})")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        print(f'Error: unknown command "{name}" for "tiphys"', file=sys.stderr)
+        print("Run 'tiphys --help' for usage.", file=sys.stderr)
+        return 2
+    if name != "kubectl":
+        after, rest = take_profile(rest, until_command=False)
+        profile = after or profile
+    module = import_module(COMMANDS[name][0])
+    code: int = module.run(profile or DEFAULT_PROFILE, rest)
+    return code
+
+
+def take_profile(arguments: list[str], *, until_command: bool) -> tuple[str | None, list[str]]:
+    """Take -p/--profile out of arguments; before the command only what stands before it."""
+    profile: str | None = None
+    rest: list[str] = []
+    index = 0
+    while index < len(arguments):
+        word = arguments[index]
+        if word in ("-p", "--profile") and index + 1 < len(arguments):
+            profile = arguments[index + 1]
+            index += 2
+        elif word.startswith("--profile="):
+            profile = word.removeprefix("--profile=")
+            index += 1
+        elif word == "--" or (until_command and not word.startswith("-")):
+            return profile, rest + arguments[index:]
+        else:
+            rest.append(word)
+            index += 1
+    return profile, rest
+
+
+def usage() -> str:
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name.ljust(width)}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Kubernetes, written in Python.",
+            "",
+            "Usage: tiphys [-p PROFILE] COMMAND [ARGUMENTS]",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "Options:",
+            "  -p, --profile NAME  which cluster (default: tiphys)",
+            "      --version       the version of tiphys and of the Kubernetes API it serves",
+            "",
+            'Run "tiphys COMMAND --help" for a command\'s own options.',
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Request bodies to objects: content types, kinds, strictness, and upstream's words.
+
+Upstream: endpoints/handlers/{create,rest}.go (transformDecodeError), handlers/negotiation,
+runtime/serializer.
+"""
+
+from typing import Final
+
+from tiphys.api.errors import BadRequest, UnsupportedMediaType
+from tiphys.api.meta import GroupVersionKind, Obj
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML
+from tiphys.codec import json, protobuf, yaml
+from tiphys.codec.typed import DecodeError, to_typed
+
+_SHOWN: Final = 30  # Characters of a body that is not understood, in its error.
+_NO_STRUCT: Final = (
+    'Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\"";'
+    ' Kind string "json:\\"kind,omitempty\\"" }'
+)
+SCHEME: Final = "pkg/api/legacyscheme/scheme.go:30"
+
+
+def read_object(ctx: RequestContext, kind: GroupVersionKind) -> Obj:
+    """The body as an object of a built-in kind; apiVersion and kind may be missing from it.
+
+    Unknown and repeated fields are warned of, refused or ignored as `fieldValidation` says.
+    Raises UnsupportedMediaType, BadRequest.
+    """
+    media_type = content_type(ctx)
+    raw = ctx.request.body
+    obj, duplicates = _parse(raw, media_type, kind)
+    return typed_object(ctx, obj, kind, raw if media_type == JSON else None, duplicates)
+
+
+def typed_object(
+    ctx: RequestContext,
+    obj: Obj,
+    kind: GroupVersionKind,
+    raw: bytes | None,
+    duplicates: list[str],
+) -> Obj:
+    """A loose object in its kind's form; `raw` is its JSON text where duplicates may hide."""
+    api_version = obj.get("apiVersion") or kind.api_version
+    found_kind = obj.get("kind") or kind.kind
+    if (api_version, found_kind) != (kind.api_version, kind.kind):
+        raise BadRequest(wrong_kind(api_version, found_kind, kind))
+    type_name = protobuf.schema_type(kind.api_version, kind.kind)
+    if type_name is None:
+        raise BadRequest(wrong_kind(api_version, found_kind, kind))
+    validation = ctx.param("fieldValidation") if ctx.request.query else ""
+    if validation != "Ignore":
+        _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
+    try:
+        made = to_typed(obj, type_name)
+    except DecodeError as error:
+        raise BadRequest(_cannot_be(kind, str(error))) from None
+    named: Obj = {"kind": kind.kind, "apiVersion": kind.api_version}
+    made = named | made
+    made.setdefault("metadata", {})
+    return made
+
+
+def _check_strictly(
+    ctx: RequestContext,
+    obj: Obj,
+    kind: GroupVersionKind,
+    type_name: str,
+    raw: bytes | None,
+    duplicates: list[str],
+    *,
+    strict: bool,
+) -> None:
+    texts = duplicates + json.strict_errors(obj, raw, type_name)
+    if not texts:
+        return
+    if strict:
+        raise BadRequest(_cannot_be(kind, f"strict decoding error: {', '.join(texts)}"))
+    ctx.warnings += texts
+
+
+def _cannot_be(kind: GroupVersionKind, why: str) -> str:
+    return f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
+
+
+def content_type(ctx: RequestContext) -> str:
+    """Raises UnsupportedMediaType."""
+    text = ctx.request.headers.get("content-type") or JSON
+    media_type = text.partition(";")[0].strip().lower()
+    if media_type not in {JSON, YAML, PROTOBUF}:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include:"
+            f" {JSON}, {YAML}, {PROTOBUF}"
+        )
+    return media_type
+
+
+def _parse(body: bytes, media_type: str, kind: GroupVersionKind) -> tuple[Obj, list[str]]:
+    """The loose object, and what YAML found repeated. Raises BadRequest."""
+    try:
+        return parse_body(body, media_type, kind)
+    except DecodeError as error:
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}):"
+            f" {error} ({_shown(body)})"
+        ) from None
+
+
+def parse_body(body: bytes, media_type: str, kind: GroupVersionKind) -> tuple[Obj, list[str]]:
+    """Raises DecodeError."""
+    if media_type == PROTOBUF:
+        default = protobuf.schema_type(kind.api_version, kind.kind) or ""
+        return protobuf.decode_object(body, default), []
+    if media_type == YAML:
+        return yaml.decode_strict(body)
+    try:
+        return json.decode(body), []
+    except DecodeError as error:
+        text = str(error).replace("Go value of type map", _NO_STRUCT)
+        raise DecodeError(f"couldn't get version/kind; json parse error: {text}") from None
+
+
+def wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str:
+    version = api_version.rpartition("/")[2]
+    group = wanted.group.partition(".")[0] or "core"
+    if protobuf.schema_type(api_version, kind) is None:
+        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
+    else:
+        why = f"converting ({version}.{kind}) to ({group}.{wanted.kind}): unknown conversion"
+    return f'{kind} in version "{version}" cannot be handled as a {wanted.kind}: {why}'
+
+
+def _shown(body: bytes) -> str:
+    """A short body that looks like JSON as it is, another one in hexadecimal."""
+    if not body:
+        return "<empty>"
+    text = body.decode("utf-8", "replace") if body[:1] == b"{" else body.hex()
+    return f"{text[:_SHOWN]} ..." if len(text) > _SHOWN else text

@@ -1,0 +1,160 @@
+"""What a new cluster's API holds from the start; missing objects come back at each start.
+
+Upstream: pkg/controlplane/controller (systemnamespaces, kubernetesservice), pkg/registry/rbac and
+/scheduling rest (post-start hooks), pkg/apis/scheduling/v1/helpers.go.
+"""
+
+import random
+from typing import Final
+
+from tiphys.api.errors import AlreadyExists
+from tiphys.api.meta import Obj
+from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.object_meta import fill_on_create
+from tiphys.apiserver.writes import encoded
+from tiphys.lib.clock import Clock
+from tiphys.storage.backend import KeyExists, RevisionMismatch
+from tiphys.storage.store import Store
+
+SYSTEM_NAMESPACES: Final = ("kube-system", "kube-public", "kube-node-lease", "default")
+API_SERVICE: Final = "kubernetes"
+HTTPS_PORT: Final = 443
+_PRIORITIES: Final = (
+    (
+        "system-node-critical",
+        2000001000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2000000000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another"
+        " node if necessary.",
+    ),
+)
+Endpoints = dict[tuple[str, str, str], Endpoint]
+
+
+class Bootstrap:
+    """Writes the objects past admission, as upstream's hooks do with their loopback client."""
+
+    def __init__(
+        self, store: Store, endpoints: Endpoints, clock: Clock, rng: random.Random
+    ) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._clock = clock
+        self._rng = rng
+
+    async def run(self, config: ApiServerConfig, first_address: str) -> None:
+        for name in SYSTEM_NAMESPACES:
+            await self._ensure("", "namespaces", {"metadata": {"name": name}})
+        for plural, objects in bootstrap_objects().items():
+            for obj in objects:
+                await self._ensure("rbac.authorization.k8s.io", plural, obj)
+        for name, value, description in _PRIORITIES:
+            obj = {"metadata": {"name": name}, "value": value, "description": description}
+            await self._ensure("scheduling.k8s.io", "priorityclasses", obj)
+        await self._ensure("", "services", api_service(first_address))
+        await self._publish(config)
+
+    async def _publish(self, config: ApiServerConfig) -> None:
+        """Where the API server itself is reached, behind the `kubernetes` Service."""
+        address, port = config.advertise_address, config.advertise_port
+        await self._ensure("", "endpoints", api_endpoints(address, port), replace=("subsets",))
+        slice_ = api_endpoint_slice(address, port)
+        await self._ensure(
+            "discovery.k8s.io", "endpointslices", slice_, replace=("endpoints", "ports")
+        )
+
+    async def _ensure(
+        self, group: str, plural: str, obj: Obj, *, replace: tuple[str, ...] = ()
+    ) -> None:
+        """Create what is missing; of what is there, put right only the fields to replace."""
+        endpoint = self._endpoints.get((group, "v1", plural))
+        if endpoint is None:
+            return
+        metadata = obj["metadata"]
+        key = endpoint.key(metadata.get("namespace", ""), metadata["name"])
+        present = endpoint.cache.get(key)
+        try:
+            if present is None:
+                value = encoded(endpoint, self._filled(endpoint, obj))
+                await self._store.create(endpoint.cache, key, value)
+            elif replace:
+                old = endpoint.decode(present)
+                new = old | {k: obj[k] for k in replace}
+                if new != old:
+                    value = encoded(endpoint, new)
+                    await self._store.update(endpoint.cache, key, value, present.revision)
+        except (KeyExists, AlreadyExists, RevisionMismatch):
+            return  # Another API server did it.
+
+    def _filled(self, endpoint: Endpoint, obj: Obj) -> Obj:
+        info = endpoint.info
+        new: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
+        namespace = new["metadata"].get("namespace", "")
+        endpoint.resource.default(new)
+        endpoint.resource.before_create(new)
+        fill_on_create(
+            new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
+        )
+        if info.kind == "Namespace":
+            name = new["metadata"]["name"]
+            labels = new["metadata"].setdefault("labels", {})
+            labels["kubernetes.io/metadata.name"] = name
+            new["spec"] = {"finalizers": ["kubernetes"]}
+            new["status"] = {"phase": "Active"}
+        return new
+
+
+def api_service(first_address: str) -> Obj:
+    return {
+        "metadata": {
+            "name": API_SERVICE,
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": API_SERVICE},
+        },
+        "spec": {
+            "ports": [{"name": "https", "protocol": "TCP", "port": HTTPS_PORT, "targetPort": 6443}],
+            "clusterIP": first_address,
+            "clusterIPs": [first_address],
+            "type": "ClusterIP",
+            "sessionAffinity": "None",
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "internalTrafficPolicy": "Cluster",
+        },
+        "status": {"loadBalancer": {}},
+    }
+
+
+def api_endpoints(address: str, port: int) -> Obj:
+    return {
+        "metadata": {
+            "name": API_SERVICE,
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {
+                "addresses": [{"ip": address}],
+                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+def api_endpoint_slice(address: str, port: int) -> Obj:
+    return {
+        "metadata": {
+            "name": API_SERVICE,
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": API_SERVICE},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }

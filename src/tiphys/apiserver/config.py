@@ -1,0 +1,39 @@
+"""What the API server must be told. Made once from flags and files, then passed by argument."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from pathlib import Path
+from typing import Final
+
+ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
+NODE_PORTS: Final = (30000, 32767)  # Upstream's --service-node-port-range.
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerConfig:
+    """Paths are PEM files; addresses are those to listen on."""
+
+    addresses: list[tuple[str, int]]
+    store_path: Path
+    tls_cert: Path
+    tls_key: Path
+    client_ca: Path
+    service_account_key: Path  # EC P-256 private key: signs and verifies tokens (ES256).
+    advertise_address: str = "127.0.0.1"
+    advertise_port: int = 6443
+    service_cidr: str = "10.96.0.0/12"
+    node_ports: tuple[int, int] = NODE_PORTS
+    requestheader_ca: Path | None = None
+    issuer: str = ISSUER
+    kubelet_ca: Path | None = None
+    kubelet_client_cert: Path | None = None
+    kubelet_client_key: Path | None = None
+    profile: str = "tiphys"
+
+    @property
+    def service_network(self) -> IPv4Network:
+        """Raises ValueError for a range that is none, or not of IPv4."""
+        network = ip_network(self.service_cidr)
+        if not isinstance(network, IPv4Network):
+            raise ValueError(f"the service range {self.service_cidr} is not an IPv4 range")
+        return network

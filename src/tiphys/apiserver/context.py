@@ -1,0 +1,80 @@
+"""One request on its way through the server: who asks, for what, and in which form to answer."""
+
+from typing import TYPE_CHECKING
+
+from tiphys.api.errors import BadRequest, NotAcceptable
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.negotiation import MediaType, Scope, negotiate, wants_pretty
+from tiphys.apiserver.request_info import RequestInfo
+from tiphys.apiserver.user import User
+from tiphys.lib.http.message import Request
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.server import ApiServer
+
+
+class RequestContext:
+    """See the module. `endpoint` is there for every request of a resource."""
+
+    __slots__ = ("_params", "endpoint", "info", "request", "server", "user", "warnings")
+
+    def __init__(
+        self,
+        server: "ApiServer",
+        request: Request,
+        info: RequestInfo,
+        user: User,
+        endpoint: Endpoint,
+    ) -> None:
+        self.server = server
+        self.request = request
+        self.info = info
+        self.user = user
+        self.endpoint = endpoint
+        self.warnings: list[str] = []
+        self._params: dict[str, list[str]] | None = None
+
+    @property
+    def params(self) -> dict[str, list[str]]:
+        """The query's parameters. Raises BadRequest."""
+        if self._params is None:
+            try:
+                self._params = self.request.params()
+            except ValueError as error:
+                raise BadRequest(f"invalid query: {error}") from None
+        return self._params
+
+    def param(self, name: str) -> str:
+        return self.params.get(name, [""])[0]
+
+    def media(self, scope: Scope = "object") -> MediaType:
+        """The negotiated form of the answer. Raises NotAcceptable."""
+        return negotiate(self.request.headers.get("accept", ""), scope)
+
+    def error_media(self) -> MediaType:
+        """The form for an error: what the client wants if possible, JSON otherwise."""
+        try:
+            return negotiate(self.request.headers.get("accept", ""), "object")
+        except NotAcceptable:
+            return MediaType()
+
+    def pretty(self, media: MediaType) -> bool:
+        given = self.params.get("pretty") if self.request.query else None
+        agent = self.request.headers.get("user-agent", "")
+        return wants_pretty(media, given[0] if given else None, agent)
+
+    @property
+    def namespace(self) -> str:
+        return self.info.namespace
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def key(self) -> str:
+        return self.endpoint.key(self.info.namespace, self.info.name)
+
+    @property
+    def is_dry_run(self) -> bool:
+        return bool(self.params.get("dryRun")) if self.request.query else False

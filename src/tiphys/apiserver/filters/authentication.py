@@ -1,0 +1,88 @@
+"""Who makes a request: a bearer token, a client certificate, or nobody (anonymous).
+
+The certificate is the connection's, so its user is found once per connection; a token's user is
+remembered by the token. Upstream: apiserver pkg/authentication/request, --anonymous-auth.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from tiphys.api.errors import Unauthorized
+from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.user import (
+    ALL_AUTHENTICATED,
+    ALL_UNAUTHENTICATED,
+    ANONYMOUS,
+    User,
+)
+from tiphys.lib.clock import Clock
+from tiphys.lib.http.message import Request
+from tiphys.lib.tls import LeafVerifier, common_name, organizations
+
+_BEARER: Final = "bearer "
+
+
+class _CertificateUser:
+    """What a connection remembers of its certificate."""
+
+    __slots__ = ("until", "user")
+
+    def __init__(self, user: User, until: datetime) -> None:
+        self.user = user
+        self.until = until
+
+
+class Authenticator:
+    """See the module."""
+
+    def __init__(self, clients: LeafVerifier, tokens: ServiceAccountTokens, clock: Clock) -> None:
+        self._clients = clients
+        self._tokens = tokens
+        self._clock = clock
+        self._anonymous = User(ANONYMOUS, (ALL_UNAUTHENTICATED,))
+        self._users: dict[bytes, User] = {}
+
+    def authenticate(self, request: Request) -> User:
+        """Raises Unauthorized for credentials that are wrong; none at all is anonymous."""
+        header = request.headers.get("authorization")
+        if header is not None and header[:7].lower() == _BEARER:
+            user = self._tokens.user_of(header[7:].strip())
+            if user is None:
+                raise Unauthorized
+            return user
+        known = request.connection.notes
+        if type(known) is _CertificateUser and self._clock.now() < known.until:
+            return known.user
+        if request.peer_certificate is None:
+            return self._anonymous
+        return self._by_certificate(request, request.peer_certificate)
+
+    def _by_certificate(self, request: Request, leaf_der: bytes) -> User:
+        leaf = self._clients.verify(leaf_der, self._clock.now())
+        if leaf is None:
+            raise Unauthorized
+        name = common_name(leaf)
+        if not name:
+            raise Unauthorized
+        # One User per certificate, so that its connections share what the authorizer remembers.
+        user = self._users.get(leaf_der)
+        if user is None:
+            user = User(
+                name,
+                (*organizations(leaf), ALL_AUTHENTICATED),
+                extra={"authentication.kubernetes.io/credential-id": (_credential_id(leaf_der),)},
+            )
+            if len(self._users) >= USERS_MAX:
+                self._users.clear()
+            self._users[leaf_der] = user
+        request.connection.notes = _CertificateUser(user, leaf.not_valid_after_utc)
+        return user
+
+
+USERS_MAX: Final = 10_000
+
+
+def _credential_id(leaf_der: bytes) -> str:
+    import hashlib
+
+    return f"X509SHA256={hashlib.sha256(leaf_der).hexdigest()}"

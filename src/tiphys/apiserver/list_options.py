@@ -1,0 +1,155 @@
+"""ListOptions from a query, with upstream's rules and texts.
+
+Upstream: apimachinery pkg/apis/meta/internalversion/validation/validation.go, pkg/runtime/
+converter.go (how query values become booleans and numbers).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tiphys.api.errors import BadRequest, InternalError
+from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
+
+REVISION_MAX: Final = 2**64 - 1
+_MATCH: Final = "resourceVersionMatch"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """What list, watch and deletecollection understand of a query. `None`: not given."""
+
+    label_selector: str = ""
+    field_selector: str = ""
+    watch: bool = False
+    allow_bookmarks: bool = False
+    resource_version: str = ""
+    resource_version_match: str = ""
+    timeout_seconds: int | None = None
+    limit: int = 0
+    continue_: str = ""
+    send_initial_events: bool | None = None
+
+
+def query_bool(params: dict[str, list[str]], name: str) -> bool | None:
+    """Go's reading: absent None; `false` and `0` are false, anything else is true."""
+    values = params.get(name)
+    if values is None:
+        return None
+    return values[0].lower() not in {"false", "0"} if values[0] else True
+
+
+def query_int(params: dict[str, list[str]], name: str) -> int | None:
+    """Raises BadRequest."""
+    text = params.get(name, [""])[0]
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def parse_list_options(params: dict[str, list[str]], *, watch: bool) -> ListOptions:
+    """Raises Invalid, BadRequest."""
+
+    def text(name: str) -> str:
+        return params.get(name, [""])[0]
+
+    options = ListOptions(
+        label_selector=text("labelSelector"),
+        field_selector=text("fieldSelector"),
+        watch=watch,
+        allow_bookmarks=bool(query_bool(params, "allowWatchBookmarks")),
+        resource_version=text("resourceVersion"),
+        resource_version_match=text(_MATCH),
+        timeout_seconds=query_int(params, "timeoutSeconds"),
+        limit=query_int(params, "limit") or 0,
+        continue_=text("continue"),
+        send_initial_events=query_bool(params, "sendInitialEvents"),
+    )
+    errors = validate_watch(options) if watch else validate_list(options)
+    if errors:
+        raise invalid_object("meta.k8s.io", "ListOptions", "", errors)
+    return options
+
+
+def _unsupported(value: str, *supported: str) -> FieldError:
+    # Upstream lists these in the order it knows them, not sorted.
+    quoted = ", ".join(f'"{s}"' for s in supported)
+    return FieldError("FieldValueNotSupported", _MATCH, value, f"supported values: {quoted}")
+
+
+def validate_list(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    match = options.resource_version_match
+    if match:
+        if not options.resource_version:
+            errors.append(
+                forbidden(_MATCH, f"{_MATCH} is forbidden unless resourceVersion is provided")
+            )
+        if options.continue_:
+            errors.append(forbidden(_MATCH, f"{_MATCH} is forbidden when continue is provided"))
+        if match not in {"Exact", "NotOlderThan"}:
+            errors.append(_unsupported(match, "Exact", "NotOlderThan", ""))
+        if match == "Exact" and options.resource_version == "0":
+            errors.append(
+                forbidden(_MATCH, f'{_MATCH} "exact" is forbidden for resourceVersion "0"')
+            )
+    if options.send_initial_events is not None:
+        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    return errors
+
+
+def validate_watch(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    match = options.resource_version_match
+    if options.send_initial_events is not None:
+        if match != "NotOlderThan":
+            errors.append(
+                forbidden(
+                    _MATCH,
+                    f"sendInitialEvents requires setting {_MATCH} to NotOlderThan",
+                )
+            )
+    elif match:
+        errors.append(
+            forbidden(
+                _MATCH, f"{_MATCH} is forbidden for watch unless sendInitialEvents is provided"
+            )
+        )
+    if match not in {"", "NotOlderThan"}:
+        errors.append(_unsupported(match, "NotOlderThan"))
+    if options.continue_:
+        errors.append(forbidden(_MATCH, f"{_MATCH} is forbidden when continue is provided"))
+    return errors
+
+
+def parse_revision(text: str) -> int:
+    """A resourceVersion; "" and "0" are 0. Raises ValueError with Go's words."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f'parsing "{text}": invalid syntax')
+    if int(text) > REVISION_MAX:
+        raise ValueError(f'parsing "{text}": value out of range')
+    return int(text)
+
+
+def _revision_error(text: str, error: ValueError) -> str:
+    return str(invalid("resourceVersion", text, f"strconv.ParseUint: {error}"))
+
+
+def list_revision(text: str) -> int:
+    """Raises BadRequest."""
+    try:
+        return parse_revision(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid resource version: {_revision_error(text, error)}") from None
+
+
+def get_revision(text: str) -> int:
+    """Raises InternalError, as upstream does for get and watch."""
+    try:
+        return parse_revision(text)
+    except ValueError as error:
+        raise InternalError(_revision_error(text, error), reason="") from None

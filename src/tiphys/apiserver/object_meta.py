@@ -1,0 +1,207 @@
+"""What the server does to every object's metadata: names, uids, times, and their rules.
+
+Upstream: apiserver pkg/registry/rest/{create,update,meta}.go, apimachinery pkg/api/validation.
+"""
+
+import random
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from tiphys.api import names
+from tiphys.api.errors import BadRequest
+from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.meta import Obj, rfc3339
+
+GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
+_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
+_SUFFIX_LENGTH: Final = 5
+ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
+OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
+_SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+ValidateName = Callable[[str, bool], list[str]]
+
+
+def random_suffix(rng: random.Random, length: int = _SUFFIX_LENGTH) -> str:
+    return "".join(rng.choices(_SUFFIX_ALPHABET, k=length))
+
+
+def new_uid(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def fill_on_create(
+    obj: Obj, namespace: str, *, namespaced: bool, now: datetime, rng: random.Random
+) -> None:
+    """Give a new object its name, namespace, uid and time. Raises BadRequest."""
+    metadata = obj["metadata"]
+    set_namespace(metadata, namespace, namespaced=namespaced)
+    if metadata.get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    generate_name = metadata.get("generateName", "")
+    if generate_name and not metadata.get("name"):
+        metadata["name"] = generate_name[:GENERATED_NAME_MAX] + random_suffix(rng)
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+        metadata.pop(field, None)
+    metadata["uid"] = new_uid(rng)
+    metadata["creationTimestamp"] = rfc3339(now)
+    drop_empty(metadata)
+
+
+def set_namespace(metadata: Obj, namespace: str, *, namespaced: bool) -> None:
+    """The object's namespace is the request's. Raises BadRequest when it says another."""
+    if not namespaced:
+        metadata.pop("namespace", None)
+        return
+    if metadata.get("namespace", "") not in {"", namespace}:
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    metadata["namespace"] = namespace
+
+
+def fill_on_update(new: Obj, old: Obj) -> None:
+    """What a client cannot change stays as it was."""
+    metadata, before = new["metadata"], old["metadata"]
+    for field in _SERVER_SET:
+        if field in before:
+            metadata[field] = before[field]
+        else:
+            metadata.pop(field, None)
+    if "generation" in before:
+        metadata["generation"] = before["generation"]
+    else:
+        metadata.pop("generation", None)
+    metadata.pop("selfLink", None)
+    metadata.pop("managedFields", None)
+    drop_empty(metadata)
+
+
+def drop_empty(metadata: Obj) -> None:
+    """Empty maps, lists and texts are not written (Go's omitempty)."""
+    for name in [k for k, v in metadata.items() if v in (None, "", {}, [])]:
+        del metadata[name]
+
+
+def validate_meta(obj: Obj, *, namespaced: bool, validate_name: ValidateName) -> list[FieldError]:
+    """Upstream ValidateObjectMetaAccessor."""
+    metadata = obj["metadata"]
+    errors: list[FieldError] = []
+    generate_name = metadata.get("generateName")
+    if generate_name:
+        errors += [
+            invalid("metadata.generateName", generate_name, text)
+            for text in validate_name(generate_name, True)
+        ]
+    name = metadata.get("name", "")
+    if not name:
+        errors.append(required("metadata.name", "name or generateName is required"))
+    else:
+        errors += [invalid("metadata.name", name, text) for text in validate_name(name, False)]
+    if namespaced:
+        namespace = metadata.get("namespace", "")
+        errors += [
+            invalid("metadata.namespace", namespace, text) for text in names.dns_label(namespace)
+        ]
+    errors += validate_labels(metadata.get("labels") or {})
+    errors += validate_annotations(metadata.get("annotations") or {})
+    errors += validate_owners(metadata.get("ownerReferences") or [])
+    errors += validate_finalizers(metadata.get("finalizers") or [])
+    return errors
+
+
+def validate_labels(labels: dict[str, str], path: str = "metadata.labels") -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key, value in sorted(labels.items()):
+        errors += [invalid(path, key, text) for text in names.qualified_name(key)]
+        errors += [invalid(path, value, text) for text in names.label_value(value)]
+    return errors
+
+
+def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
+    path = "metadata.annotations"
+    errors: list[FieldError] = []
+    for key in sorted(annotations):
+        errors += [invalid(path, key, text) for text in names.qualified_name(key.lower())]
+    size = sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items())
+    if size > ANNOTATIONS_BYTES_MAX:
+        errors.append(
+            FieldError(
+                "FieldValueTooLong",
+                path,
+                None,
+                f"may not be more than {ANNOTATIONS_BYTES_MAX} bytes",
+            )
+        )
+    return errors
+
+
+def validate_owners(owners: list[Obj]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    controllers = [o for o in owners if o.get("controller")]
+    for owner in owners:
+        at = "metadata.ownerReferences"
+        api_version = owner.get("apiVersion", "")
+        if not api_version:
+            errors.append(invalid(f"{at}.apiVersion", "", "version must not be empty"))
+        errors += [
+            invalid(f"{at}.{field}", "", "must not be empty")
+            for field in OWNER_REFERENCE_FIELDS[1:]
+            if not owner.get(field)
+        ]
+        if (api_version, owner.get("kind")) == ("v1", "Event"):
+            errors.append(invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner"))
+    if len(controllers) > 1:
+        first, second = (c.get("name", "") for c in controllers[:2])
+        errors.append(
+            invalid(
+                "metadata.ownerReferences",
+                owners,
+                "Only one reference can have Controller set to true."
+                f' Found "true" in references for {first} and {second}',
+            )
+        )
+    return errors
+
+
+def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
+    path = "metadata.finalizers"
+    errors: list[FieldError] = []
+    for name in finalizers:
+        errors += [invalid(path, name, text) for text in names.qualified_name(name)]
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        errors.append(
+            invalid(
+                path,
+                finalizers,
+                "finalizer orphan and foregroundDeletion cannot be both set",
+            )
+        )
+    return errors
+
+
+def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
+    """Upstream ValidateObjectMetaAccessorUpdate."""
+    metadata, before = new["metadata"], old["metadata"]
+    errors: list[FieldError] = []
+    if before.get("deletionTimestamp"):
+        added = [
+            f for f in metadata.get("finalizers") or [] if f not in (before.get("finalizers") or [])
+        ]
+        if added:
+            texts = ", ".join(f'"{f}"' for f in added)
+            errors.append(
+                forbidden(
+                    "metadata.finalizers",
+                    "no new finalizers can be added if the object is being deleted,"
+                    f" found new finalizers []string{{{texts}}}",
+                )
+            )
+    errors += [
+        invalid(f"metadata.{field}", metadata.get(field, ""), "field is immutable")
+        for field in ("name", "namespace", "uid")
+        if metadata.get(field, "") != before.get(field, "")
+    ]
+    return errors

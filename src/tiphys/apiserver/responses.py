@@ -1,0 +1,134 @@
+"""Answers as bytes: an object of the cache, a document, a list, a Status.
+
+The common case (one object as JSON) joins three byte strings and nothing else.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import orjson
+
+from tiphys.api.errors import ApiError
+from tiphys.api.meta import Obj
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType
+from tiphys.codec import protobuf, yaml
+from tiphys.lib.http.flow import BodyWriter
+from tiphys.lib.http.message import Answer, Headers, Response, StreamResponse
+from tiphys.storage.cached_object import CachedObject
+
+CACHE_CONTROL: Final = ("Cache-Control", "no-cache, private")
+JSON_HEADERS: Final[Headers] = (CACHE_CONTROL, ("Content-Type", JSON))
+TEXT_HEADERS: Final[Headers] = (CACHE_CONTROL, ("Content-Type", "text/plain; charset=utf-8"))
+GZIP_BYTES_MIN: Final = 128 * 1024  # Upstream's defaultGzipThresholdBytes.
+GZIP_LEVEL: Final = 1  # Upstream's defaultGzipContentEncodingLevel.
+PIECE_BYTES: Final = 64 * 1024
+WARNING_BYTES_MAX: Final = 4 * 1024  # All warnings of an answer; upstream filters/warning.go.
+
+
+def object_answer(ctx: RequestContext, status: int, cached: CachedObject) -> Answer:
+    """An object of the endpoint's cache. Raises NotAcceptable."""
+    media = ctx.media()
+    endpoint = ctx.endpoint
+    if media.type == JSON and not media.as_kind and not ctx.pretty(media) and not ctx.warnings:
+        body = b"%b%b\n" % (endpoint.head, endpoint.shown(cached).tail)
+        return Response(status, body, JSON_HEADERS)
+    return document_answer(ctx, status, endpoint.decode(cached), media)
+
+
+def document_answer(
+    ctx: RequestContext, status: int, obj: Obj, media: MediaType | None = None
+) -> Answer:
+    """Any object, in the negotiated form. Raises NotAcceptable."""
+    media = media or ctx.media()
+    if media.as_kind:
+        obj = ctx.server.views.render(ctx, media, obj)
+    body = encode(obj, media, pretty=ctx.pretty(media))
+    headers: Headers = (CACHE_CONTROL, ("Content-Type", media.type), *warning_headers(ctx.warnings))
+    return bytes_answer(ctx, status, [body], headers)
+
+
+def status_answer(ctx: RequestContext, error: ApiError) -> Response:
+    """An error as metav1.Status in the form that the client accepts."""
+    media = ctx.error_media()
+    body = encode(error.to_status(), media, pretty=ctx.pretty(media))
+    headers: Headers = (CACHE_CONTROL, ("Content-Type", media.type), *warning_headers(ctx.warnings))
+    if error.retry_after_seconds:
+        headers = (*headers, ("Retry-After", str(error.retry_after_seconds)))
+    return Response(error.code, body, headers)
+
+
+def error_response(error: ApiError) -> Response:
+    """An error before there is a context: always JSON."""
+    return Response(error.code, orjson.dumps(error.to_status()) + b"\n", JSON_HEADERS)
+
+
+def encode(obj: Obj, media: MediaType, *, pretty: bool) -> bytes:
+    """JSON, YAML or protobuf bytes."""
+    if media.type == YAML:
+        return yaml.encode(obj)
+    if media.type == PROTOBUF:
+        return protobuf.encode_object(obj)
+    option = orjson.OPT_INDENT_2 if pretty else None
+    return orjson.dumps(obj, option=option) + b"\n"
+
+
+def bytes_answer(
+    ctx: RequestContext, status: int, pieces: Sequence[bytes], headers: Headers
+) -> Answer:
+    """Big bodies are compressed where the client can read that, piece by piece."""
+    size = sum(map(len, pieces))
+    if size > GZIP_BYTES_MIN and "gzip" in ctx.request.headers.get("accept-encoding", ""):
+        more: Headers = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+        return StreamResponse(status, _Compressor(pieces).write, (*headers, *more))
+    return Response(status, pieces[0] if len(pieces) == 1 else pieces, headers)
+
+
+class _Compressor:
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+
+    async def write(self, body: BodyWriter) -> None:
+        # 31: the gzip format with the largest window.
+        squeeze = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
+        for piece in self._pieces:
+            for start in range(0, len(piece), PIECE_BYTES):
+                body.write(squeeze.compress(piece[start : start + PIECE_BYTES]))
+                await body.pause()
+        body.write(squeeze.flush())
+
+
+def warning_headers(warnings: Iterable[str]) -> Headers:
+    """`Warning: 299 - "text"` for each, once, within upstream's bounds."""
+    found: list[tuple[str, str]] = []
+    size = 0
+    for text in dict.fromkeys(warnings):
+        clean = "".join(c if c >= " " else " " for c in text)
+        escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
+        size += len(escaped)
+        if size > WARNING_BYTES_MAX:
+            break
+        found.append(("Warning", f'299 - "{escaped}"'))
+    return tuple(found)
+
+
+def joined(tails: Sequence[bytes], start: bytes, end: bytes) -> list[bytes]:
+    """A JSON array's items from object tails, in pieces of about PIECE_BYTES."""
+    pieces: list[bytes] = []
+    held: list[bytes] = []
+    held_bytes = 0
+    opening = start + b"{"
+    for tail in tails:
+        held.append(tail)
+        held_bytes += len(tail)
+        if held_bytes >= PIECE_BYTES:
+            pieces.append(opening + b",{".join(held))
+            opening, held, held_bytes = b",{", [], 0
+    if held:
+        pieces.append(opening + b",{".join(held) + end)
+    elif pieces:
+        pieces[-1] += end
+    else:
+        pieces.append(start + end)
+    return pieces

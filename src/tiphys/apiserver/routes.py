@@ -1,0 +1,106 @@
+"""Which verb and subresource serves a request of a resource.
+
+Upstream: apiserver pkg/endpoints/installer.go.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from tiphys.api.errors import MethodNotAllowed, NotFound
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.verbs.binding import create_binding
+from tiphys.apiserver.verbs.create import create
+from tiphys.apiserver.verbs.delete import delete
+from tiphys.apiserver.verbs.delete_collection import delete_collection
+from tiphys.apiserver.verbs.eviction import create_eviction
+from tiphys.apiserver.verbs.finalize import update_finalize
+from tiphys.apiserver.verbs.get import get
+from tiphys.apiserver.verbs.list import list_
+from tiphys.apiserver.verbs.patch import patch, patch_scale
+from tiphys.apiserver.verbs.reviews import (
+    AUTHENTICATION,
+    AUTHORIZATION,
+    local_subject_access_review,
+    self_subject_access_review,
+    self_subject_review,
+    self_subject_rules_review,
+    subject_access_review,
+    token_review,
+)
+from tiphys.apiserver.verbs.scale import get_scale, update_scale
+from tiphys.apiserver.verbs.token import create_token
+from tiphys.apiserver.verbs.update import update
+from tiphys.apiserver.verbs.watch import watch
+from tiphys.lib.http.message import Answer
+
+Serve = Callable[[RequestContext], Answer | Awaitable[Answer]]
+
+VERBS: Final[Mapping[str, Serve]] = {
+    "get": get,
+    "list": list_,
+    "watch": watch,
+    "create": create,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
+STATUS: Final[Mapping[str, Serve]] = {"get": get, "update": update, "patch": patch}
+# (group, resource, subresource) -> verb -> who serves it; "*" stands for any resource.
+SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
+    ("*", "*", "status"): STATUS,
+    ("*", "*", "scale"): {"get": get_scale, "update": update_scale, "patch": patch_scale},
+    ("", "pods", "binding"): {"create": create_binding},
+    ("", "pods", "eviction"): {"create": create_eviction},
+    ("", "namespaces", "finalize"): {"update": update_finalize},
+    ("", "serviceaccounts", "token"): {"create": create_token},
+}
+# Kinds that are asked and not stored.
+CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
+    ("", "bindings"): create_binding,
+    (AUTHORIZATION, "selfsubjectaccessreviews"): self_subject_access_review,
+    (AUTHORIZATION, "subjectaccessreviews"): subject_access_review,
+    (AUTHORIZATION, "localsubjectaccessreviews"): local_subject_access_review,
+    (AUTHORIZATION, "selfsubjectrulesreviews"): self_subject_rules_review,
+    (AUTHENTICATION, "selfsubjectreviews"): self_subject_review,
+    (AUTHENTICATION, "tokenreviews"): token_review,
+}
+_COLLECTION: Final = frozenset({"list", "create", "deletecollection", "watch"})
+
+
+def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
+    """Raises NotFound, MethodNotAllowed, and what the verb raises."""
+    info = ctx.info
+    if info.subresource:
+        return _subresource(ctx)
+    if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
+        raise method_not_allowed()
+    if info.verb == "create":
+        special = CREATE_ONLY.get((info.group, info.resource))
+        if special is not None:
+            return special(ctx)
+    if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
+        raise method_not_allowed()
+    return VERBS[info.verb](ctx)
+
+
+def _subresource(ctx: RequestContext) -> Answer | Awaitable[Answer]:
+    info, known = ctx.info, ctx.endpoint.info
+    offered = known.subresources.get(info.subresource)
+    if offered is None or (info.rest and info.subresource != "proxy"):
+        raise no_such_resource()
+    table = SUBRESOURCES.get((known.group, known.plural, info.subresource))
+    if table is None:
+        table = SUBRESOURCES.get(("*", "*", info.subresource), {})
+    verb = table.get(info.verb)
+    if verb is None:
+        raise method_not_allowed()
+    return verb(ctx)
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    return MethodNotAllowed("the server does not allow this method on the requested resource")
+
+
+def no_such_resource() -> NotFound:
+    return NotFound("the server could not find the requested resource")

@@ -1,0 +1,148 @@
+"""Puts the API server together and runs it until cancelled.
+
+Order at stop: not ready, watches told, listeners closed, answers ended, store closed.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from typing import Final
+
+from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
+from tiphys.apiserver.admission.chain import Chain, Plugin
+from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.service_account import ServiceAccount
+from tiphys.apiserver.bootstrap import Bootstrap
+from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.endpoint import Endpoint, add_endpoint
+from tiphys.apiserver.filters.authentication import Authenticator
+from tiphys.apiserver.filters.authorization import RBAC_GROUP, RbacAuthorizer
+from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.resources.registry import all_resources
+from tiphys.apiserver.responses import error_response
+from tiphys.apiserver.server import ApiServer
+from tiphys.apiserver.service_addresses import ServiceAddresses
+from tiphys.lib import tls
+from tiphys.lib.clock import Clock, SystemClock
+from tiphys.lib.http.message import Response
+from tiphys.lib.http.server import HttpServer
+from tiphys.storage.backend import Backend, StorageError
+from tiphys.storage.sqlite import SqliteBackend
+from tiphys.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 5.0
+_BOUND_OBJECTS: Final = ("serviceaccounts", "pods", "nodes", "secrets")
+_RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+
+
+async def run(config: ApiServerConfig) -> None:
+    """Serve until cancelled. Raises StorageError when the store fails, OSError for an address."""
+    clock = SystemClock()
+    config.store_path.parent.mkdir(parents=True, exist_ok=True)
+    backend = await SqliteBackend.open(config.store_path, clock)
+    try:
+        server = await build(config, backend, clock, random.SystemRandom())
+        async with serving(config, server):
+            await backend.failed.wait()
+            raise StorageError("the store failed; starting again reads what it holds")
+    finally:
+        await backend.close()
+
+
+async def build(
+    config: ApiServerConfig, backend: Backend, clock: Clock, rng: random.Random
+) -> ApiServer:
+    """A server over a backend, with its caches filled and the first objects written."""
+    store = Store(backend)
+    endpoints = make_endpoints(store)
+    await store.start()
+    authorizer = RbacAuthorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
+    store.on_events(authorizer.notice)
+    tokens = ServiceAccountTokens.from_file(
+        config.service_account_key,
+        config.issuer,
+        {p: endpoints["", "v1", p].cache for p in _BOUND_OBJECTS},
+        clock,
+        rng,
+    )
+    clients = tls.LeafVerifier.from_file(config.client_ca)
+    addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
+    await Bootstrap(store, endpoints, clock, rng).run(config, addresses.api_server)
+    services = endpoints["", "v1", "services"]
+    addresses.load([services.decode(c) for c in services.cache.objects.values()])
+    server = ApiServer(
+        config,
+        store,
+        endpoints,
+        Authenticator(clients, tokens, clock),
+        authorizer,
+        tokens,
+        addresses,
+        Chain(admission_plugins(endpoints, rng)),
+        clock,
+        rng,
+    )
+    server.is_ready = True
+    return server
+
+
+def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
+    found: dict[tuple[str, str, str], Endpoint] = {}
+    for resource in all_resources():
+        info = resource.info
+        found[info.group, info.version, info.plural] = add_endpoint(store, resource)
+    return found
+
+
+def admission_plugins(
+    endpoints: Mapping[tuple[str, str, str], Endpoint], rng: random.Random
+) -> list[Plugin]:
+    """In upstream's order; each name has its place even before it is written."""
+    core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
+    classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
+    return [
+        NamespaceLifecycle(core["namespaces"]),
+        ServiceAccount(core["serviceaccounts"], rng),
+        Priority(classes),
+        DefaultTolerationSeconds(),
+    ]
+
+
+class serving:
+    """Listens while the block runs."""
+
+    def __init__(self, config: ApiServerConfig, server: ApiServer) -> None:
+        self._config = config
+        self._server = server
+        authorities = [config.client_ca]
+        if config.requestheader_ca is not None:
+            authorities.append(config.requestheader_ca)
+        context = tls.server_context(config.tls_cert, config.tls_key, authorities)
+        self._http = HttpServer(server.handle, tls=context, error_response=_error)
+        self.ports: list[int] = []
+
+    async def __aenter__(self) -> "serving":
+        for host, port in self._config.addresses:
+            self.ports.append(await self._http.listen(host, port))
+        log.info("serving", extra={"addresses": self._config.addresses})
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.is_ready = False
+        await asyncio.shield(self._http.stop(STOP_SECONDS))
+
+
+def _error(status: int, why: str) -> Response:
+    error: ApiError
+    if status == 413:
+        error = RequestEntityTooLarge(f"Request entity too large: {why}")
+    elif status == 500:
+        error = InternalError(f"Internal error occurred: {why}")
+    else:
+        error = BadRequest(why, code=status)
+    return error_response(error)

@@ -1,0 +1,145 @@
+"""The API server: a request goes through authentication, authorization, routing and a verb.
+
+Each step is a look into a dictionary where it can be: a GET is answered without a coroutine.
+Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
+"""
+
+import random
+from collections.abc import Awaitable, Mapping
+from typing import Final
+
+from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.meta import Obj
+from tiphys.apiserver.admission.chain import Chain
+from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.documents import Documents
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.filters.authentication import Authenticator
+from tiphys.apiserver.filters.authorization import (
+    RbacAuthorizer,
+    attributes_of,
+    forbidden,
+)
+from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.request_info import RequestInfo, parse_request
+from tiphys.apiserver.responses import error_response, status_answer
+from tiphys.apiserver.routes import no_such_resource, serve
+from tiphys.apiserver.service_addresses import NOTHING, Allocated, ServiceAddresses
+from tiphys.apiserver.views import Views
+from tiphys.apiserver.writes import raise_invalid
+from tiphys.lib.clock import Clock
+from tiphys.lib.http.message import (
+    Answer,
+    Request,
+    Response,
+    StreamResponse,
+    UpgradeResponse,
+    text_response,
+)
+from tiphys.storage.store import Store
+
+INFOS_MAX: Final = 8192  # Parsed request lines remembered.
+
+
+class ApiServer:
+    """Holds what requests need. `handle` is the handler of the HTTP server."""
+
+    def __init__(
+        self,
+        config: ApiServerConfig,
+        store: Store,
+        endpoints: Mapping[tuple[str, str, str], Endpoint],
+        authenticator: Authenticator,
+        authorizer: RbacAuthorizer,
+        tokens: ServiceAccountTokens,
+        addresses: ServiceAddresses,
+        admission: Chain,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.endpoints = dict(endpoints)
+        self.authenticator = authenticator
+        self.authorizer = authorizer
+        self.tokens = tokens
+        self.addresses = addresses
+        self.admission = admission
+        self.clock = clock
+        self.rng = rng
+        self.views = Views(clock)
+        self.documents = Documents(self)
+        self.is_ready = False
+        self._infos: dict[tuple[str, str], tuple[RequestInfo, Endpoint | None]] = {}
+
+    def handle(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Answer one request; all errors become Status answers."""
+        try:
+            user = self.authenticator.authenticate(request)
+            info, endpoint = self._info(request)
+            asked = attributes_of(info)
+            decision = self.authorizer.decide(user, asked)
+            if not decision.allowed:
+                raise forbidden(user, asked, decision.reason)
+        except ApiError as error:
+            return error_response(error)
+        if endpoint is None:
+            return self._without_endpoint(request, info)
+        ctx = RequestContext(self, request, info, user, endpoint)
+        try:
+            work = serve(ctx)
+        except ApiError as error:
+            return status_answer(ctx, error)
+        if isinstance(work, (Response, StreamResponse, UpgradeResponse)):
+            return work
+        return _guarded(ctx, work)
+
+    def _info(self, request: Request) -> tuple[RequestInfo, Endpoint | None]:
+        key = (request.method, request.target)
+        known = self._infos.get(key)
+        if known is None:
+            info = parse_request(request.method, request.raw_path, request.query)
+            endpoint = self.endpoints.get((info.group, info.version, info.resource))
+            if len(self._infos) >= INFOS_MAX:
+                self._infos.clear()
+            known = self._infos[key] = (info, endpoint)
+        return known
+
+    def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
+        """A path that is no resource's, or a resource that nobody serves."""
+        try:
+            found = self.documents.serve(request, info)
+        except ApiError as error:
+            return error_response(error)
+        if found is not None:
+            return found
+        if info.is_resource and any(
+            (g, v) == (info.group, info.version) or g == info.group for g, v, _ in self.endpoints
+        ):
+            return error_response(NotFound(str(no_such_resource()), details={}))
+        return text_response(404, "404 page not found\n")
+
+    def allocate(self, ctx: RequestContext, new: Obj, old: Obj | None) -> Allocated:
+        """Addresses and ports of a Service. Raises Invalid."""
+        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource or ctx.is_dry_run:
+            return NOTHING
+        taken, errors = self.addresses.allocate(new, old)
+        raise_invalid(ctx.endpoint, new, errors)
+        return taken
+
+    def deallocate(self, endpoint: Endpoint, obj: Obj) -> None:
+        """An object is gone for good."""
+        if endpoint.info.kind == "Service":
+            self.addresses.release(obj)
+
+    def endpoint_of(self, group: str, plural: str) -> Endpoint:
+        """The v1 endpoint of a built-in resource."""
+        return self.endpoints[group, "v1", plural]
+
+
+async def _guarded(ctx: RequestContext, work: Awaitable[Answer]) -> Answer:
+    try:
+        return await work
+    except ApiError as error:
+        return status_answer(ctx, error)

@@ -1,0 +1,99 @@
+"""Binding: the scheduler's write, which gives a pod its node.
+
+Upstream: pkg/registry/core/pod/storage/storage.go (BindingREST.assignPod).
+"""
+
+from typing import Final
+
+from tiphys.api.errors import Conflict
+from tiphys.api.field_errors import FieldError, invalid_object, not_supported, required
+from tiphys.api.meta import GroupVersionKind, Obj, at, condition, rfc3339
+from tiphys.apiserver.bodies import read_object
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.responses import document_answer
+from tiphys.apiserver.writes import guaranteed_update
+from tiphys.lib.http.message import Answer
+
+KIND: Final = GroupVersionKind("", "v1", "Binding")
+SUCCESS: Final[Obj] = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "metadata": {},
+    "status": "Success",
+    "code": 201,
+}
+
+
+async def create_binding(ctx: RequestContext) -> Answer:
+    """`pods/NAME/binding`, and `bindings`, whose body names the pod."""
+    binding = read_object(ctx, KIND)
+    name = ctx.name or binding["metadata"].get("name", "")
+    errors = _validate(binding)
+    if errors:
+        raise invalid_object("", KIND.kind, name, errors)
+    pods = ctx.server.endpoint_of("", "pods")
+    await bind(ctx, pods, name, binding)
+    return document_answer(ctx, 201, SUCCESS)
+
+
+def _validate(binding: Obj) -> list[FieldError]:
+    target = binding.get("target") or {}
+    errors: list[FieldError] = []
+    if target.get("kind", "") not in {"", "Node"}:
+        errors.append(not_supported("target.kind", target.get("kind"), ["Node", "<empty>"]))
+    if not target.get("name"):
+        errors.append(required("target.name"))
+    return errors
+
+
+async def bind(ctx: RequestContext, pods: Endpoint, name: str, binding: Obj) -> None:
+    """Raises NotFound, Conflict."""
+    uid = binding["metadata"].get("uid", "")
+    revision = binding["metadata"].get("resourceVersion", "")
+    node = binding["target"]["name"]
+    now = rfc3339(ctx.server.clock.now())
+
+    def change(pod: Obj) -> Obj:
+        metadata = dict(pod["metadata"])
+        if uid and uid != metadata["uid"]:
+            raise _conflict(name, f"Precondition failed: UID in precondition: {uid}")
+        if revision and revision != metadata["resourceVersion"]:
+            raise _conflict(name, f"Precondition failed: ResourceVersion: {revision}")
+        if metadata.get("deletionTimestamp"):
+            raise _conflict(name, f"pod {name} is being deleted, cannot be assigned to a host")
+        present = at(pod, "spec", "nodeName", default="")
+        if present:
+            raise _conflict(name, f'pod {name} is already assigned to node "{present}"')
+        if at(pod, "spec", "schedulingGates"):
+            raise _conflict(name, f"pod {name} has non-empty .spec.schedulingGates")
+        for field in ("annotations", "labels"):
+            more = binding["metadata"].get(field)
+            if more:
+                metadata[field] = dict(metadata.get(field) or {}) | more
+        status = dict(pod.get("status") or {})
+        status["conditions"] = _scheduled(pod, status.get("conditions") or [], now)
+        status.pop("nominatedNodeName", None)
+        spec = pod["spec"] | {"nodeName": node}
+        return pod | {"metadata": metadata, "spec": spec, "status": status}
+
+    await guaranteed_update(ctx, pods, pods.key(ctx.namespace, name), change)
+
+
+def _scheduled(pod: Obj, conditions: list[Obj], now: str) -> list[Obj]:
+    """The conditions with PodScheduled true."""
+    before = condition(pod, "PodScheduled") or {}
+    same = before.get("status") == "True"
+    new: Obj = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
+    new["lastTransitionTime"] = before["lastTransitionTime"] if same else now
+    if at(pod, "metadata", "generation"):
+        new["observedGeneration"] = pod["metadata"]["generation"]
+    kept = [c for c in conditions if c.get("type") != "PodScheduled"]
+    return [*kept, new]
+
+
+def _conflict(name: str, why: str) -> Conflict:
+    return Conflict(
+        f'Operation cannot be fulfilled on pods/binding "{name}": {why}',
+        details={"name": name, "kind": "pods/binding"},
+    )

@@ -1,0 +1,49 @@
+"""CREATE: decode, default, admit, name, validate, store. Upstream: endpoints/handlers/create.go."""
+
+from tiphys.api.errors import MethodNotAllowed
+from tiphys.api.meta import Obj
+from tiphys.apiserver.bodies import read_object
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.object_meta import fill_on_create, set_namespace
+from tiphys.apiserver.responses import object_answer
+from tiphys.apiserver.verbs.options import check_write_options
+from tiphys.apiserver.writes import admission_write, raise_invalid, store_new, validate_object
+from tiphys.lib.http.message import Answer
+from tiphys.storage.cached_object import CachedObject
+
+
+async def create(ctx: RequestContext) -> Answer:
+    """Raises BadRequest, Invalid, AlreadyExists, Forbidden, UnsupportedMediaType."""
+    ctx.media()  # Not acceptable: say so before anything is written.
+    if ctx.info.name:
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    check_write_options(ctx, "CreateOptions")
+    obj = read_object(ctx, ctx.endpoint.info.gvk)
+    return object_answer(ctx, 201, await create_object(ctx, obj))
+
+
+async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
+    """From a decoded object to a stored one."""
+    endpoint, server = ctx.endpoint, ctx.server
+    resource, info = endpoint.resource, endpoint.info
+    set_namespace(obj["metadata"], ctx.namespace, namespaced=info.namespaced)
+    resource.default(obj)
+    write = admission_write(ctx, "CREATE", obj, None)
+    server.admission.mutate(write)
+    fill_on_create(
+        obj,
+        ctx.namespace,
+        namespaced=info.namespaced,
+        now=server.clock.now(),
+        rng=server.rng,
+    )
+    resource.before_create(obj)
+    raise_invalid(endpoint, obj, validate_object(endpoint, obj))
+    ctx.warnings += resource.warnings(obj, None)
+    server.admission.validate(write)
+    allocated = server.allocate(ctx, obj, None)
+    try:
+        return await store_new(ctx, endpoint, obj)
+    except BaseException:
+        allocated.release()
+        raise

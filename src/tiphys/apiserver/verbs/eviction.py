@@ -1,0 +1,119 @@
+"""Eviction: delete a pod if its disruption budgets allow.
+
+Upstream: pkg/registry/core/pod/storage/eviction.go.
+"""
+
+from typing import Final
+
+from tiphys.api import labels
+from tiphys.api.errors import BadRequest, InternalError, StatusCause, TooManyRequests, not_found
+from tiphys.api.meta import GroupVersionKind, Obj, at, condition, labels_of, rfc3339
+from tiphys.apiserver.bodies import read_object
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.deletion import parse_delete_options
+from tiphys.apiserver.responses import document_answer
+from tiphys.apiserver.verbs.binding import SUCCESS
+from tiphys.apiserver.verbs.delete import delete_object
+from tiphys.apiserver.writes import guaranteed_update
+from tiphys.lib.http.message import Answer
+
+KIND: Final = GroupVersionKind("policy", "v1", "Eviction")
+DISRUPTED_PODS_MAX: Final = 2000  # Upstream MaxDisruptedPodSize.
+_FREE_PHASES: Final = frozenset({"Succeeded", "Failed", "Pending"})
+
+
+async def create_eviction(ctx: RequestContext) -> Answer:
+    """Raises NotFound, TooManyRequests, BadRequest."""
+    eviction = read_object(ctx, KIND)
+    name = eviction["metadata"].get("name") or ctx.name
+    if name != ctx.name:
+        raise BadRequest(f"name in URL does not match name in Eviction object: {name}")
+    options = parse_delete_options(eviction.get("deleteOptions") or {}, dry_run=ctx.is_dry_run)
+    pods = ctx.server.endpoint_of("", "pods")
+    cached = pods.cache.get(pods.key(ctx.namespace, ctx.name))
+    if cached is None:
+        raise not_found("", "pods", ctx.name)
+    pod = pods.decode(cached)
+    if not _may_go_at_once(pod):
+        await _spend_budget(ctx, pod, dry_run=options.is_dry_run)
+    await delete_object(ctx, pods, cached, options)
+    return document_answer(ctx, 201, SUCCESS)
+
+
+def _may_go_at_once(pod: Obj) -> bool:
+    return at(pod, "status", "phase") in _FREE_PHASES or "deletionTimestamp" in pod["metadata"]
+
+
+def _is_ready(pod: Obj) -> bool:
+    return (condition(pod, "Ready") or {}).get("status") == "True"
+
+
+async def _spend_budget(ctx: RequestContext, pod: Obj, *, dry_run: bool) -> None:
+    budgets = ctx.server.endpoint_of("policy", "poddisruptionbudgets")
+    matching = []
+    for cached in budgets.cache.range(budgets.collection(ctx.namespace)):
+        budget = budgets.decode(cached)
+        if labels.matches_object(at(budget, "spec", "selector"), labels_of(pod)):
+            matching.append((cached.key, budget))
+    if not matching:
+        return
+    if len(matching) > 1:
+        raise InternalError(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does"
+            " not support.",
+            reason="InternalError",
+        )
+    key, budget = matching[0]
+    if not _is_ready(pod) and _lets_unready_go(budget):
+        return
+    name, now = pod["metadata"]["name"], rfc3339(ctx.server.clock.now())
+
+    def change(fresh: Obj) -> Obj:
+        return _spent(fresh, name, now)
+
+    if dry_run:
+        change(budget)
+    else:
+        await guaranteed_update(ctx, budgets, key, change)
+
+
+def _lets_unready_go(budget: Obj) -> bool:
+    """AlwaysAllow does; otherwise only while the budget is met without the pod."""
+    if at(budget, "spec", "unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    healthy = at(budget, "status", "currentHealthy", default=0)
+    desired = at(budget, "status", "desiredHealthy", default=0)
+    return bool(healthy >= desired > 0)
+
+
+def _spent(budget: Obj, pod_name: str, now: str) -> Obj:
+    """The budget with one disruption less. Raises TooManyRequests."""
+    status = dict(budget.get("status") or {})
+    text = "Cannot evict pod as it would violate the pod's disruption budget."
+    if status.get("observedGeneration", 0) < at(budget, "metadata", "generation", default=0):
+        raise _too_many(
+            text,
+            f"The disruption budget {_name(budget)} is still being processed by the server.",
+            10,
+        )
+    if status.get("disruptionsAllowed", 0) <= 0:
+        desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+        raise _too_many(
+            text,
+            f"The disruption budget {_name(budget)} needs {desired} healthy pods and has"
+            f" {healthy} currently",
+            0,
+        )
+    status["disruptionsAllowed"] -= 1
+    status["disruptedPods"] = dict(status.get("disruptedPods") or {}) | {pod_name: now}
+    return budget | {"status": status}
+
+
+def _name(budget: Obj) -> str:
+    return str(budget["metadata"]["name"])
+
+
+def _too_many(text: str, why: str, seconds: int) -> TooManyRequests:
+    return TooManyRequests(
+        text, causes=[StatusCause("DisruptionBudget", why)], retry_after_seconds=seconds
+    )

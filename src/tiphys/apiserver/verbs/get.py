@@ -1,0 +1,41 @@
+"""GET of one object: bytes of the cache. Upstream: endpoints/handlers/get.go (GetResource)."""
+
+from tiphys.api.errors import Timeout, not_found
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.list_options import get_revision
+from tiphys.apiserver.responses import object_answer
+from tiphys.lib.http.message import Answer
+from tiphys.storage.cached_object import CachedObject
+
+
+def get(ctx: RequestContext) -> Answer:
+    """Answers without a coroutine. Raises NotFound, NotAcceptable, Timeout."""
+    if ctx.request.query:
+        check_revision(ctx, get_revision(ctx.param("resourceVersion")))
+    return object_answer(ctx, 200, stored(ctx))
+
+
+def stored(ctx: RequestContext) -> CachedObject:
+    """The object that the request names. Raises NotFound."""
+    endpoint = ctx.endpoint
+    cached = endpoint.cache.get(ctx.key)
+    if cached is None:
+        raise not_found(endpoint.info.group, endpoint.info.plural, ctx.info.name)
+    return cached
+
+
+def check_revision(ctx: RequestContext, revision: int) -> None:
+    """Raises Timeout for a revision that the store has not reached; upstream storage/errors.go."""
+    current = ctx.server.store.revision
+    if revision > current:
+        raise revision_too_large(revision, current)
+
+
+def revision_too_large(revision: int, current: int) -> Timeout:
+    from tiphys.api.errors import StatusCause
+
+    return Timeout(
+        f"Too large resource version: {revision}, current: {current}",
+        causes=[StatusCause("ResourceVersionTooLarge", "Too large resource version")],
+        retry_after_seconds=1,
+    )

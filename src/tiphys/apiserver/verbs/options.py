@@ -1,0 +1,42 @@
+"""Options of writes: dryRun, fieldManager, fieldValidation, with upstream's rules.
+
+Upstream: apimachinery pkg/apis/meta/v1/validation/validation.go.
+"""
+
+from typing import Final
+
+from tiphys.api.field_errors import FieldError, invalid, invalid_object, not_supported
+from tiphys.apiserver.context import RequestContext
+
+FIELD_MANAGER_LENGTH_MAX: Final = 128
+_FIELD_VALIDATIONS: Final = ("Ignore", "Strict", "Warn")
+
+
+def check_write_options(ctx: RequestContext, kind: str) -> None:
+    """Raises Invalid (`CreateOptions.meta.k8s.io "" is invalid: ...`)."""
+    if not ctx.request.query:
+        return
+    errors = validate_dry_run(ctx.params.get("dryRun", []))
+    manager = ctx.param("fieldManager")
+    if len(manager) > FIELD_MANAGER_LENGTH_MAX:
+        errors.append(
+            FieldError(
+                "FieldValueTooLong",
+                "fieldManager",
+                None,
+                f"may not be more than {FIELD_MANAGER_LENGTH_MAX} bytes",
+            )
+        )
+    if not manager.isprintable():
+        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+    validation = ctx.param("fieldValidation")
+    if validation and validation not in _FIELD_VALIDATIONS:
+        errors.append(not_supported("fieldValidation", validation, _FIELD_VALIDATIONS))
+    if errors:
+        raise invalid_object("meta.k8s.io", kind, "", errors)
+
+
+def validate_dry_run(values: list[str]) -> list[FieldError]:
+    if any(v != "All" for v in values):
+        return [not_supported("dryRun", list(values), ["All"])]
+    return []

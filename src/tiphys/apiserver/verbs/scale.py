@@ -1,0 +1,81 @@
+"""The scale of a workload: a small object over its replicas.
+
+Upstream: pkg/registry/apps/*/storage (ScaleREST), pkg/apis/autoscaling.
+"""
+
+from typing import Final
+
+from tiphys.api import labels
+from tiphys.api.errors import OBJECT_MODIFIED, conflict
+from tiphys.api.field_errors import invalid, invalid_object
+from tiphys.api.meta import GroupVersionKind, Obj, at
+from tiphys.apiserver.bodies import read_object
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.responses import document_answer
+from tiphys.apiserver.verbs.get import stored
+from tiphys.apiserver.verbs.options import check_write_options
+from tiphys.apiserver.verbs.update import check_name
+from tiphys.apiserver.writes import guaranteed_update
+from tiphys.lib.http.message import Answer
+
+KIND: Final = GroupVersionKind("autoscaling", "v1", "Scale")
+_METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(obj: Obj) -> Obj:
+    """The Scale of a workload."""
+    metadata = {k: obj["metadata"][k] for k in _METADATA if k in obj["metadata"]}
+    replicas = at(obj, "spec", "replicas", default=0)
+    status: Obj = {"replicas": at(obj, "status", "replicas", default=0)}
+    text = _selector(obj)
+    if text:
+        status["selector"] = text
+    return {
+        "kind": KIND.kind,
+        "apiVersion": KIND.api_version,
+        "metadata": metadata,
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def _selector(obj: Obj) -> str:
+    selector = at(obj, "spec", "selector")
+    if obj["kind"] == "ReplicationController":
+        return str(labels.from_set(selector))
+    return str(labels.from_object(selector)) if selector is not None else ""
+
+
+def get_scale(ctx: RequestContext) -> Answer:
+    """Raises NotFound."""
+    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(stored(ctx))))
+
+
+async def update_scale(ctx: RequestContext) -> Answer:
+    """Raises NotFound, Conflict, Invalid."""
+    check_write_options(ctx, "UpdateOptions")
+    scale = read_object(ctx, KIND)
+    stored(ctx)
+    check_name(ctx, scale)
+    cached = await guaranteed_update(
+        ctx, ctx.endpoint, ctx.key, lambda old: with_scale(ctx, old, scale)
+    )
+    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(cached)))
+
+
+def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
+    """The workload with the Scale's number. Raises Conflict, Invalid."""
+    info = ctx.endpoint.info
+    revision = scale["metadata"].get("resourceVersion", "")
+    if revision and revision != old["metadata"]["resourceVersion"]:
+        raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
+    replicas = at(scale, "spec", "replicas", default=0)
+    if replicas < 0:
+        error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise invalid_object(KIND.group, KIND.kind, ctx.name, [error])
+    if at(old, "spec", "replicas") == replicas:
+        return old
+    new = old | {"spec": old["spec"] | {"replicas": replicas}, "metadata": dict(old["metadata"])}
+    if "generation" in new["metadata"]:
+        new["metadata"]["generation"] += 1
+    return new

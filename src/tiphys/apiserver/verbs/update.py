@@ -1,0 +1,136 @@
+"""UPDATE and UPDATE of status: replace an object. Upstream: endpoints/handlers/update.go."""
+
+from collections.abc import Callable
+
+from tiphys.api.errors import OBJECT_MODIFIED, BadRequest, conflict, not_found
+from tiphys.api.field_errors import invalid
+from tiphys.api.meta import Obj
+from tiphys.apiserver.bodies import read_object
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_meta_update
+from tiphys.apiserver.responses import object_answer
+from tiphys.apiserver.verbs.create import create_object
+from tiphys.apiserver.verbs.options import check_write_options
+from tiphys.apiserver.writes import (
+    admission_write,
+    guaranteed_update,
+    raise_invalid,
+    validate_object,
+)
+from tiphys.lib.http.message import Answer
+from tiphys.storage.cached_object import CachedObject
+
+
+async def update(ctx: RequestContext) -> Answer:
+    """Raises BadRequest, NotFound, Conflict, Invalid, Forbidden."""
+    ctx.media()
+    check_write_options(ctx, "UpdateOptions")
+    obj = read_object(ctx, ctx.endpoint.info.gvk)
+    check_name(ctx, obj)
+    set_namespace(obj["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
+    if may_create(ctx):
+        return object_answer(ctx, 201, await create_object(ctx, obj))
+    ctx.endpoint.resource.default(obj)
+    return object_answer(ctx, 200, await update_object(ctx, lambda old: obj))
+
+
+def may_create(ctx: RequestContext) -> bool:
+    """The object is not there, and its kind may be made by writing to its name."""
+    endpoint = ctx.endpoint
+    return (
+        endpoint.resource.allow_create_on_update
+        and not ctx.info.subresource
+        and endpoint.cache.get(ctx.key) is None
+    )
+
+
+def check_name(ctx: RequestContext, obj: Obj) -> None:
+    """The body names the object of the path. Raises BadRequest."""
+    name = obj["metadata"].get("name", "")
+    if not name:
+        raise BadRequest(
+            f"the name of the object ({ctx.name} based on URL) was undeterminable:"
+            " name must be provided"
+        )
+    if name != ctx.name:
+        raise BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({ctx.name})"
+        )
+
+
+async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
+    """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
+    releases: list[Callable[[], None]] = []
+
+    def change(old: Obj) -> Obj:
+        new = dict(make(old))
+        new["metadata"] = dict(new["metadata"])
+        return prepare_update(ctx, new, old, releases)
+
+    try:
+        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
+    except BaseException:
+        for release in releases:
+            release()
+        raise
+
+
+def prepare_update(
+    ctx: RequestContext, new: Obj, old: Obj, releases: list[Callable[[], None]]
+) -> Obj:
+    """The object to write instead of the old one. Raises Conflict, Invalid, Forbidden."""
+    endpoint, server = ctx.endpoint, ctx.server
+    resource, info = endpoint.resource, endpoint.info
+    check_preconditions(ctx, new, old)
+    new["kind"], new["apiVersion"] = old["kind"], old["apiVersion"]
+    is_status = ctx.info.subresource == "status"
+    if is_status:
+        new = old | {"metadata": new["metadata"], "status": new.get("status", {})}
+    elif "status" in info.subresources:
+        new = {k: v for k, v in new.items() if k != "status"}
+        if "status" in old:
+            new["status"] = old["status"]
+    fill_on_update(new, old)
+    write = admission_write(ctx, "UPDATE", new, old)
+    server.admission.mutate(write)
+    if is_status:
+        resource.before_status_update(new, old)
+        errors = resource.validate_status_update(new, old)
+    else:
+        resource.before_update(new, old)
+        errors = validate_object(endpoint, new) + resource.validate_update(new, old)
+    raise_invalid(endpoint, new, validate_meta_update(new, old) + errors)
+    ctx.warnings += resource.warnings(new, old)
+    server.admission.validate(write)
+    if not is_status:
+        releases.append(server.allocate(ctx, new, old).release)
+    return new
+
+
+def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
+    """Revision and uid in the body must be the stored object's. Raises Conflict, Invalid."""
+    info = ctx.endpoint.info
+    metadata, before = new["metadata"], old["metadata"]
+    revision = metadata.get("resourceVersion", "")
+    if not revision or revision == "0":
+        if not ctx.endpoint.resource.allow_unconditional_update:
+            error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise_invalid(ctx.endpoint, new, [error])
+    elif revision != before["resourceVersion"]:
+        raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
+    uid = metadata.get("uid", "")
+    if uid and uid != before.get("uid"):
+        raise conflict(
+            info.group,
+            info.plural,
+            ctx.name,
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}",
+        )
+
+
+def require(ctx: RequestContext) -> CachedObject:
+    """The stored object. Raises NotFound."""
+    cached = ctx.endpoint.cache.get(ctx.key)
+    if cached is None:
+        raise not_found(ctx.endpoint.info.group, ctx.endpoint.info.plural, ctx.name)
+    return cached

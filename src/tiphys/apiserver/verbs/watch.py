@@ -1,0 +1,143 @@
+"""WATCH: events of the cache as a stream of JSON lines.
+
+Without a resourceVersion the objects that exist come first. `sendInitialEvents` ends them with a
+marked bookmark. Other views (metadata only, Table) are rendered once per event for all watchers.
+Upstream: endpoints/handlers/watch.go, pkg/storage/cacher.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from tiphys.api.errors import ApiError, Expired
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.list_options import ListOptions, get_revision, parse_list_options
+from tiphys.apiserver.responses import CACHE_CONTROL, PIECE_BYTES
+from tiphys.apiserver.selection import Selection, select
+from tiphys.apiserver.verbs.get import revision_too_large
+from tiphys.lib.http.flow import BodyWriter
+from tiphys.lib.http.message import Answer, Headers, StreamResponse
+from tiphys.storage.backend import Compacted
+from tiphys.storage.cached_object import CachedObject
+from tiphys.storage.watch_cache import View, Watcher, encode_event
+
+BOOKMARK_SECONDS: Final = 60.0  # Upstream's cacher: about once a minute.
+TIMEOUT_SECONDS_MIN: Final = 1800  # Upstream's --min-request-timeout; up to twice that.
+INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+WATCH_HEADERS: Final[Headers] = (CACHE_CONTROL, ("Content-Type", "application/json"))
+_STREAM_HEADERS: Final[Headers] = (
+    CACHE_CONTROL,
+    ("Content-Type", "application/json;stream=watch"),
+)
+
+
+def watch(ctx: RequestContext) -> Answer:
+    """Raises Invalid, BadRequest, Timeout, NotAcceptable; a revision too old is an ERROR event."""
+    media = ctx.media("watch")
+    options = parse_list_options(ctx.params, watch=True)
+    selection = select(ctx.endpoint, ctx.namespace, options)
+    revision = get_revision(options.resource_version)
+    if revision > ctx.server.store.revision:
+        raise revision_too_large(revision, ctx.server.store.revision)
+    view = ctx.server.views.watch_view(ctx, media)
+    stream = _Stream(ctx, options, selection, revision, view)
+    headers = _STREAM_HEADERS if media.stream else WATCH_HEADERS
+    return StreamResponse(200, stream.run, headers)
+
+
+@dataclass(slots=True)
+class _Stream:
+    ctx: RequestContext
+    options: ListOptions
+    selection: Selection
+    revision: int
+    view: View
+
+    async def run(self, body: BodyWriter) -> None:
+        watcher = Watcher(body, self.view)
+        try:
+            stop = await self._begin(body, watcher)
+        except Compacted as error:
+            body.write(error_event(_too_old(self.revision, error.oldest)))
+            return
+        try:
+            body.on_writable(watcher.flush)
+            watcher.release()
+            await self._until_end(body)
+        finally:
+            stop()
+
+    async def _begin(self, body: BodyWriter, watcher: Watcher) -> Callable[[], None]:
+        """Register the watcher; write initial events where they are wanted."""
+        cache, wanted = self.ctx.endpoint.cache, self.selection.wanted
+        matches = self.selection.matches
+        initial = self.options.send_initial_events
+        if (self.revision and not initial) or initial is False:
+            after = self.revision or self.ctx.server.store.revision
+            return cache.watch(watcher, wanted, matches, after)
+        # The snapshot and the start of the watch are one step: nothing comes between.
+        now = self.ctx.server.store.revision
+        if wanted.exact:
+            one = cache.get(wanted.prefix)
+            objects = [one] if one else []
+        else:
+            objects = cache.range(wanted.prefix)
+        stop = cache.watch(watcher, wanted, matches, now)
+        try:
+            await self._write_initial(body, objects)
+        except BaseException:
+            stop()
+            raise
+        if initial and self.options.allow_bookmarks:
+            body.write(self._bookmark(now, initial_end=True))
+        return stop
+
+    async def _write_initial(self, body: BodyWriter, objects: list[CachedObject]) -> None:
+        cache, matches = self.ctx.endpoint.cache, self.selection.matches
+        held: list[bytes] = []
+        held_bytes = 0
+        for obj in objects:
+            if matches is not None and not cache.is_selected(obj, matches):
+                continue
+            line = encode_event("ADDED", self.view(obj))
+            held.append(line)
+            held_bytes += len(line)
+            if held_bytes >= PIECE_BYTES:
+                body.write(b"".join(held))
+                held, held_bytes = [], 0
+                await body.pause()
+        body.write(b"".join(held))
+
+    def _bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        document = self.ctx.server.views.bookmark(self.ctx, revision)
+        if initial_end:
+            document["metadata"]["annotations"] = {INITIAL_EVENTS_END: "true"}
+        return encode_event("BOOKMARK", orjson.dumps(document))
+
+    async def _until_end(self, body: BodyWriter) -> None:
+        """Send bookmarks until the timeout, the server's stop, or the client leaves."""
+        seconds = self.options.timeout_seconds or 0
+        if seconds <= 0:
+            seconds = int(TIMEOUT_SECONDS_MIN * (1 + random.random()))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0 and not body.closed:
+            try:
+                async with asyncio.timeout(min(left, BOOKMARK_SECONDS)):
+                    await body.stopping.wait()
+                return
+            except TimeoutError:
+                if self.options.allow_bookmarks and body.writable and not body.closed:
+                    body.write(self._bookmark(self.ctx.server.store.revision))
+
+
+def error_event(error: ApiError) -> bytes:
+    return encode_event("ERROR", orjson.dumps(error.to_status()))
+
+
+def _too_old(revision: int, oldest: int) -> Expired:
+    return Expired(f"too old resource version: {revision} ({oldest})")

@@ -1,0 +1,128 @@
+"""Other views of objects: metadata only, Table, bookmarks. Rendered on demand.
+
+Upstream: endpoints/handlers/response.go, pkg/printers.
+"""
+
+from typing import Final
+
+import orjson
+
+from tiphys.api.errors import NotAcceptable
+from tiphys.api.meta import Obj
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.negotiation import MediaType
+from tiphys.apiserver.printing import Printer
+from tiphys.lib.clock import Clock
+from tiphys.storage.cached_object import CachedObject
+from tiphys.storage.watch_cache import View
+
+META_GROUP: Final = "meta.k8s.io"
+
+
+class Views:
+    """Renders what negotiation chose. Watch views are kept, so that watchers share their bytes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._watch_views: dict[tuple[str, str, str, str, str, str], View] = {}
+
+    def render(self, ctx: RequestContext, media: MediaType, obj: Obj) -> Obj:
+        """A view of an object or list. Raises NotAcceptable."""
+        is_list = obj.get("kind", "").endswith("List") and "items" in obj
+        if media.as_kind == "Table":
+            return self.table(ctx, media, obj, is_list=is_list)
+        version = f"{META_GROUP}/{media.as_version}"
+        kind = ctx.endpoint.info.kind
+        group = ctx.endpoint.info.group.partition(".")[0] or "core"
+        if media.as_kind == "PartialObjectMetadata":
+            if is_list or "metadata" not in obj:
+                raise NotAcceptable(
+                    "you requested PartialObjectMetadata, but the requested object is a list"
+                    f" (*{group}.{kind}List)"
+                )
+            return partial(obj, version)
+        if not is_list:
+            raise NotAcceptable(
+                "you requested PartialObjectMetadataList, but the requested object is not a list"
+                f" (*{group}.{kind})"
+            )
+        items = [partial(item, version) for item in obj["items"]]
+        return {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": version,
+            "metadata": obj["metadata"],
+            "items": items,
+        }
+
+    def table(self, ctx: RequestContext, media: MediaType, obj: Obj, *, is_list: bool) -> Obj:
+        if obj.get("kind") == "Status":
+            return obj
+        printer = Printer(ctx.endpoint.resource, self._clock.now())
+        rows = obj["items"] if is_list else [obj]
+        metadata = obj["metadata"] if is_list else {}
+        if not is_list and "resourceVersion" in obj["metadata"]:
+            metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        return {
+            "kind": "Table",
+            "apiVersion": f"{META_GROUP}/{media.as_version}",
+            "metadata": metadata,
+            "columnDefinitions": printer.definitions(),
+            "rows": [
+                printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
+                for o in rows
+            ],
+        }
+
+    def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:
+        """What `includeObject` asks to send along with each row."""
+        included = ctx.param("includeObject") if ctx.request.query else ""
+        if included == "None":
+            return None
+        if included == "Object":
+            info = ctx.endpoint.info
+            return {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
+        return partial(obj, f"{META_GROUP}/{version}")
+
+    def watch_view(self, ctx: RequestContext, media: MediaType) -> View:
+        """How a watch shows objects."""
+        endpoint = ctx.endpoint
+        info = endpoint.info
+        included = ctx.param("includeObject") if ctx.request.query else ""
+        key = (info.group, info.version, info.plural, media.as_kind, media.as_version, included)
+        view = self._watch_views.get(key)
+        if view is None:
+            view = self._watch_views[key] = self._make_watch_view(ctx, media)
+        return view
+
+    def _make_watch_view(self, ctx: RequestContext, media: MediaType) -> View:
+        endpoint = ctx.endpoint
+        if not media.as_kind:
+            head, shown = endpoint.head, endpoint.shown
+            return lambda cached: head + shown(cached).tail
+
+        def view(cached: CachedObject) -> bytes:
+            return orjson.dumps(self.render(ctx, media, endpoint.decode(cached)))
+
+        return view
+
+    def bookmark(self, ctx: RequestContext, revision: int) -> Obj:
+        """An object with nothing but a revision."""
+        info = ctx.endpoint.info
+        media = ctx.media("watch")
+        metadata: Obj = {"resourceVersion": str(revision)}
+        if media.as_kind.startswith("Partial"):
+            return {
+                "kind": "PartialObjectMetadata",
+                "apiVersion": f"{META_GROUP}/{media.as_version}",
+                "metadata": metadata,
+            }
+        document: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version}
+        return document | {"metadata": metadata}
+
+
+def partial(obj: Obj, api_version: str) -> Obj:
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": api_version,
+        "metadata": obj["metadata"],
+    }

@@ -1,0 +1,169 @@
+"""What all writes share: from a decoded object to a stored one, and the retry of updates.
+
+Upstream: apiserver pkg/registry/generic/registry/store.go (Create, Update, GuaranteedUpdate).
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from tiphys.api import names
+from tiphys.api.errors import (
+    OBJECT_MODIFIED,
+    ApiError,
+    InternalError,
+    ServiceUnavailable,
+    already_exists,
+    conflict,
+    not_found,
+)
+from tiphys.api.field_errors import FieldError, invalid_object
+from tiphys.api.meta import Obj
+from tiphys.apiserver.admission.chain import Operation, Write
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.object_meta import validate_meta
+from tiphys.storage.backend import KeyExists, RevisionMismatch, StorageError
+from tiphys.storage.cached_object import CachedObject, encode_value
+
+UPDATE_TRIES_MAX: Final = 100  # Against other writers of the same object; each try re-reads.
+EVENT_TTL_SECONDS: Final = 3600  # Upstream's --event-ttl.
+VALUE_BYTES_MAX: Final = 1_572_864  # etcd's request limit (1.5 MiB), which clients know.
+
+
+class Written(NamedTuple):
+    """`created` tells 201 from 200; `obj` is for forms other than plain JSON."""
+
+    cached: CachedObject
+    created: bool
+
+
+def admission_write(
+    ctx: RequestContext, operation: Operation, obj: Obj | None, old: Obj | None
+) -> Write:
+    return Write(
+        operation=operation,
+        info=ctx.info,
+        user=ctx.user,
+        kind=ctx.endpoint.info.kind,
+        obj=obj,
+        old=old,
+        warnings=ctx.warnings,
+        is_dry_run=ctx.is_dry_run,
+    )
+
+
+def validate_name_of(endpoint: Endpoint) -> Callable[[str, bool], list[str]]:
+    return endpoint.resource.validate_name or names.name_is_dns_subdomain
+
+
+def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
+    """Metadata's rules, then the kind's."""
+    errors = validate_meta(
+        obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
+    )
+    return errors + endpoint.resource.validate(obj)
+
+
+def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:
+    """Raises Invalid when there are errors."""
+    if errors:
+        info = endpoint.info
+        name = obj["metadata"].get("name", "")
+        raise invalid_object(info.group, info.kind, name, errors)
+
+
+def ttl_of(endpoint: Endpoint) -> int:
+    """Events end after an hour."""
+    return EVENT_TTL_SECONDS if endpoint.info.kind == "Event" else 0
+
+
+def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
+    """The stored form. Raises ApiError when it is too big."""
+    value = encode_value(endpoint.to_stored(obj))
+    if len(value) > VALUE_BYTES_MAX:
+        raise InternalError("etcdserver: request is too large", code=500, reason="")
+    return value
+
+
+def storage_failed(error: StorageError) -> ApiError:
+    """A failed store is the server's trouble, never the client's."""
+    return ServiceUnavailable(f"the store did not take the write: {error}", code=500, reason="")
+
+
+async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> CachedObject:
+    """Write a new object, or, for a dry run, only say what it would be. Raises AlreadyExists."""
+    info = endpoint.info
+    metadata = obj["metadata"]
+    key = endpoint.key(metadata.get("namespace", ""), metadata["name"])
+    value = encoded(endpoint, obj)
+    if ctx.is_dry_run:
+        if endpoint.cache.get(key) is not None:
+            raise already_exists(info.group, info.plural, metadata["name"])
+        return dry(endpoint, key, value)
+    try:
+        return await ctx.server.store.create(
+            endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)
+        )
+    except KeyExists:
+        raise already_exists(info.group, info.plural, metadata["name"]) from None
+    except StorageError as error:
+        raise storage_failed(error) from error
+
+
+def dry(endpoint: Endpoint, key: str, value: bytes, revision: int = 0) -> CachedObject:
+    """An object that was not written: without a revision where it had none."""
+    cached = endpoint.cache.spliced(key, value, revision)
+    if not revision:
+        cached.tail = cached.tail.replace(b'"resourceVersion":"0",', b"", 1)
+    return cached
+
+
+Change = Callable[[Obj], Obj | None]
+"""From the object as it is to the one to write; None leaves it. May run more than once."""
+
+
+async def guaranteed_update(
+    ctx: RequestContext, endpoint: Endpoint, key: str, change: Change, *, tries: int = 0
+) -> CachedObject:
+    """Change an object, again on the newest one when somebody else was faster.
+
+    The change removes it from the store when it leaves a deleted object without finalizers.
+    Raises NotFound, Conflict after too many tries, and what change raises.
+    """
+    info = endpoint.info
+    name = key.rpartition("/")[2]
+    for _ in range(tries or UPDATE_TRIES_MAX):
+        cached = endpoint.cache.get(key)
+        if cached is None:
+            raise not_found(info.group, info.plural, name)
+        new = change(endpoint.decode(cached))
+        if new is None:
+            return cached
+        value = encoded(endpoint, new)
+        unchanged = endpoint.cache.spliced(key, value, cached.revision)
+        if unchanged.tail == cached.tail:
+            return cached
+        if ctx.is_dry_run:
+            return unchanged
+        try:
+            if is_finished(new):
+                revision = await ctx.server.store.delete(endpoint.cache, key, cached.revision)
+                return endpoint.cache.spliced(key, value, revision)
+            return await ctx.server.store.update(
+                endpoint.cache, key, value, cached.revision, ttl_seconds=ttl_of(endpoint)
+            )
+        except RevisionMismatch:
+            continue
+        except StorageError as error:
+            raise storage_failed(error) from error
+    raise conflict(info.group, info.plural, name, OBJECT_MODIFIED)
+
+
+def is_finished(obj: Obj) -> bool:
+    """Marked as deleted, with nothing left to wait for."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if metadata.get("deletionGracePeriodSeconds"):
+        return False
+    return not (obj["kind"] == "Namespace" and (obj.get("spec") or {}).get("finalizers"))

@@ -1,0 +1,1 @@
+"""A small kubectl of our own: the everyday commands, in kubectl's words."""

@@ -1,0 +1,105 @@
+"""A client that acts as a ServiceAccount of kube-system: each controller has only its own rights.
+
+The account and its token are made when they are first needed and renewed before they run out.
+Upstream: kube-controller-manager --use-service-account-credentials.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from tiphys.api.errors import AlreadyExists, Unauthorized
+from tiphys.api.meta import GroupVersionResource
+from tiphys.client.rest import Client, Query
+from tiphys.lib.clock import Clock
+from tiphys.lib.http.client import Answer, Stream
+from tiphys.lib.logs import Secret
+
+NAMESPACE: Final = "kube-system"
+TOKEN_SECONDS: Final = 7200  # tokenExpirationSeconds, client_builder_dynamic.go.
+RENEW_AFTER: Final = 0.8  # Of its life.
+_ACCOUNTS: Final = GroupVersionResource("", "v1", "serviceaccounts")
+
+
+class ServiceAccountClient(Client):
+    """Requests of one account; `base` may make accounts and tokens."""
+
+    def __init__(self, base: Client, account: str, clock: Clock) -> None:
+        anonymous = replace(
+            base.access, client_certificate=b"", client_key=b"", token=Secret("none")
+        )
+        super().__init__(anonymous, user_agent=f"kube-controller-manager/{account}")
+        self._base = base
+        self._account = account
+        self._clock = clock
+        self._renew_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        timeout_seconds: float = 60.0,
+    ) -> Answer:
+        await self._authorize()
+        try:
+            return await super().raw(
+                method,
+                path,
+                body,
+                query=query,
+                headers=headers,
+                content_type=content_type,
+                timeout_seconds=timeout_seconds,
+            )
+        except Unauthorized:
+            self._renew_at = 0.0  # The account was made anew, or the key changed.
+            raise
+
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Stream:
+        await self._authorize()
+        return await super().stream(method, path, query=query, body=body, headers=headers)
+
+    async def _authorize(self) -> None:
+        """A token that is still good, in the headers of every request."""
+        if self._clock.monotonic() < self._renew_at:
+            return
+        async with self._lock:
+            if self._clock.monotonic() < self._renew_at:
+                return
+            token = await self._token()
+            self.http.headers["Authorization"] = f"Bearer {token}"
+            self._renew_at = self._clock.monotonic() + TOKEN_SECONDS * RENEW_AFTER
+
+    async def _token(self) -> str:
+        account = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": self._account, "namespace": NAMESPACE},
+        }
+        with suppress(AlreadyExists):
+            await self._base.create(_ACCOUNTS, account)
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": TOKEN_SECONDS},
+        }
+        answer = await self._base.create(
+            _ACCOUNTS, request, NAMESPACE, name=self._account, subresource="token"
+        )
+        return str(answer["status"]["token"])

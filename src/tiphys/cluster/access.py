@@ -1,0 +1,65 @@
+"""Kubeconfigs of a profile: one per component, and the context of its user."""
+
+import base64
+from pathlib import Path
+
+from tiphys.api.meta import Obj
+from tiphys.client import kubeconfig
+from tiphys.cluster.profile import Node, Profile
+
+COMPONENTS = ("controllers", "scheduler")
+
+
+def write_all(profile: Profile) -> None:
+    """A kubeconfig for every component, certificates inside, readable by the owner only."""
+    profile.kubeconfigs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    local = f"https://127.0.0.1:{profile.api_port}"
+    _write(profile, "admin", "admin", profile.server)
+    for name in COMPONENTS:
+        _write(profile, name, name, local)
+    for name in ("proxy", "dns"):
+        _write(profile, name, name, profile.server)
+    for node in profile.nodes:
+        _write(profile, f"kubelet-{node.name}", f"kubelet-{node.name}", profile.server)
+
+
+def path_for(profile: Profile, component: str, node: Node | None = None) -> Path:
+    name = component if node is None else f"{component}-{node.name}"
+    return profile.kubeconfigs / f"{name}.conf"
+
+
+def cluster_entry(profile: Profile, server: str) -> Obj:
+    return {"certificate-authority-data": _encoded(profile.pki / "ca.crt"), "server": server}
+
+
+def user_entry(profile: Profile, stem: str) -> Obj:
+    return {
+        "client-certificate-data": _encoded(profile.pki / f"{stem}.crt"),
+        "client-key-data": _encoded(profile.pki / f"{stem}.key"),
+    }
+
+
+def set_user_context(profile: Profile, path: Path) -> None:
+    """The user's kubeconfig gets a context named after the profile, made current."""
+    kubeconfig.set_context(
+        path,
+        profile.name,
+        cluster_entry(profile, profile.server),
+        user_entry(profile, "admin"),
+        make_current=True,
+    )
+
+
+def _write(profile: Profile, name: str, stem: str, server: str) -> None:
+    document = kubeconfig.document(
+        profile.name, cluster_entry(profile, server), user_entry(profile, stem)
+    )
+    path = profile.kubeconfigs / f"{name}.conf"
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(document)
+    temporary.replace(path)
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,78 @@
+"""`tiphys delete`: remove every trace of a profile.
+
+Works on what it finds: a running cluster, a killed one, one of before a reboot, half a one.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cluster import profile as profiles
+from tiphys.cluster.profile import Profile, ProfileError, Roots
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tiphys delete", description="remove a cluster wholly")
+    parser.add_argument("--all", action="store_true", help="every profile")
+    parser.add_argument(
+        "--purge", action="store_true", help="cached images too, when no profile needs them"
+    )
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    options = parser.parse_args(arguments)
+    as_json = options.output == "json"
+    steps = Steps(as_json=as_json)
+    roots = Roots.from_environment(os.environ)
+    try:
+        for one in profiles.names(roots) if options.all else [profiles.check_name(name)]:
+            _delete(roots, one, steps)
+        if options.purge:
+            _purge(roots, steps)
+    except (CommandError, ProfileError) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=as_json)
+    return 0
+
+
+def _purge(roots: Roots, steps: Steps) -> None:
+    """Remove what all profiles share. Raises CommandError while one is left."""
+    if left := profiles.names(roots):
+        raise CommandError(
+            f"cached images stay: profiles use them ({', '.join(left)})",
+            fix="delete them too: tiphys delete --all --purge",
+        )
+    shutil.rmtree(roots.state, ignore_errors=True)
+    steps.say("cached images removed")
+
+
+def _delete(roots: Roots, name: str, steps: Steps) -> None:
+    try:
+        profile = profiles.load(roots, name)
+    except ProfileError as exc:
+        print(f"Warning: {exc}", file=sys.stderr)
+        profile = None
+    if profile is None:
+        existed = (roots.state / name).exists()
+        shutil.rmtree(roots.state / name, ignore_errors=True)
+        steps.done(f"Deleted {name}" if existed else f'there is no profile "{name}"', profile=name)
+        return
+    _remove(profile)
+    steps.done(f"Deleted {name}", profile=name)
+
+
+def _remove(profile: Profile) -> None:
+    from tiphys.client import kubeconfig
+    from tiphys.cluster.commands.stop import halt
+
+    halt(profile)
+    shutil.rmtree(profile.run_directory, ignore_errors=True)
+    shutil.rmtree(profile.directory, ignore_errors=True)
+    for parent in (profile.roots.run,):
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+    try:
+        kubeconfig.remove_context(kubeconfig.default_path(os.environ), profile.name)
+    except (OSError, kubeconfig.KubeconfigError) as exc:
+        print(f"Warning: the context stays in the kubeconfig: {exc}", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""`tiphys logs [COMPONENT] [-f]`: a component's log, or the last lines of all."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tiphys.cli.output import CommandError, report
+from tiphys.cluster.commands.stop import existing
+from tiphys.cluster.profile import ProfileError
+
+TAIL_LINES: Final = 10
+FOLLOW_SECONDS: Final = 0.2
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tiphys logs", description="show a component's log")
+    parser.add_argument("component", nargs="?", help="apiserver, scheduler, kubelet, ...")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
+    parser.add_argument("--tail", type=int, default=-1, metavar="LINES")
+    options = parser.parse_args(arguments)
+    try:
+        directory = existing(name).logs
+        files = sorted(directory.glob("*.log"))
+        if options.component:
+            files = [_chosen(files, options.component)]
+    except (CommandError, ProfileError) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=False)
+    lines = options.tail if options.tail >= 0 or options.component else TAIL_LINES
+    for path in files:
+        if len(files) > 1:
+            print(f"==> {path.stem} <==")
+        text = path.read_text(errors="replace").splitlines()
+        print("\n".join(text[-lines:] if lines >= 0 else text))
+    if options.follow and len(files) == 1:
+        _follow(files[0])
+    return 0
+
+
+def _chosen(files: Sequence[Path], component: str) -> Path:
+    """The log of a component, also without its node's name. Raises CommandError."""
+    for path in files:
+        if path.stem == component or path.stem.startswith(f"{component}-"):
+            return path
+    raise CommandError(
+        f'there is no log of "{component}"', fix=f"logs: {', '.join(p.stem for p in files)}"
+    )
+
+
+def _follow(path: Path) -> None:
+    with path.open(errors="replace") as file:
+        file.seek(0, 2)
+        while True:
+            if line := file.readline():
+                print(line, end="", flush=True)
+                continue
+            if path.stat().st_size < file.tell():
+                file.seek(0)  # It was emptied to keep it small.
+            time.sleep(FOLLOW_SECONDS)

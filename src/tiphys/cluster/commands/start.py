@@ -1,0 +1,235 @@
+"""`tiphys start`: a cluster that runs, whatever was there before.
+
+Idempotent: a running profile is said to run, a stopped or crashed one is started again with its
+state. Prints a first line at once and one line per step with its time.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from tiphys import UPSTREAM_VERSION, __version__
+from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cluster import profile as profiles
+from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
+
+READY_SECONDS: Final = 120.0
+NODES_MAX: Final = 1  # More in an issue of its own.
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    as_json = options.output == "json"
+    steps = Steps(as_json=as_json)
+    try:
+        profiles.check_name(name)
+        return _start(name, options, steps)
+    except (CommandError, ProfileError) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=as_json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tiphys start", description="start a cluster")
+    parser.add_argument("--wait", action="store_true", help="return when the cluster is usable")
+    parser.add_argument("--wait-timeout", type=float, default=READY_SECONDS, metavar="SECONDS")
+    parser.add_argument("--nodes", type=int, help="how many nodes; 0 = a control plane alone")
+    parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
+    parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    return parser
+
+
+def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
+    roots = Roots.from_environment(os.environ)
+    existing = profiles.load(roots, name)
+    steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
+    if existing is not None and _runs(existing):
+        return _already(existing, options, steps)
+    wanted = _wanted_nodes(existing, options)
+    _preflight(roots, steps, with_nodes=wanted > 0)
+    from tiphys.cluster.launch import launch
+
+    log_file = roots.state / name / "logs" / "supervisor.log"
+    waiting = launch(roots, name, log_file)
+    try:
+        profile = existing or _new_profile(roots, name, wanted, options)
+        _prepare(profile, steps)
+    except BaseException:
+        waiting.give_up()
+        raise
+    waiting.go()
+    if not options.keep_context:
+        _set_context(profile)
+    _wait(profile, options, steps, waiting.pid)
+    context = "" if options.keep_context else f', kubectl uses context "{name}"'
+    steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
+    return 0
+
+
+def _runs(profile: Profile) -> bool:
+    from tiphys.cluster import processes
+
+    return processes.supervisor(profile) is not None
+
+
+def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
+    if options.nodes is not None and options.nodes != len(profile.nodes):
+        raise CommandError(
+            f'profile "{profile.name}" runs with {len(profile.nodes)} nodes, not {options.nodes}',
+            fix=f"stop and delete it first: tiphys delete -p {profile.name}",
+        )
+    if not options.keep_context:
+        _set_context(profile)
+    if options.wait:
+        from tiphys.cluster import processes
+
+        chief = processes.supervisor(profile)
+        _wait(profile, options, steps, chief.identity.pid if chief else 0)
+    text = f'Profile {profile.name} runs already, kubectl uses context "{profile.name}"'
+    steps.done(text, profile=profile.name, server=profile.server)
+    return 0
+
+
+def _wanted_nodes(existing: Profile | None, options: argparse.Namespace) -> int:
+    if existing is not None:
+        if options.nodes is not None and options.nodes != len(existing.nodes):
+            raise CommandError(
+                f'profile "{existing.name}" has {len(existing.nodes)} nodes, not {options.nodes}',
+                fix=f"delete it first: tiphys delete -p {existing.name}",
+            )
+        return len(existing.nodes)
+    count = 1 if options.nodes is None else int(options.nodes)
+    if not 0 <= count <= NODES_MAX:
+        raise CommandError(
+            f"--nodes {count} is not possible", fix=f"use a number from 0 to {NODES_MAX}"
+        )
+    return count
+
+
+def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
+    from tiphys.cluster import preflight
+
+    findings = preflight.check(roots, with_nodes=with_nodes)
+    for finding in findings:
+        if not finding.fatal:
+            print(f"Warning: {finding.what}\n  {finding.fix}", file=sys.stderr)
+    fatal = [f for f in findings if f.fatal]
+    if fatal:
+        raise CommandError(
+            "this machine cannot run a cluster: " + "; ".join(f.what for f in fatal),
+            fix="\n  ".join(f.fix for f in fatal),
+        )
+    steps.say("machine checked")
+
+
+def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespace) -> Profile:
+    from tiphys.cluster import addresses, ranges
+
+    if options.apiserver_port and not addresses.is_free(options.apiserver_port):
+        raise CommandError(
+            f"port {options.apiserver_port} is in use", fix="name another with --apiserver-port"
+        )
+    try:
+        chosen = ranges.choose(addresses.taken(roots, name) if nodes else [])
+    except ranges.NoFreeRange as exc:
+        raise CommandError(str(exc)) from exc
+    profile = Profile(
+        name=name,
+        roots=roots,
+        api_port=options.apiserver_port or addresses.free_port(roots, name),
+        node_cidr=chosen.node,
+        pod_cidr=chosen.pod,
+        service_cidr=chosen.service,
+        load_balancer_pool=chosen.load_balancer_pool,
+        nodes=tuple(_nodes(name, chosen.node, nodes)),
+    )
+    if nodes:
+        from tiphys.lib import sysctl
+
+        profile = replace(profile, previous_ip_forward=sysctl.read("net.ipv4.ip_forward"))
+    profile.save()
+    return profile
+
+
+def _nodes(name: str, cidr: str, count: int) -> list[Node]:
+    """As minikube names them: the profile's name, then -m02, -m03."""
+    from ipaddress import IPv4Network
+
+    network = IPv4Network(cidr)
+    return [
+        Node(name if n == 1 else f"{name}-m{n:02d}", str(network[n + 1]))
+        for n in range(1, count + 1)
+    ]
+
+
+def _prepare(profile: Profile, steps: Steps) -> None:
+    """Certificates, kubeconfigs, directories and the network; repairs what is missing."""
+    from tiphys.cluster import access, pki, processes
+
+    processes.stop(profile)  # What a killed supervisor left behind.
+    for directory in (profile.directory / "store", profile.logs, profile.run_directory):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    pki.ensure(profile, datetime.now(UTC))  # noqa: TID251 - the command's own clock
+    access.write_all(profile)
+    steps.say("certificates ready")
+    if profile.nodes:
+        from tiphys.cluster import node_network
+
+        try:
+            node_network.ensure(profile)
+        except (OSError, RuntimeError) as exc:
+            raise CommandError(
+                f"the network of profile {profile.name} cannot be made: {exc}",
+                fix=f"`tiphys delete -p {profile.name}` removes what is left of it; then try again",
+            ) from exc
+        steps.say(f"network ready: node {profile.nodes[0].address}")
+
+
+def _set_context(profile: Profile) -> None:
+    from tiphys.client import kubeconfig
+    from tiphys.cluster import access
+
+    path = kubeconfig.default_path(os.environ)
+    try:
+        access.set_user_context(profile, path)
+    except (OSError, kubeconfig.KubeconfigError) as exc:
+        raise CommandError(
+            f"the context cannot be written to {path}: {exc}",
+            fix="repair or move that file, or use --keep-context",
+        ) from exc
+
+
+def _wait(profile: Profile, options: argparse.Namespace, steps: Steps, pid: int) -> None:
+    from tiphys.cluster import addons, readiness
+    from tiphys.lib.process import start_time
+
+    probe = readiness.Probe(profile)
+    deadline = time.monotonic() + options.wait_timeout
+
+    def alive() -> bool:
+        return start_time(pid) is not None
+
+    def wait(what: str, until: object) -> None:
+        assert callable(until)
+        readiness.wait(what, until, max(deadline - time.monotonic(), 0.1), alive)
+        steps.say(what)
+
+    try:
+        wait("API server ready", probe.api_is_ready)
+        for path, obj in addons.manifests(profile):
+            probe.create(path, obj)
+        if options.wait:
+            wait("default ServiceAccount and kube-root-ca.crt there", probe.basics_are_there)
+        if options.wait and profile.nodes:
+            wait("node ready", probe.nodes_are_ready)
+            wait("DNS answers", probe.dns_answers)
+    except readiness.NotReady as exc:
+        raise CommandError(
+            str(exc), fix=f"look into the logs: tiphys logs -p {profile.name}"
+        ) from exc

@@ -1,0 +1,86 @@
+"""`tiphys status`: every process of a profile, whether the API answers, and what was changed."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from tiphys.cli.output import CommandError, report, table
+from tiphys.cluster import node_network, processes
+from tiphys.cluster.commands.stop import existing
+from tiphys.cluster.processes import Process
+from tiphys.cluster.profile import Profile, ProfileError
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tiphys status", description="show what runs")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    options = parser.parse_args(arguments)
+    as_json = options.output == "json"
+    try:
+        profile = existing(name)
+    except (CommandError, ProfileError) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=as_json)
+    found = describe(profile)
+    print(json.dumps(found, indent=2) if as_json else _text(found))
+    return 0 if found["state"] == "Running" else 3
+
+
+def describe(profile: Profile) -> dict[str, Any]:
+    """Everything that status tells, as JSON."""
+    known = processes.recorded(profile)
+    return {
+        "profile": profile.name,
+        "state": _state(known),
+        "server": profile.server,
+        "nodes": [{"name": n.name, "address": n.address} for n in profile.nodes],
+        "ranges": {
+            "nodes": profile.node_cidr,
+            "pods": profile.pod_cidr,
+            "services": profile.service_cidr,
+            "loadBalancers": profile.load_balancer_pool,
+        },
+        "processes": [_process(p) for p in known if p.is_alive],
+        "problems": _problems(profile, known),
+    }
+
+
+def _state(known: Sequence[Process]) -> str:
+    if not any(p.is_alive for p in known):
+        return "Stopped"
+    return "Running" if all(p.is_alive for p in known) else "Degraded"
+
+
+def _process(process: Process) -> dict[str, Any]:
+    return {
+        "component": process.component,
+        "node": process.node,
+        "pid": process.identity.pid,
+        "startTime": process.identity.start_time,
+        "title": process.title,
+        "restarts": process.restarts,
+    }
+
+
+def _problems(profile: Profile, known: Sequence[Process]) -> list[str]:
+    problems = [f"{p.title} does not run" for p in known if not p.is_alive]
+    if os.geteuid() == 0:
+        for node in profile.nodes:
+            changed = node_network.changed_sysctls(profile, node)
+            problems += [f"node {node.name}: sysctl {text}" for text in changed]
+    return problems
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines = [f"{found['profile']}: {found['state']}, server {found['server']}"]
+    rows = [
+        [p["component"], p["node"] or "-", str(p["pid"]), str(p["restarts"])]
+        for p in found["processes"]
+    ]
+    if rows:
+        lines += ["", table(["COMPONENT", "NODE", "PID", "RESTARTS"], rows)]
+    if found["problems"]:
+        lines += ["", "Problems:", *[f"  {p}" for p in found["problems"]]]
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""`tiphys stop`: stop containers and components, keep every object and image."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cluster import processes
+from tiphys.cluster import profile as profiles
+from tiphys.cluster.profile import Profile, ProfileError, Roots
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tiphys stop", description="stop a cluster, keep state")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    options = parser.parse_args(arguments)
+    as_json = options.output == "json"
+    try:
+        profile = existing(name)
+        steps = Steps(as_json=as_json)
+        ran = halt(profile)
+        steps.done(f"Stopped {name}" if ran else f"{name} did not run", profile=name)
+    except (CommandError, ProfileError) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=as_json)
+    return 0
+
+
+def existing(name: str) -> Profile:
+    """The profile. Raises CommandError when there is none."""
+    found = profiles.load(Roots.from_environment(os.environ), name)
+    if found is None:
+        known = profiles.names(Roots.from_environment(os.environ))
+        fix = f"profiles here: {', '.join(known)}" if known else "start one: tiphys start"
+        raise CommandError(f'there is no profile "{name}"', fix=fix)
+    return found
+
+
+def halt(profile: Profile) -> bool:
+    """Stop components first, so that nobody starts containers again, then the containers."""
+    ran = processes.stop(profile)
+    if profile.nodes:
+        from tiphys.cluster import node_network
+        from tiphys.cluster.containers import stop_containers
+
+        for node in profile.nodes:
+            stop_containers(profile, node)
+        # The nodes' namespaces hold the mounts and rules of what ran in them.
+        node_network.remove(profile)
+    return ran

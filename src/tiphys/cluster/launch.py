@@ -1,0 +1,100 @@
+"""Forking the supervisor away from the command that starts it.
+
+The supervisor imports the components while the command makes certificates and networks; a byte in
+a pipe then tells it to go on. A pipe that is closed instead tells it to give up.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from tiphys.cluster.profile import Profile, Roots
+from tiphys.cluster.supervisor import redirect_output
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A supervisor that waits to be told to go on."""
+
+    pid: int
+    pipe: int
+
+    def go(self) -> None:
+        os.write(self.pipe, b"g")
+        os.close(self.pipe)
+
+    def give_up(self) -> None:
+        os.close(self.pipe)
+
+
+def launch(roots: Roots, name: str, log_file: Path) -> Launch:
+    """Fork a process of its own session; it survives the terminal."""
+    read_end, write_end = os.pipe()
+    pid_read, pid_write = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    middle = os.fork()
+    if middle == 0:
+        os.close(write_end)
+        os.close(pid_read)
+        os.setsid()
+        inner = os.fork()
+        if inner:
+            os.write(pid_write, str(inner).encode())
+            os._exit(0)
+        os.close(pid_write)
+        _supervise(roots, name, log_file, read_end)
+    os.close(read_end)
+    os.close(pid_write)
+    pid = int(os.read(pid_read, 20))
+    os.close(pid_read)
+    os.waitpid(middle, 0)
+    return Launch(pid, write_end)
+
+
+def _supervise(roots: Roots, name: str, log_file: Path, pipe: int) -> NoReturn:
+    code = 1
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        redirect_output(log_file)
+        os.chdir("/")
+        os.umask(0o022)
+        code = _run(roots, name, pipe)
+    except BaseException:  # noqa: BLE001 - the last frame of a process: the log says why
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(roots: Roots, name: str, pipe: int) -> int:
+    from tiphys.cluster.components import components
+    from tiphys.cluster.supervisor import Supervisor
+    from tiphys.lib import logs
+
+    logs.configure(sys.stderr)
+    if os.read(pipe, 1) != b"g":
+        return 0
+    os.close(pipe)
+    profile = _loaded(roots, name)
+    supervisor = Supervisor(
+        components(profile),
+        profile.run_directory / "processes.json",
+        f"tiphys: supervisor [{name}]",
+    )
+    supervisor.run()
+    return 0
+
+
+def _loaded(roots: Roots, name: str) -> Profile:
+    from tiphys.cluster import profile as profiles
+
+    found = profiles.load(roots, name)
+    if found is None:
+        raise profiles.ProfileError(f'profile "{name}" is gone')
+    return found

@@ -1,0 +1,121 @@
+"""What a machine must have before a cluster is started on it; each finding with what to do."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tiphys.cluster.profile import Roots
+from tiphys.lib.netlink.netns import is_alive
+from tiphys.lib.process import ProcessIdentity
+
+DISK_BYTES_MIN: Final = 512 << 20
+FILE_SYSTEMS: Final = ("overlay", "tmpfs", "proc", "sysfs")
+NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
+CONTROLLERS: Final = ("cpu", "memory", "pids")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """fatal: the cluster would not work. fix: what to do."""
+
+    what: str
+    fix: str
+    fatal: bool = True
+
+
+def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
+    """Everything that is wrong, not just the first thing."""
+    findings = _disk(roots.state)
+    if not with_nodes:
+        return findings
+    if os.geteuid() != 0:
+        findings.append(
+            Finding(
+                "nodes need root: containers, networks and cgroups are made",
+                "run it with sudo, or start a control plane alone with `tiphys start --nodes 0`",
+            )
+        )
+        return findings
+    return findings + _kernel(_file_systems()) + _programs() + _cgroups()
+
+
+def missing(have: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    return [w for w in wanted if w not in have]
+
+
+def _file_systems() -> list[str]:
+    text = Path("/proc/filesystems").read_text()
+    return [line.split()[-1] for line in text.splitlines() if line]
+
+
+def _kernel(file_systems: Sequence[str]) -> list[Finding]:
+    findings = [
+        Finding(
+            f"the kernel has no file system {name}",
+            f"load it (`modprobe {name}`) or use a kernel built with it",
+        )
+        for name in missing(file_systems, FILE_SYSTEMS)
+    ]
+    findings += [
+        Finding(
+            f"the kernel has no {name} namespaces",
+            "use a kernel with namespaces (CONFIG_NAMESPACES and its parts)",
+        )
+        for name in NAMESPACES
+        if not Path(f"/proc/self/ns/{name}").exists()
+    ]
+    if not os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK):
+        findings.append(
+            Finding(
+                "sysctls cannot be written (/proc/sys is read-only)",
+                "run on the machine itself or in a privileged container",
+            )
+        )
+    return findings
+
+
+def _programs() -> list[Finding]:
+    if Path("/usr/sbin/nft").exists():
+        return []
+    return [Finding("/usr/sbin/nft is missing", "install it: `apt-get install nftables`")]
+
+
+def _cgroups() -> list[Finding]:
+    root = Path("/sys/fs/cgroup")
+    unified = root / "cgroup.controllers"
+    have = (
+        unified.read_text().split()
+        if unified.exists()
+        else [p.name for p in root.iterdir()]
+        if root.is_dir()
+        else []
+    )
+    return [
+        Finding(
+            f"the cgroup controller {name} is not available",
+            "mount cgroup v2 at /sys/fs/cgroup, or enable the controller (cgroup_enable=memory)",
+        )
+        for name in missing(have, CONTROLLERS)
+    ]
+
+
+def _disk(state: Path) -> list[Finding]:
+    existing = next(p for p in (state, *state.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free >= DISK_BYTES_MIN:
+        return []
+    return [
+        Finding(
+            f"only {free >> 20} MB are free at {existing}, {DISK_BYTES_MIN >> 20} MB are needed",
+            "free some space, or put the state elsewhere with TIPHYS_HOME",
+        )
+    ]
+
+
+def leftovers(namespaces: Sequence[Path], processes: Sequence[ProcessIdentity]) -> list[str]:
+    """What an earlier cluster of the same name left running."""
+    found = [f"network namespace {p.name}" for p in namespaces if is_alive(p)]
+    return found + [f"process {p.pid}" for p in processes if p.is_alive]

@@ -1,0 +1,113 @@
+"""Waiting for a cluster to be usable: asked over the API as a user would, until it is so."""
+
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+
+from tiphys.cluster import access
+from tiphys.cluster.profile import Profile
+
+POLL_SECONDS: Final = 0.01
+_DNS_SECONDS: Final = 0.2
+
+
+class NotReady(Exception):
+    """It did not become ready in time: what was still missing."""
+
+
+class Probe:
+    """Asks one profile's API server with its administrator's certificate."""
+
+    def __init__(self, profile: Profile) -> None:
+        import http.client
+
+        from tiphys.client import kubeconfig
+
+        self._profile = profile
+        self._tls = kubeconfig.load(access.path_for(profile, "admin")).tls()
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def get(self, path: str) -> dict[str, object] | None:
+        """The JSON at path, or None when there is no such answer yet."""
+        status, body = self._ask("GET", path, None)
+        if status != 200:
+            return None
+        return orjson.loads(body) if body.startswith(b"{") else {"text": body.decode()}
+
+    def create(self, path: str, obj: dict[str, object]) -> None:
+        """Make an object; one that is there already is fine. Raises NotReady."""
+        status, body = self._ask("POST", path, orjson.dumps(obj))
+        if status not in (200, 201, 409):
+            raise NotReady(f"cannot create at {path}: {status} {body.decode(errors='replace')}")
+
+    def _ask(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+        """(status, body); (0, b"") when there is no answer."""
+        import http.client
+
+        if self._connection is None:
+            self._connection = http.client.HTTPSConnection(
+                self._profile.gateway, self._profile.api_port, context=self._tls, timeout=5
+            )
+        try:
+            headers = {"Content-Type": "application/json"} if data else {}
+            self._connection.request(method, path, data, headers)
+            answer = self._connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            self._connection = None
+            return 0, b""
+
+    def api_is_ready(self) -> bool:
+        return self.get("/readyz") is not None
+
+    def nodes_are_ready(self) -> bool:
+        listed = self.get("/api/v1/nodes") or {}
+        items = listed.get("items")
+        if not isinstance(items, list) or len(items) < len(self._profile.nodes):
+            return False
+        return all(_is_ready(node) for node in items)
+
+    def basics_are_there(self) -> bool:
+        """What the first pod needs: its ServiceAccount and the cluster's certificate."""
+        base = "/api/v1/namespaces/default"
+        return (
+            self.get(f"{base}/serviceaccounts/default") is not None
+            and self.get(f"{base}/configmaps/kube-root-ca.crt") is not None
+        )
+
+    def dns_answers(self) -> bool:
+        """The name of the API's own Service, asked as a pod would ask."""
+        labels = ("kubernetes", "default", "svc", "cluster", "local")
+        name = b"".join(bytes([len(part)]) + part.encode() for part in labels) + b"\0"
+        query = struct.pack(">HHHHHH", 1, 0x0100, 1, 0, 0, 0) + name + struct.pack(">HH", 1, 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(_DNS_SECONDS)
+            try:
+                asking.sendto(query, (self._profile.dns_service, 53))
+                answer = asking.recv(512)
+            except OSError:
+                return False
+        return answer.endswith(socket.inet_aton(self._profile.kubernetes_service))
+
+
+def _is_ready(node: object) -> bool:
+    from tiphys.api.meta import condition
+
+    found = condition(node, "Ready") if isinstance(node, dict) else None
+    return found is not None and found.get("status") == "True"
+
+
+def wait(what: str, until: Callable[[], bool], seconds: float, alive: Callable[[], bool]) -> None:
+    """Poll until it holds. Raises NotReady when time is up or the supervisor has died."""
+    deadline = time.monotonic() + seconds
+    while not until():
+        if not alive():
+            raise NotReady(f"{what}: the supervisor ended")
+        if time.monotonic() >= deadline:
+            raise NotReady(f"{what}: not after {seconds:g} s")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,132 @@
+"""The backend with its watch caches: what the API server reads from and writes to.
+
+Reads come from memory. Writes go to the backend and return once the caches have them too, so that
+a client finds its own write. Keys are `/registry/pods/NAMESPACE/NAME` (core group),
+`/registry/apps/deployments/NAMESPACE/NAME`; no group is called as a core resource is.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tiphys.storage.backend import Backend, Event, KeyValue
+from tiphys.storage.cached_object import CachedObject
+from tiphys.storage.watch_cache import Index, WatchCache
+
+ROOT: Final = "/registry/"
+
+
+def resource_prefix(group: str, plural: str) -> str:
+    return f"{ROOT}{group}/{plural}/" if group else f"{ROOT}{plural}/"
+
+
+class Store:
+    """See the module. Add caches, then `start`; more may be added later."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.revision = 0
+        self._caches: dict[str, WatchCache] = {}
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._listeners: list[Callable[[Sequence[Event]], None]] = []
+        self._stop: Callable[[], None] | None = None
+
+    def add_cache(self, group: str, plural: str, head: bytes, index: Index) -> WatchCache:
+        prefix = resource_prefix(group, plural)
+        cache = self._caches[prefix] = WatchCache(prefix, head, index)
+        return cache
+
+    async def start(self) -> None:
+        """Fill the caches and follow the backend from there. Raises StorageError."""
+        snapshot = await self.backend.range(ROOT)
+        by_prefix: dict[str, list[KeyValue]] = {}
+        for item in snapshot.items:
+            by_prefix.setdefault(self._prefix_of(item.key), []).append(item)
+        for prefix, cache in self._caches.items():
+            cache.load(by_prefix.get(prefix, []), snapshot.revision)
+        self.revision = snapshot.revision
+        self._stop = await self.backend.watch(ROOT, snapshot.revision + 1, self._deliver)
+
+    def on_events(self, listener: Callable[[Sequence[Event]], None]) -> None:
+        """Call listener with every batch, after the caches have it."""
+        self._listeners.append(listener)
+
+    def _prefix_of(self, key: str) -> str:
+        end = key.index("/", len(ROOT)) + 1
+        prefix = key[:end]
+        if prefix in self._caches:
+            return prefix
+        return key[: key.index("/", end) + 1]
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        """A committed batch enters all caches and all watch queues in this one step."""
+        # Moved first: a bookmark sent from within must not promise less than was sent.
+        self.revision = events[-1].revision
+        if len(events) == 1:
+            self._apply(self._prefix_of(events[0].key), events)
+        else:
+            by_prefix: dict[str, list[Event]] = {}
+            for event in events:
+                by_prefix.setdefault(self._prefix_of(event.key), []).append(event)
+            for prefix, part in by_prefix.items():
+                self._apply(prefix, part)
+        for listener in self._listeners:
+            listener(events)
+        if self._waiting:
+            self._wake()
+
+    def _apply(self, prefix: str, events: Sequence[Event]) -> None:
+        cache = self._caches.get(prefix)
+        if cache is not None:
+            cache.apply(events)
+
+    def _wake(self) -> None:
+        due = [w for w in self._waiting if w[0] <= self.revision]
+        self._waiting = [w for w in self._waiting if w[0] > self.revision]
+        for _, turn in due:
+            if not turn.done():
+                turn.set_result(None)
+
+    async def reached(self, revision: int) -> None:
+        """Return once the caches have this revision."""
+        while self.revision < revision:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((revision, turn))
+            await turn
+
+    async def create(
+        self, cache: WatchCache, key: str, value: bytes, *, ttl_seconds: int = 0
+    ) -> CachedObject:
+        """Raises KeyExists, StorageError."""
+        revision = await self.backend.create(key, value, ttl_seconds=ttl_seconds)
+        return await self._written(cache, key, value, revision)
+
+    async def update(
+        self, cache: WatchCache, key: str, value: bytes, expected: int, *, ttl_seconds: int = 0
+    ) -> CachedObject:
+        """Raises RevisionMismatch, StorageError."""
+        revision = await self.backend.update(key, value, expected, ttl_seconds=ttl_seconds)
+        return await self._written(cache, key, value, revision)
+
+    async def delete(self, cache: WatchCache, key: str, expected: int) -> int:
+        """Returns the revision of the deletion. Raises RevisionMismatch, StorageError."""
+        revision = await self.backend.delete(key, expected)
+        if self.revision < revision:
+            await self.reached(revision)
+        return revision
+
+    async def _written(
+        self, cache: WatchCache, key: str, value: bytes, revision: int
+    ) -> CachedObject:
+        if self.revision < revision:
+            await self.reached(revision)
+        found = cache.get(key)
+        if found is not None and found.revision == revision:
+            return found
+        # Somebody wrote it again since; the writer is still told of its own object.
+        return cache.spliced(key, value, revision)
+
+    async def close(self) -> None:
+        if self._stop is not None:
+            self._stop()
+        await self.backend.close()
