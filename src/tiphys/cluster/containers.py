@@ -2,9 +2,9 @@
 
 from tiphys.cluster.node_components import runtime_config
 from tiphys.cluster.profile import Node, Profile
-from tiphys.runtime.purge import purge
+from tiphys.runtime.purge import stop
 
 
 def stop_containers(profile: Profile, node: Node) -> None:
-    """End every shim and container of the node, with their mounts, namespaces and cgroups."""
-    purge(runtime_config(profile, node))
+    """End every shim and container of the node, with their namespaces and cgroups; files stay."""
+    stop(runtime_config(profile, node))

@@ -11,7 +11,7 @@ import pytest
 
 from component.runtime.conftest import LiveNode
 from component.runtime.rig import Rig, log_lines, processes_titled
-from tiphys.runtime.purge import purge
+from tiphys.runtime.purge import purge, stop
 
 pytestmark = pytest.mark.root
 
@@ -144,6 +144,25 @@ def test_a_torn_record_is_dropped(node: LiveNode) -> None:
 
 def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
+
+
+def test_stopping_ends_containers_and_keeps_images_and_records(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        sandbox = await rig.sandbox("stopped")
+        polite = await rig.run(sandbox, "trap 'exit 4' TERM; sleep 100 & wait", name="polite")
+        deaf = await rig.run(sandbox, "trap '' TERM; while :; do sleep 100; done", name="deaf")
+        rig.kill()
+        await asyncio.to_thread(stop, rig.config, 0.5)
+        assert processes_titled(f"shim {rig.config.label}") == []
+        assert rig.cgroup_names(rig.config.cgroup_root) == []
+        await rig.start()
+        assert (await rig.status(polite))["exit_code"] == 4
+        assert (await rig.status(deaf))["exit_code"] == 137
+        assert (await sandbox_state(rig, sandbox)) == "SANDBOX_NOTREADY"
+        await rig.run(await rig.sandbox("again"), "true")
+
+    node.run(asyncio.wait_for(body(), 60))
 
 
 def test_purge_removes_every_trace_of_a_dead_runtime(node: LiveNode) -> None:

@@ -25,6 +25,7 @@ WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 READ_BYTES: Final = 1 << 16
 FILES_MAX: Final = 2_000_000  # Entries of one layer.
+LINKS_MAX: Final = 40  # As the kernel's MAXSYMLINKS.
 NAME_HEX: Final = 24  # Digits of the digest in a directory's name: overlay options fit one page.
 _XATTR: Final = "SCHILY.xattr."
 # A layer may set capabilities and ordinary attributes; overlayfs's own would break out of it.
@@ -126,11 +127,11 @@ def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) ->
         found = digester.digest()
         if found != diff_id:
             raise LayerError(f"layer is {found}, the image says {diff_id}")
-        os.rename(temporary, target)
-    except OSError as exc:
-        if exc.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            return 0  # Somebody else unpacked it meanwhile.
-        raise
+        try:
+            os.rename(temporary, target)
+        except OSError as exc:
+            if exc.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise  # Else: somebody else unpacked it meanwhile.
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return size
@@ -189,17 +190,25 @@ class _Writer:
         resolve = sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_MAGICLINKS
         return sys.openat2(self._root, path or ".", flags, resolve)
 
-    def _parent(self, path: str) -> int:
+    def _parent(self, path: str, links_left: int = LINKS_MAX) -> int:
+        """The directory at path, made when it is missing; a link to something that only a lower
+        layer has is followed to a directory made in this one, which overlayfs merges."""
         try:
             return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             above, name = os.path.split(path)
-            at = self._parent(above)
+            at = self._parent(above, links_left)
             try:
+                link = os.readlink(name, dir_fd=at)
+            except OSError:
                 os.mkdir(name, 0o755, dir_fd=at)
+                return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
             finally:
                 os.close(at)
-            return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+            if not links_left:
+                raise LayerError(f"{path}: too many levels of symbolic links") from None
+            place = os.path.normpath(os.path.join("/", above, link)).lstrip("/")
+            return self._parent(place, links_left - 1)
 
     def _whiteout(self, parent: int, name: str) -> None:
         if name in ("", ".", ".."):
