@@ -172,6 +172,11 @@ def resource(group: str, version: str, plural: str) -> ResourceInfo | None:
     return _BY_GVR.get(GroupVersionResource(group, version, plural))
 
 
+def built_in(group: str, version: str, plural: str) -> ResourceInfo:
+    """A resource that must be there. Raises KeyError."""
+    return _BY_GVR[GroupVersionResource(group, version, plural)]
+
+
 def by_kind(gvk: tuple[str, str, str]) -> ResourceInfo | None:
     """The built-in resource whose objects have this group, version and kind, or None."""
     return _BY_GVK.get(GroupVersionKind(*gvk))

@@ -30,7 +30,6 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     resource.default(obj)
     write = admission_write(ctx, "CREATE", obj, None)
     server.admission.mutate(write)
-    resource.before_create(obj)
     fill_on_create(
         obj,
         ctx.namespace,
@@ -38,6 +37,7 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
         now=server.clock.now(),
         rng=server.rng,
     )
+    resource.before_create(obj)
     raise_invalid(endpoint, obj, validate_object(endpoint, obj))
     ctx.warnings += resource.warnings(obj, None)
     server.admission.validate(write)

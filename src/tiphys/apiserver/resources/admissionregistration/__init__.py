@@ -1,0 +1,1 @@
+"""Kinds of admissionregistration: one file each."""

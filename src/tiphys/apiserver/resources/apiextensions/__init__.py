@@ -1,0 +1,1 @@
+"""Kinds of apiextensions: one file each."""

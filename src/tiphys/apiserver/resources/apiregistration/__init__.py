@@ -1,0 +1,1 @@
+"""Kinds of apiregistration: one file each."""

@@ -1,0 +1,1 @@
+"""Kinds of certificates: one file each."""

@@ -1,0 +1,47 @@
+"""Namespace. Upstream: pkg/registry/core/namespace/strategy.go."""
+
+from tiphys.api.meta import Obj, at
+from tiphys.api.names import name_is_dns_label
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("", "v1", "namespaces")
+_FINALIZER = "kubernetes"
+
+
+def default(namespace: Obj) -> None:
+    metadata = namespace["metadata"]
+    if metadata.get("name"):
+        labels = metadata.get("labels") or {}
+        metadata["labels"] = labels | {"kubernetes.io/metadata.name": metadata["name"]}
+    namespace.setdefault("status", {}).setdefault("phase", "Active")
+
+
+def before_create(namespace: Obj) -> None:
+    default(namespace)  # A generated name is known only now.
+    namespace["status"] = {"phase": "Active"}
+    finalizers = namespace["spec"].get("finalizers") or []
+    if _FINALIZER not in finalizers:
+        namespace["spec"]["finalizers"] = [*finalizers, _FINALIZER]
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    new["spec"]["finalizers"] = (old.get("spec") or {}).get("finalizers") or []
+    generation.keep_status(new, old)
+
+
+NAMESPACE = Resource(
+    _INFO,
+    default=default,
+    before_create=before_create,
+    before_update=before_update,
+    before_status_update=generation.status_updated,
+    validate_name=name_is_dns_label,
+    columns=columns_of(_INFO, cells.name, cells.value("status", "phase"), cells.age),
+    selectable_fields={
+        "name": lambda n: str(at(n, "metadata", "name", default="")),
+        "status.phase": lambda n: str(at(n, "status", "phase", default="")),
+    },
+)

@@ -1,0 +1,84 @@
+"""Node. Upstream: pkg/registry/core/node/strategy.go, pkg/printers (printNode)."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from tiphys.api.meta import Obj, at, condition, labels_of
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.pod_template import round_up
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("", "v1", "nodes")
+_ROLE_PREFIX: Final = "node-role.kubernetes.io/"
+_ROLE_LABEL: Final = "kubernetes.io/role"
+
+
+def default(node: Obj) -> None:
+    status = node.setdefault("status", {})
+    if "capacity" in status and "allocatable" not in status:
+        status["allocatable"] = dict(status["capacity"])
+    for resources in ("capacity", "allocatable"):
+        round_up(status.get(resources) or {})
+
+
+def _status(node: Obj, _: datetime) -> Any:
+    ready = condition(node, "Ready")
+    words = ["Unknown"]
+    if ready is not None:
+        words = ["Ready" if ready.get("status") == "True" else "NotReady"]
+    if at(node, "spec", "unschedulable"):
+        words.append("SchedulingDisabled")
+    return ",".join(words)
+
+
+def _roles(node: Obj, _: datetime) -> Any:
+    labels = labels_of(node)
+    roles = {k.removeprefix(_ROLE_PREFIX) for k in labels if k.startswith(_ROLE_PREFIX)}
+    roles.add(labels.get(_ROLE_LABEL, ""))
+    return ",".join(sorted(roles - {""})) or "<none>"
+
+
+def _address(kind: str) -> Cell:
+    def cell(node: Obj, _: datetime) -> Any:
+        addresses = at(node, "status", "addresses", default=[])
+        found = (a.get("address", "") for a in addresses if a.get("type") == kind)
+        return next(found, "<none>")
+
+    return cell
+
+
+def _info(field: str) -> Cell:
+    return lambda node, _: at(node, "status", "nodeInfo", field, default="") or "<unknown>"
+
+
+def _kernel(node: Obj, _: datetime) -> Any:
+    info = at(node, "status", "nodeInfo", default={})
+    version = info.get("kernelVersion") or "<unknown>"
+    return f"{version} ({info['architecture']})" if info.get("architecture") else version
+
+
+NODE = Resource(
+    _INFO,
+    default=default,
+    before_update=generation.keep_status,
+    before_status_update=generation.status_updated,
+    allow_create_on_update=False,
+    columns=columns_of(
+        _INFO,
+        cells.name,
+        _status,
+        _roles,
+        cells.age,
+        cells.value("status", "nodeInfo", "kubeletVersion"),
+        _address("InternalIP"),
+        _address("ExternalIP"),
+        _info("osImage"),
+        _kernel,
+        _info("containerRuntimeVersion"),
+    ),
+    selectable_fields={
+        "spec.unschedulable": lambda n: str(bool(at(n, "spec", "unschedulable"))).lower(),
+    },
+)

@@ -1,0 +1,1 @@
+"""Kinds of discovery: one file each."""

@@ -1,0 +1,54 @@
+"""EndpointSlice. Upstream: pkg/registry/discovery/endpointslice/strategy.go."""
+
+from datetime import datetime
+from typing import Any
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("discovery.k8s.io", "v1", "endpointslices")
+
+
+def default(endpoint_slice: Obj) -> None:
+    endpoint_slice["endpoints"] = endpoint_slice.get("endpoints") or None
+    endpoint_slice["ports"] = endpoint_slice.get("ports") or None
+    for port in endpoint_slice.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
+def _content(endpoint_slice: Obj) -> Obj:
+    return {k: v for k, v in endpoint_slice.items() if k not in {"metadata"}}
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    """Anything but the metadata is a new generation, and so are labels."""
+    changed = _content(new) != _content(old) or (
+        (new["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {})
+    )
+    generation.bump(new, old, also=changed)
+
+
+def _ports(endpoint_slice: Obj, _: datetime) -> Any:
+    ports = endpoint_slice.get("ports") or []
+    texts = [str(p["port"]) if "port" in p else p.get("name", "*") for p in ports]
+    return cells.list_with_more(texts, len(ports))
+
+
+def _endpoints(endpoint_slice: Obj, _: datetime) -> Any:
+    addresses = [a for e in endpoint_slice.get("endpoints") or () for a in e.get("addresses") or ()]
+    return cells.list_with_more(addresses, len(addresses))
+
+
+ENDPOINT_SLICE = Resource(
+    _INFO,
+    default=default,
+    before_create=generation.start,
+    before_update=before_update,
+    columns=columns_of(
+        _INFO, cells.name, cells.value("addressType"), _ports, _endpoints, cells.age
+    ),
+)

@@ -1,0 +1,1 @@
+"""Kinds of events: one file each."""

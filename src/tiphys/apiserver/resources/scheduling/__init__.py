@@ -1,0 +1,1 @@
+"""Kinds of scheduling: one file each."""
