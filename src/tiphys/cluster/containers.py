@@ -2,9 +2,14 @@
 
 from tiphys.cluster.node_components import runtime_config
 from tiphys.cluster.profile import Node, Profile
-from tiphys.runtime.purge import stop
+from tiphys.runtime import purge
 
 
 def stop_containers(profile: Profile, node: Node) -> None:
-    """End every shim and container of the node, with their namespaces and cgroups; files stay."""
-    stop(runtime_config(profile, node))
+    """End every container of the node; images and records stay for the next start."""
+    purge.stop(runtime_config(profile, node))
+
+
+def remove_containers(profile: Profile, node: Node) -> None:
+    """Remove every trace of the node's runtime: processes, mounts, cgroups, files."""
+    purge.purge(runtime_config(profile, node))
