@@ -9,6 +9,12 @@ from typing import Final
 from tiphys.api.errors import MethodNotAllowed, NotFound
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.verbs.binding import create_binding
+from tiphys.apiserver.verbs.connect import (
+    connect_attach,
+    connect_exec,
+    connect_port_forward,
+    get_log,
+)
 from tiphys.apiserver.verbs.create import create
 from tiphys.apiserver.verbs.delete import delete
 from tiphys.apiserver.verbs.delete_collection import delete_collection
@@ -17,6 +23,7 @@ from tiphys.apiserver.verbs.finalize import update_finalize
 from tiphys.apiserver.verbs.get import get
 from tiphys.apiserver.verbs.list import list_
 from tiphys.apiserver.verbs.patch import patch, patch_scale
+from tiphys.apiserver.verbs.proxy import proxy
 from tiphys.apiserver.verbs.reviews import (
     AUTHENTICATION,
     AUTHORIZATION,
@@ -53,6 +60,11 @@ SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
     ("", "pods", "binding"): {"create": create_binding},
     ("", "pods", "eviction"): {"create": create_eviction},
     ("", "namespaces", "finalize"): {"update": update_finalize},
+    ("", "pods", "log"): {"get": get_log},
+    ("", "pods", "exec"): {"get": connect_exec, "create": connect_exec},
+    ("", "pods", "attach"): {"get": connect_attach, "create": connect_attach},
+    ("", "pods", "portforward"): {"get": connect_port_forward, "create": connect_port_forward},
+    ("*", "*", "proxy"): dict.fromkeys(("get", "create", "update", "patch", "delete"), proxy),
     ("", "serviceaccounts", "token"): {"create": create_token},
 }
 # Kinds that are asked and not stored.

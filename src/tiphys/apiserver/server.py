@@ -5,6 +5,7 @@ Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
 """
 
 import random
+import ssl
 from collections.abc import Awaitable, Mapping
 from typing import Final
 
@@ -22,6 +23,7 @@ from tiphys.apiserver.filters.authorization import (
     forbidden,
 )
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import error_response, status_answer
 from tiphys.apiserver.routes import no_such_resource, serve
@@ -71,6 +73,7 @@ class ApiServer:
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False
+        self._kubelet_tls: ssl.SSLContext | None = None
         self._infos: dict[tuple[str, str], tuple[RequestInfo, Endpoint | None]] = {}
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
@@ -132,6 +135,12 @@ class ApiServer:
         """An object is gone for good."""
         if endpoint.info.kind == "Service":
             self.addresses.release(obj)
+
+    def kubelet_tls(self) -> ssl.SSLContext:
+        """The context of connections to kubelets, made when first needed."""
+        if self._kubelet_tls is None:
+            self._kubelet_tls = kubelet_context(self.config)
+        return self._kubelet_tls
 
     def endpoint_of(self, group: str, plural: str) -> Endpoint:
         """The v1 endpoint of a built-in resource."""
