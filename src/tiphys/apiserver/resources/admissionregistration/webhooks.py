@@ -6,7 +6,6 @@ Upstream: pkg/apis/admissionregistration/v1/defaults.go.
 from datetime import datetime
 from typing import Any
 
-from tiphys.api.labels import format_object
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.resources import generation
 
@@ -51,7 +50,21 @@ def param_ref(binding: Obj, _: datetime) -> Any:
         return "<unset>"
     if ref.get("name"):
         return f"{ref.get('namespace') or '*'}/{ref['name']}"
-    return format_object(ref["selector"]) if "selector" in ref else "<unset>"
+    return _go_selector(ref["selector"]) if "selector" in ref else "<unset>"
+
+
+def _go_selector(selector: Obj) -> str:
+    """As Go prints the struct."""
+    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{e.get('key', '')},Operator:{e.get('operator', '')},"
+        f"Values:[{' '.join(e.get('values') or ())}],}},"
+        for e in selector.get("matchExpressions") or ()
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
 
 
 def webhooks_updated(new: Obj, old: Obj) -> None:

@@ -36,6 +36,10 @@ def default(autoscaler: Obj) -> None:
     autoscaler.setdefault("status", dict(_EMPTY_STATUS))
 
 
+def before_create(autoscaler: Obj) -> None:
+    autoscaler["status"] = dict(_EMPTY_STATUS)
+
+
 HORIZONTAL_POD_AUTOSCALER = Resource(
     _INFO,
     columns=columns_of(
@@ -49,7 +53,7 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
         cells.age,
     ),
     default=default,
-    before_create=generation.created(_EMPTY_STATUS),
-    before_update=generation.updated,
+    before_create=before_create,
+    before_update=generation.keep_status,
     before_status_update=generation.status_updated,
 )

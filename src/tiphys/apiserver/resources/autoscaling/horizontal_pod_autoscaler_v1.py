@@ -29,6 +29,10 @@ def _metrics(autoscaler: Obj, _: datetime) -> Any:
     return f"cpu: {'<unknown>' if current is None else f'{current}%'}/{target}%"
 
 
+def before_create(autoscaler: Obj) -> None:
+    autoscaler["status"] = dict(_EMPTY_STATUS)
+
+
 HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     _INFO,
     columns=columns_of(
@@ -42,7 +46,7 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
         cells.age,
     ),
     default=default,
-    before_create=generation.created(_EMPTY_STATUS),
-    before_update=generation.updated,
+    before_create=before_create,
+    before_update=generation.keep_status,
     before_status_update=generation.status_updated,
 )

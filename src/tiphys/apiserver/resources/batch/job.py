@@ -38,7 +38,7 @@ def default_job_parts(spec: Obj) -> None:
 def default(job: Obj) -> None:
     labels = at(job, "spec", "template", "metadata", "labels")
     if labels and not job["metadata"].get("labels"):
-        job["metadata"]["labels"] = dict(labels)
+        job["metadata"]["labels"] = labels  # One map, as upstream: the generated ones show too.
     default_spec(job["spec"])
     job.setdefault("status", {})
 
@@ -60,6 +60,8 @@ def _generate_selector(job: Obj) -> None:
     labels.setdefault("batch.kubernetes.io/controller-uid", uid)
     selector = job["spec"].setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault("batch.kubernetes.io/controller-uid", uid)
+    if not job["metadata"].get("labels"):
+        job["metadata"]["labels"] = dict(labels)
 
 
 def _status(job: Obj, _: datetime) -> Any:

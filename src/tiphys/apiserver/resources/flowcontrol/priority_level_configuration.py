@@ -16,8 +16,10 @@ def default(level: Obj) -> None:
         spec["exempt"].setdefault("lendablePercent", 0)
     limited = spec.get("limited")
     if limited is not None:
-        limited.setdefault("nominalConcurrencyShares", 30)
-        limited.setdefault("lendablePercent", 0)
+        if limited.get("nominalConcurrencyShares") is None:
+            limited["nominalConcurrencyShares"] = 30
+        if limited.get("lendablePercent") is None:
+            limited["lendablePercent"] = 0
         queuing = at(limited, "limitResponse", "queuing")
         if queuing is not None:
             for field, value in (("queues", 64), ("handSize", 8), ("queueLengthLimit", 50)):

@@ -14,8 +14,8 @@ _INFO = built_in("networking.k8s.io", "v1", "ingressclasses")
 
 def default(ingress_class: Obj) -> None:
     parameters = ingress_class["spec"].get("parameters")
-    if parameters is not None:
-        parameters.setdefault("scope", "Cluster")
+    if parameters is not None and parameters.get("scope") is None:
+        parameters["scope"] = "Cluster"
 
 
 def _name(ingress_class: Obj, _: datetime) -> Any:

@@ -9,6 +9,13 @@ from tiphys.apiserver.resources.resource import Resource
 _INFO = built_in("resource.k8s.io", "v1", "resourceslices")
 
 
+def before_create(resource_slice: Obj) -> None:
+    generation.start(resource_slice)
+    for device in at(resource_slice, "spec", "devices", default=[]):
+        for taint in device.get("taints") or ():
+            taint.setdefault("timeAdded", resource_slice["metadata"].get("creationTimestamp"))
+
+
 def before_update(new: Obj, old: Obj) -> None:
     generation.bump(new, old)
 
@@ -23,7 +30,7 @@ RESOURCE_SLICE = Resource(
         cells.value("spec", "pool", "name"),
         cells.age,
     ),
-    before_create=generation.start,
+    before_create=before_create,
     before_update=before_update,
     selectable_fields={
         "spec.driver": lambda o: str(at(o, "spec", "driver", default="")),

@@ -55,6 +55,5 @@ CSI_DRIVER = Resource(
         cells.age,
     ),
     default=default,
-    before_create=generation.start,
     before_update=before_update,
 )
