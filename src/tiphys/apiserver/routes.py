@@ -77,15 +77,26 @@ CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
     (AUTHENTICATION, "selfsubjectreviews"): self_subject_review,
     (AUTHENTICATION, "tokenreviews"): token_review,
 }
-_COLLECTION: Final = frozenset({"list", "create", "deletecollection", "watch"})
+_NAMED: Final = frozenset({"get", "update", "patch", "delete"})
+
+
+def _has_names(ctx: RequestContext) -> bool:
+    """Kinds that are only created have no single objects behind names."""
+    return ctx.endpoint.info.verbs != ("create",)
 
 
 def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     """Raises NotFound, MethodNotAllowed, and what the verb raises."""
     info = ctx.info
+    if ctx.request.method == "HEAD":
+        raise method_not_allowed()
     if info.subresource:
         return _subresource(ctx)
+    if info.name and not _has_names(ctx):
+        raise no_such_resource()
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
+        raise method_not_allowed()
+    if (info.verb in _NAMED and not info.name) or (info.verb == "create" and info.name):
         raise method_not_allowed()
     if info.verb == "create":
         special = CREATE_ONLY.get((info.group, info.resource))
@@ -94,6 +105,14 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
         raise method_not_allowed()
     return VERBS[info.verb](ctx)
+
+
+DEPRECATED: Final[Mapping[tuple[str, str], str]] = {
+    ("", "endpoints"): (
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    ),
+    ("", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+}
 
 
 def _subresource(ctx: RequestContext) -> Answer | Awaitable[Answer]:
@@ -111,8 +130,10 @@ def _subresource(ctx: RequestContext) -> Answer | Awaitable[Answer]:
 
 
 def method_not_allowed() -> MethodNotAllowed:
-    return MethodNotAllowed("the server does not allow this method on the requested resource")
+    return MethodNotAllowed(
+        "the server does not allow this method on the requested resource", details={}
+    )
 
 
 def no_such_resource() -> NotFound:
-    return NotFound("the server could not find the requested resource")
+    return NotFound("the server could not find the requested resource", details={})

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Mapping
 from typing import Final
 
-from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
 from tiphys.apiserver.config import ApiServerConfig
@@ -22,11 +22,12 @@ from tiphys.apiserver.filters.authorization import (
     attributes_of,
     forbidden,
 )
+from tiphys.apiserver.filters.impersonation import Impersonation
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import error_response, status_answer
-from tiphys.apiserver.routes import no_such_resource, serve
+from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import NOTHING, Allocated, ServiceAddresses
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid
@@ -65,6 +66,7 @@ class ApiServer:
         self.endpoints = dict(endpoints)
         self.authenticator = authenticator
         self.authorizer = authorizer
+        self.impersonation = Impersonation(authorizer)
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
@@ -80,6 +82,8 @@ class ApiServer:
         """Answer one request; all errors become Status answers."""
         try:
             user = self.authenticator.authenticate(request)
+            if "impersonate-user" in request.headers or _impersonates(request):
+                user = self.impersonation.user_of(user, request.headers)
             info, endpoint = self._info(request)
             asked = attributes_of(info)
             decision = self.authorizer.decide(user, asked)
@@ -90,6 +94,9 @@ class ApiServer:
         if endpoint is None:
             return self._without_endpoint(request, info)
         ctx = RequestContext(self, request, info, user, endpoint)
+        deprecated = DEPRECATED.get((info.group, info.resource))
+        if deprecated is not None:
+            ctx.warnings.append(deprecated)
         try:
             work = serve(ctx)
         except ApiError as error:
@@ -120,15 +127,17 @@ class ApiServer:
         if info.is_resource and any(
             (g, v) == (info.group, info.version) or g == info.group for g, v, _ in self.endpoints
         ):
-            return error_response(NotFound(str(no_such_resource()), details={}))
+            return error_response(no_such_resource())
         return text_response(404, "404 page not found\n")
 
     def allocate(self, ctx: RequestContext, new: Obj, old: Obj | None) -> Allocated:
         """Addresses and ports of a Service. Raises Invalid."""
-        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource or ctx.is_dry_run:
+        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource:
             return NOTHING
         taken, errors = self.addresses.allocate(new, old)
         raise_invalid(ctx.endpoint, new, errors)
+        if ctx.is_dry_run:  # What it would get, without keeping it.
+            taken.release()
         return taken
 
     def deallocate(self, endpoint: Endpoint, obj: Obj) -> None:
@@ -145,6 +154,11 @@ class ApiServer:
     def endpoint_of(self, group: str, plural: str) -> Endpoint:
         """The v1 endpoint of a built-in resource."""
         return self.endpoints[group, "v1", plural]
+
+
+def _impersonates(request: Request) -> bool:
+    """Parts of an identity without its name are an error, told of by the filter."""
+    return any(name.startswith("impersonate-") for name in request.headers)
 
 
 async def _guarded(ctx: RequestContext, work: Awaitable[Answer]) -> Answer:
