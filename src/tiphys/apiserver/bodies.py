@@ -112,7 +112,9 @@ def parse_body(body: bytes, media_type: str, kind: GroupVersionKind) -> tuple[Ob
         default = protobuf.schema_type(kind.api_version, kind.kind) or ""
         return protobuf.decode_object(body, default), []
     if media_type == YAML:
-        return yaml.decode_strict(body)
+        found, duplicates = yaml.decode_strict(body)
+        _check_type_meta(found)
+        return found, duplicates
     try:
         obj = json.decode(body)
         _check_type_meta(obj)

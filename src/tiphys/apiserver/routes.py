@@ -56,6 +56,9 @@ STATUS: Final[Mapping[str, Serve]] = {"get": get, "update": update, "patch": pat
 # (group, resource, subresource) -> verb -> who serves it; "*" stands for any resource.
 SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
     ("*", "*", "status"): STATUS,
+    ("", "pods", "ephemeralcontainers"): STATUS,
+    ("", "pods", "resize"): STATUS,
+    ("certificates.k8s.io", "certificatesigningrequests", "approval"): STATUS,
     ("*", "*", "scale"): {"get": get_scale, "update": update_scale, "patch": patch_scale},
     ("", "pods", "binding"): {"create": create_binding},
     ("", "pods", "eviction"): {"create": create_eviction},
@@ -80,6 +83,13 @@ CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
 _NAMED: Final = frozenset({"get", "update", "patch", "delete"})
 
 
+def _lacks_namespace(ctx: RequestContext) -> bool:
+    """A single object of a namespaced kind, asked for outside any namespace."""
+    info = ctx.info
+    named = info.verb in _NAMED or info.is_legacy_watch
+    return ctx.endpoint.info.namespaced and not info.namespace and named and bool(info.name)
+
+
 def _has_names(ctx: RequestContext) -> bool:
     """Kinds that are only created have no single objects behind names."""
     return ctx.endpoint.info.verbs != ("create",)
@@ -92,7 +102,7 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
         raise method_not_allowed()
     if info.subresource:
         return _subresource(ctx)
-    if info.name and not _has_names(ctx):
+    if (info.name and not _has_names(ctx)) or _lacks_namespace(ctx):
         raise no_such_resource()
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
         raise method_not_allowed()

@@ -47,7 +47,8 @@ class Views:
                 "you requested PartialObjectMetadataList, but the requested object is not a list"
                 f" (*{group}.{kind})"
             )
-        items = [partial(item, version) for item in obj["items"]]
+        # Upstream writes null for a list without items, here and in rows.
+        items = [partial(item, version) for item in obj["items"]] or None
         return {
             "kind": "PartialObjectMetadataList",
             "apiVersion": version,
@@ -71,7 +72,8 @@ class Views:
             "rows": [
                 printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
                 for o in rows
-            ],
+            ]
+            or None,
         }
 
     def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:
