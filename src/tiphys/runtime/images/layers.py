@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import tarfile
@@ -21,6 +22,7 @@ from typing import IO, Any, Final
 
 from tiphys.runtime import syscalls as sys
 
+NEW: Final = ".new"  # How the name of a layer ends that is not whole yet.
 WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 READ_BYTES: Final = 1 << 16
@@ -118,7 +120,7 @@ def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) ->
     target = os.path.join(layers_dir, directory_name(diff_id))
     if os.path.isdir(target):
         return 0
-    temporary = f"{target}.new-{os.getpid()}"
+    temporary = f"{target}-{secrets.token_hex(4)}{NEW}"
     shutil.rmtree(temporary, ignore_errors=True)
     os.makedirs(temporary, mode=0o755)
     try:

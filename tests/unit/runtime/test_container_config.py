@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.runtime.containers import pid_mode, stop_signal
+from tiphys.runtime.container_config import pid_mode, stop_signal
 from tiphys.runtime.records import Container, Sandbox
 from tiphys.runtime.sandboxes import resolver_file
 from tiphys.runtime.selectors import labels_match
