@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import stat
+import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -108,8 +109,29 @@ def _zstd_reader(source: IO[bytes]) -> Any:
     try:
         from compression import zstd  # type: ignore[import-not-found]  # Python 3.14
     except ImportError:
-        raise LayerError("zstd layers need Python 3.14 or newer") from None
+        return _ZstdProgram(source)
     return zstd.ZstdFile(source)
+
+
+class _ZstdProgram:
+    """Reads through the zstd program, which most machines have, on an older Python."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        program = shutil.which("zstd")
+        if program is None:
+            raise LayerError("zstd layers need Python 3.14 or the program zstd")
+        self._process = subprocess.Popen(
+            [program, "--decompress", "--stdout", "--quiet"],
+            stdin=source,
+            stdout=subprocess.PIPE,
+        )
+
+    def read(self, count: int = -1) -> bytes:
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(count)
+        if not data and self._process.wait() != 0:
+            raise LayerError("the layer is not valid zstd")
+        return data
 
 
 def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) -> int:
