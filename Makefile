@@ -37,6 +37,13 @@ fmt: setup ## format in place
 test: setup ## the tests that every change must pass (root parts need root)
 	$(BIN)/pytest
 
+demo: setup ## start a cluster, deploy hello-node, expose it, call it
+	@$(BIN)/python tools/demo.py --profile $(PROFILE)
+
+demo-clean: setup ## delete that cluster: nothing stays outside the checkout
+	@$(BIN)/tiphys delete -p $(PROFILE)
+	@$(BIN)/python tools/purge.py
+
 e2e: setup ## whole clusters, real kubectl, real containers, crash tests
 	$(BIN)/pytest tests/e2e
 

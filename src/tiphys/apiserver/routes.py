@@ -16,6 +16,7 @@ from tiphys.apiserver.verbs.eviction import create_eviction
 from tiphys.apiserver.verbs.finalize import update_finalize
 from tiphys.apiserver.verbs.get import get
 from tiphys.apiserver.verbs.list import list_
+from tiphys.apiserver.verbs.patch import patch, patch_scale
 from tiphys.apiserver.verbs.reviews import (
     AUTHENTICATION,
     AUTHORIZATION,
@@ -40,14 +41,15 @@ VERBS: Final[Mapping[str, Serve]] = {
     "watch": watch,
     "create": create,
     "update": update,
+    "patch": patch,
     "delete": delete,
     "deletecollection": delete_collection,
 }
-STATUS: Final[Mapping[str, Serve]] = {"get": get, "update": update}
+STATUS: Final[Mapping[str, Serve]] = {"get": get, "update": update, "patch": patch}
 # (group, resource, subresource) -> verb -> who serves it; "*" stands for any resource.
 SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
     ("*", "*", "status"): STATUS,
-    ("*", "*", "scale"): {"get": get_scale, "update": update_scale},
+    ("*", "*", "scale"): {"get": get_scale, "update": update_scale, "patch": patch_scale},
     ("", "pods", "binding"): {"create": create_binding},
     ("", "pods", "eviction"): {"create": create_eviction},
     ("", "namespaces", "finalize"): {"update": update_finalize},

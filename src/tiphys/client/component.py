@@ -1,5 +1,6 @@
 """A process full of controllers: one client, shared informers, recorders, leader election."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ async def run_controllers(client: Client, clock: Clock, make: Make) -> None:
         ]
         for task in running:
             await task
+        await asyncio.Event().wait()  # Nothing to do (yet) is no reason to end.
     finally:
         await tasks.close()
         for one in clients.values():

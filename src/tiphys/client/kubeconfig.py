@@ -9,6 +9,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,13 @@ def remove_context(path: Path, name: str) -> None:
         config[section] = [e for e in config.get(section) or [] if e.get("name") != name]
     if config.get("current-context") == name:
         config["current-context"] = ""
-    _write(path, config)
+    if any(config[section] for section in ("clusters", "users", "contexts")):
+        _write(path, config)
+        return
+    # Nothing is left in it: it was ours, and so was its folder if that is empty now.
+    path.resolve().unlink()
+    with suppress(OSError):
+        path.parent.rmdir()
 
 
 def document(name: str, cluster: Obj, user: Obj) -> bytes:

@@ -10,6 +10,7 @@ only where it is missing, so that `start` after a crash or a reboot repairs.
 import hashlib
 import os
 import subprocess
+from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
@@ -103,6 +104,8 @@ def remove(profile: Profile) -> None:
         for name in ("mnt", "uts"):
             mount_namespace.release(directory / name)
     mount_namespace.release(profile.run_directory)
+    with suppress(OSError):
+        Path("/run/netns").rmdir()  # Not while anybody has a namespace there.
     if Path("/usr/sbin/nft").exists():
         table = table_name(profile)
         _load_table(f"table ip {table}\ndelete table ip {table}\n")
@@ -150,7 +153,11 @@ def _ensure_node(profile: Profile, route: RouteSocket, node: Node, veth: str) ->
     mount_namespace.make_private_directory(profile.run_directory)
     directory.mkdir(exist_ok=True, mode=0o711)
     if not mount_namespace.is_alive(directory / "mnt"):
-        mount_namespace.create(directory / "mnt", directory / "uts", node.name)
+        logs = profile.node_directory(node) / "log"
+        logs.mkdir(parents=True, exist_ok=True)
+        # Inside the node /var/log is its own: upstream's paths, without a trace on the host.
+        binds = [(logs, "/var/log")]
+        mount_namespace.create(directory / "mnt", directory / "uts", node.name, binds)
     if not any(link.name == veth for link in route.links()):
         with path.open("rb") as there:
             route.add_veth(veth, "eth0", peer_netns_fd=there.fileno())

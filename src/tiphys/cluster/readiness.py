@@ -33,6 +33,19 @@ class Probe:
 
     def get(self, path: str) -> dict[str, object] | None:
         """The JSON at path, or None when there is no such answer yet."""
+        status, body = self._ask("GET", path, None)
+        if status != 200:
+            return None
+        return orjson.loads(body) if body.startswith(b"{") else {"text": body.decode()}
+
+    def create(self, path: str, obj: dict[str, object]) -> None:
+        """Make an object; one that is there already is fine. Raises NotReady."""
+        status, body = self._ask("POST", path, orjson.dumps(obj))
+        if status not in (200, 201, 409):
+            raise NotReady(f"cannot create at {path}: {status} {body.decode(errors='replace')}")
+
+    def _ask(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+        """(status, body); (0, b"") when there is no answer."""
         import http.client
 
         if self._connection is None:
@@ -40,16 +53,14 @@ class Probe:
                 self._profile.gateway, self._profile.api_port, context=self._tls, timeout=5
             )
         try:
-            self._connection.request("GET", path)
+            headers = {"Content-Type": "application/json"} if data else {}
+            self._connection.request(method, path, data, headers)
             answer = self._connection.getresponse()
-            body = answer.read()
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException):
             self._connection.close()
             self._connection = None
-            return None
-        if answer.status != 200:
-            return None
-        return orjson.loads(body) if body.startswith(b"{") else {"text": body.decode()}
+            return 0, b""
 
     def api_is_ready(self) -> bool:
         return self.get("/readyz") is not None

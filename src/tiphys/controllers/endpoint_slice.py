@@ -57,7 +57,8 @@ def plan(
     update: list[Obj] = []
     delete: list[Obj] = []
     wanted = desired(service, selected, zones)
-    for family in sorted({k[0] for k in wanted} | {s["addressType"] for s in existing}):
+    types = {k[0] for k in wanted} | {s["addressType"] for s in existing}
+    for family in sorted(types | set(offered.families(service))):
         have = [s for s in existing if s["addressType"] == family]
         groups = {k[1]: v for k, v in wanted.items() if k[0] == family}
         if not groups and family in offered.families(service):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tiphys import UPSTREAM_VERSION, __version__
+
 PORT: Final = 10250  # pkg/cluster/ports KubeletPort
 MAX_PODS: Final = 110  # defaults.go MaxPods
 
@@ -33,6 +35,6 @@ class KubeletConfig:
     max_pods: int = MAX_PODS
     node_labels: dict[str, str] = field(default_factory=dict)
     register_taints: tuple[dict[str, str], ...] = ()
-    kubelet_version: str = ""
+    kubelet_version: str = f"{UPSTREAM_VERSION}+tiphys.{__version__}"
     provider_id: str = ""
     resolv_conf: Path = Path("/etc/resolv.conf")

@@ -59,7 +59,10 @@ def container_config(pod: Obj, container: Obj, prepared: Prepared) -> dict[str, 
         "command": [expand(word, environment) for word in container.get("command") or []],
         "args": [expand(word, environment) for word in container.get("args") or []],
         "working_dir": container.get("workingDir") or "",
-        "envs": [{"key": k, "value": v.encode()} for k, v in environment.items()],
+        "envs": [
+            {"key": k, "value": v.encode("utf-8", "surrogateescape")}
+            for k, v in environment.items()
+        ],
         "mounts": list(prepared.mounts),
         "labels": {
             CONTAINER_NAME: name,

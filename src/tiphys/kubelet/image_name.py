@@ -30,7 +30,10 @@ def with_tag(image: str) -> str:
 
 def _check(image: str, name: str, tag: str | None, digest: str | None) -> None:
     parts = name.split("/")
-    if len(parts) > 1 and (any(c in parts[0] for c in ".:[") or parts[0] == "localhost"):
+    first = parts[0]
+    # Capitals are no repository's: the first part is then taken for a registry.
+    has_domain = first == "localhost" or first != first.lower() or any(c in first for c in ".:[")
+    if len(parts) > 1 and has_domain:
         domain, path = parts[0], parts[1:]
     else:
         domain, path = "", parts
@@ -38,7 +41,7 @@ def _check(image: str, name: str, tag: str | None, digest: str | None) -> None:
     if not name or (domain and not _DOMAIN.match(domain)) or not joined:
         raise ImageNameError(_text(image, "invalid reference format"))
     if joined != joined.lower():
-        why = f"invalid reference format: repository name ({_shown(path)}) must be lowercase"
+        why = f"invalid reference format: repository name ({joined}) must be lowercase"
         raise ImageNameError(_text(image, why))
     if not all(map(_COMPONENT.match, path)):
         raise ImageNameError(_text(image, "invalid reference format"))
@@ -50,11 +53,6 @@ def _check(image: str, name: str, tag: str | None, digest: str | None) -> None:
         raise ImageNameError(
             _text(image, f"repository name must not be more than {NAME_CHARS_MAX} characters")
         )
-
-
-def _shown(path: list[str]) -> str:
-    # A first part with capitals is taken for a registry's name.
-    return "/".join(path[1:] if len(path) > 1 and path[0] != path[0].lower() else path)
 
 
 def _text(image: str, why: str) -> str:

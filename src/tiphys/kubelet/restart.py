@@ -86,6 +86,11 @@ class CrashBackOff:
         entry = self._entries.get(key)
         return entry.seconds if entry is not None else 0.0
 
+    def since(self, key: Hashable) -> float:
+        """When the event was that began the key's present pause."""
+        entry = self._entries.get(key)
+        return entry.since if entry is not None else 0.0
+
     def next(self, key: Hashable, event_at: float) -> None:
         """Count one more start after the event: the pause doubles, or begins anew."""
         entry = self._entries.pop(key, None)

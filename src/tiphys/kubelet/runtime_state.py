@@ -57,6 +57,8 @@ class RuntimeSandbox:
     created_at: int = 0
     ips: tuple[str, ...] = ()
     host_network: bool = False
+    pod_name: str = ""
+    pod_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ def _sandbox(status: Mapping[str, Any]) -> RuntimeSandbox:
         created_at=status.get("created_at", 0),
         ips=tuple(ip for ip in ips if ip),
         host_network=options.get("network") == "NODE",
+        pod_name=_inner(status, "metadata").get("name", ""),
+        pod_namespace=_inner(status, "metadata").get("namespace", ""),
     )
 
 

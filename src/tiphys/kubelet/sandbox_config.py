@@ -87,16 +87,14 @@ def sysctl_name(name: str) -> str:
 def port_mappings(pod: Obj) -> list[dict[str, Any]]:
     if is_host_network(pod):
         return []
-    found = []
-    for container in [*sidecars_of(pod), *containers_of(pod, "main")]:
-        for port in container.get("ports") or []:
-            if port.get("hostPort"):
-                found.append(
-                    {
-                        "protocol": port.get("protocol") or "TCP",
-                        "container_port": port["containerPort"],
-                        "host_port": port["hostPort"],
-                        "host_ip": port.get("hostIP") or "",
-                    }
-                )
-    return found
+    return [
+        {
+            "protocol": port.get("protocol") or "TCP",
+            "container_port": port["containerPort"],
+            "host_port": port["hostPort"],
+            "host_ip": port.get("hostIP") or "",
+        }
+        for container in [*sidecars_of(pod), *containers_of(pod, "main")]
+        for port in container.get("ports") or []
+        if port.get("hostPort")
+    ]

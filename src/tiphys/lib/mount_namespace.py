@@ -6,6 +6,7 @@ The files live on a private mount: the kernel refuses to keep a mount namespace 
 import ctypes
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +30,18 @@ def _check(result: int, what: str) -> None:
 def make_private_directory(path: Path) -> None:
     """A directory that is a private mount of itself; doing it again changes nothing."""
     path.mkdir(parents=True, exist_ok=True, mode=0o711)
-    if path.is_mount():
+    if is_mount_point(path):
         return
     raw = os.fsencode(path)
     _check(_libc.mount(raw, raw, None, _MS_BIND, None), f"bind {path}")
     _check(_libc.mount(None, raw, None, _MS_PRIVATE, None), f"make {path} private")
+
+
+def is_mount_point(path: Path) -> bool:
+    """Also of a folder that is bound to itself, which has its parent's device number."""
+    wanted = str(path.resolve())
+    text = Path("/proc/self/mountinfo").read_text()
+    return any(line.split()[4] == wanted for line in text.splitlines())
 
 
 def release(path: Path) -> None:
@@ -44,8 +52,13 @@ def release(path: Path) -> None:
             raise OSError(number, f"unmount {path}: {os.strerror(number)}")
 
 
-def create(mount_file: Path, uts_file: Path, hostname: str) -> None:
-    """New mount and UTS namespaces, kept at the two files. Mounts made inside stay inside."""
+def create(
+    mount_file: Path, uts_file: Path, hostname: str, binds: Sequence[tuple[Path, str]] = ()
+) -> None:
+    """New mount and UTS namespaces, kept at the two files. Mounts made inside stay inside.
+
+    binds: (folder, where it shows inside).
+    """
     read_end, write_end = os.pipe()
     done_read, done_write = os.pipe()
     child = os.fork()
@@ -55,6 +68,9 @@ def create(mount_file: Path, uts_file: Path, hostname: str) -> None:
             os.close(done_write)
             _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWUTS), "unshare mounts and host name")
             _check(_libc.mount(None, b"/", None, _MS_REC | _MS_SLAVE, None), "make / a slave")
+            for source, target in binds:
+                where = os.fsencode(source)
+                _check(_libc.mount(where, target.encode(), None, _MS_BIND, None), f"bind {source}")
             name = hostname.encode()
             _check(_libc.sethostname(name, len(name)), "set the host name")
             os.write(write_end, b"1")
@@ -69,9 +85,9 @@ def create(mount_file: Path, uts_file: Path, hostname: str) -> None:
             raise OSError(errno.EPERM, f"cannot make a mount namespace for {hostname}")
         for kind, path in (("mnt", mount_file), ("uts", uts_file)):
             path.touch(mode=0o444)
-            source = f"/proc/{child}/ns/{kind}".encode()
+            kept = f"/proc/{child}/ns/{kind}".encode()
             what = f"keep the {kind} namespace at {path}"
-            _check(_libc.mount(source, os.fsencode(path), None, _MS_BIND, None), what)
+            _check(_libc.mount(kept, os.fsencode(path), None, _MS_BIND, None), what)
     finally:
         os.close(done_write)
         os.close(read_end)

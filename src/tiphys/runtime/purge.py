@@ -1,4 +1,4 @@
-"""Removes everything that a node's runtime has left: processes, cgroups, files.
+"""Ends what a node's runtime has left running, and removes all that it has left at all.
 
 Works when the runtime is dead and may be called again. Order matters: shims first (their end
 kills their containers and frees every namespace and mount, none of which the node's mount table
@@ -6,36 +6,49 @@ shows), then what is left in the cgroups, then the cgroups, then the files.
 """
 
 import contextlib
-import json
 import os
+import select
 import shutil
 import signal
+import socket
 import time
-from typing import Any, Final
+from typing import Final
 
-from tiphys.runtime import syscalls
+from tiphys.runtime import shim_sockets, syscalls
 from tiphys.runtime.cgroups.interface import Cgroups, detect
 from tiphys.runtime.config import RuntimeConfig
-from tiphys.runtime.records import is_alive
+from tiphys.runtime.shim import frames
 
 SECONDS_MAX: Final = 10.0
+GRACE_SECONDS: Final = 5.0  # Between SIGTERM and SIGKILL when a whole cluster stops.
 POLL_SECONDS: Final = 0.005
+
+
+def stop(config: RuntimeConfig, grace_seconds: float = GRACE_SECONDS) -> None:
+    """End every container and shim, the runtime being gone; images and records stay.
+
+    Containers get SIGTERM and, after the grace, SIGKILL; their exits are recorded.
+    """
+    deadline = time.monotonic() + grace_seconds + SECONDS_MAX
+    asked = [_ask_to_end(path, grace_seconds) for path, pid in shim_sockets.shims(config) if pid]
+    for sock in asked:
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(max(0.01, deadline - time.monotonic()))
+            while sock.recv(4096):
+                pass
+    _end_processes(config, detect())
+
+
+def _ask_to_end(path: str, grace_seconds: float) -> socket.socket:
+    sock = shim_sockets.connect(path)
+    request = {"id": 1, "op": "shutdown", "grace_seconds": grace_seconds}
+    sock.sendall(frames.pack_control(request))
+    return sock
 
 
 def purge(config: RuntimeConfig) -> None:
     """Remove every trace of the runtime of config. Raises: OSError when something stays."""
-    cgroups = detect()
-    deadline = time.monotonic() + SECONDS_MAX
-    for shim in _shims(config):
-        _kill(shim)
-        while is_alive(shim) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-    for path in _groups(cgroups, config.cgroup_root):
-        while not cgroups.remove(path) and time.monotonic() < deadline:
-            for pid in _pids_below(cgroups, path):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(POLL_SECONDS)
+    _end_processes(config, detect())
     for directory in (config.state_dir, config.root_dir):
         _unmount_below(directory)
         if os.path.isdir(directory):
@@ -44,21 +57,28 @@ def purge(config: RuntimeConfig) -> None:
         os.unlink(config.socket_path)
 
 
-def _shims(config: RuntimeConfig) -> list[dict[str, Any]]:
-    base = os.path.join(config.root_dir, "sandboxes")
-    found = []
-    for identity in os.listdir(base) if os.path.isdir(base) else ():
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            with open(os.path.join(base, identity, "sandbox.json"), "rb") as file:
-                shim = json.load(file)["shim"]
-            if is_alive(shim):
-                found.append(shim)
-    return found
+def _end_processes(config: RuntimeConfig, cgroups: Cgroups) -> None:
+    deadline = time.monotonic() + SECONDS_MAX
+    for _, pid in shim_sockets.shims(config):
+        if pid:
+            _end(pid, deadline)
+    for path in _groups(cgroups, config.cgroup_root):
+        while not cgroups.remove(path) and time.monotonic() < deadline:
+            for pid in _pids_below(cgroups, path):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
 
 
-def _kill(shim: dict[str, Any]) -> None:
+def _end(pid: int, deadline: float) -> None:
+    """Kill a shim and wait until it is gone."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(shim["pid"], signal.SIGKILL)
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
+        finally:
+            os.close(handle)
 
 
 def _groups(cgroups: Cgroups, root: str) -> list[str]:

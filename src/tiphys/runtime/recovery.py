@@ -5,10 +5,13 @@ those that ended meanwhile are told by the shim or by their exit record. A sandb
 gone (always after a reboot) becomes NOTREADY, its containers EXITED.
 """
 
+import asyncio
 import logging
 import os
+import shutil
 import signal
 
+from tiphys.runtime import shim_sockets
 from tiphys.runtime.node import Node
 from tiphys.runtime.records import NOT_READY, READY, RUNNING, Container, Sandbox, is_alive
 from tiphys.runtime.service import Service
@@ -24,11 +27,24 @@ async def recover(node: Node, service: Service) -> None:
     for sandbox in list(node.records.sandboxes.values()):
         if not await _adopt(node, service, sandbox):
             _give_up(node, sandbox)
-    node.images.sweep(node.records.layers_in_use())
+    _end_strangers(node)
+    for path in node.images.sweep(node.records.layers_in_use()):
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
     log.info(
         "recovered",
         extra={"sandboxes": len(node.shims), "containers": len(node.records.containers)},
     )
+
+
+def _end_strangers(node: Node) -> None:
+    """End shims that no record knows: their sandbox was never handed to the kubelet."""
+    known = {node.config.shim_socket(sandbox_id) for sandbox_id in node.shims}
+    for path, pid in shim_sockets.shims(node.config):
+        if path not in known:
+            log.warning("unknown shim ended", extra={"socket": path, "pid": pid})
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+            os.unlink(path)
 
 
 async def _adopt(node: Node, service: Service, sandbox: Sandbox) -> bool:

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import json
-import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from tiphys.lib.tasks import TaskSet
+from tiphys.runtime import shim_sockets
 from tiphys.runtime.shim import frames
 
 CALL_SECONDS: Final = 60.0
@@ -183,17 +182,7 @@ class ShimStream:
 
 
 async def _connect(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    directory, name = os.path.split(path)
-    at = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # Short, whatever the length of the path; unix sockets here connect at once or fail.
-        sock.connect(f"/proc/self/fd/{at}/{name}")
-    except OSError:
-        sock.close()
-        raise
-    finally:
-        os.close(at)
+    sock = shim_sockets.connect(path)  # Unix sockets connect at once or fail.
     sock.setblocking(False)
     return await asyncio.open_unix_connection(sock=sock)
 

@@ -18,6 +18,7 @@ import socket
 from typing import Final
 
 from tiphys.runtime import syscalls
+from tiphys.runtime.cgroups.interface import Cgroups, detect
 from tiphys.runtime.shim import frames
 from tiphys.runtime.shim import main as shim
 
@@ -32,6 +33,8 @@ def main(listening_fd: int, lifeline_fd: int, title: str) -> None:
     listening = socket.socket(fileno=listening_fd)
     listening.setblocking(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's.
+    # What every shim needs is made here: memory that a shim does not write to is shared.
+    cgroups = detect()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -46,10 +49,12 @@ def main(listening_fd: int, lifeline_fd: int, title: str) -> None:
             connection, _ = listening.accept()
         except OSError:
             continue
-        _fork_shim(connection, (listening, lifeline_fd))
+        _fork_shim(connection, (listening, lifeline_fd), cgroups)
 
 
-def _fork_shim(connection: socket.socket, not_for_shim: tuple[socket.socket, int]) -> None:
+def _fork_shim(
+    connection: socket.socket, not_for_shim: tuple[socket.socket, int], cgroups: Cgroups
+) -> None:
     pid = os.fork()
     if pid:
         connection.close()
@@ -60,20 +65,21 @@ def _fork_shim(connection: socket.socket, not_for_shim: tuple[socket.socket, int
         if os.fork() == 0:
             not_for_shim[0].close()
             os.close(not_for_shim[1])
-            _be_shim(connection)
+            _be_shim(connection, cgroups)
     finally:
         os._exit(0)
 
 
-def _be_shim(connection: socket.socket) -> None:
+def _be_shim(connection: socket.socket, cgroups: Cgroups) -> None:
     connection.settimeout(SANDBOX_SECONDS_MAX)
     header = _receive(connection, frames.HEADER.size)
     length, _ = frames.HEADER.unpack(header)
     sandbox = json.loads(_receive(connection, min(length, frames.FRAME_BYTES_MAX)))
+    os.chdir("/")
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):
         os.dup2(null, fd)
-    shim.run(connection, sandbox)
+    shim.run(connection, sandbox, cgroups)
 
 
 def _receive(connection: socket.socket, count: int) -> bytes:

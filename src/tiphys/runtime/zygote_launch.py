@@ -24,6 +24,10 @@ class Zygote:
     socket_path: str
     lifeline: int
 
+    def ended(self) -> bool:
+        """Whether it has died; then it is reaped, and another may be started."""
+        return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
     def close(self) -> None:
         os.close(self.lifeline)
         os.waitpid(self.pid, 0)
@@ -41,7 +45,7 @@ def start(socket_path: str, title: str) -> Zygote:
     os.chmod(socket_path, 0o600)
     listening.listen(64)
     reader, lifeline = os.pipe2(os.O_CLOEXEC)
-    interpreter = read_only_interpreter()
+    interpreter = read_only_view(os.path.realpath(sys.executable))
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     fds = (listening.fileno(), reader)
     args = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, source, *map(str, fds)]
@@ -65,21 +69,20 @@ def _environment() -> dict[str, str]:
     return {"LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib")}
 
 
-def read_only_interpreter() -> int:
-    """A descriptor of the interpreter that nobody can write through, not even by /proc/self/exe.
+def read_only_view(path: str) -> int:
+    """A descriptor of an executable that nobody can write through, not even by /proc/self/exe.
 
     A detached read-only mount of the file; on kernels before 5.12 a sealed copy in memory.
     """
-    path = os.path.realpath(sys.executable)
     try:
         tree = syscalls.open_tree(path, syscalls.OPEN_TREE_CLONE)
         syscalls.mount_setattr(tree, set_flags=syscalls.MOUNT_ATTR_RDONLY, recursive=False)
     except OSError:
-        return _sealed_copy(path)
+        return sealed_copy(path)
     return tree
 
 
-def _sealed_copy(path: str) -> int:
+def sealed_copy(path: str) -> int:
     import fcntl
 
     copy = os.memfd_create("tiphys", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)

@@ -177,13 +177,15 @@ class Rig:
         request = {"container_id": container, "cmd": ["sh", "-c", command], **fields}
         return await self.client.call("ExecSync", request)
 
-    def cgroups(self) -> list[str]:
-        found = subprocess.run(
-            ["find", "/sys/fs/cgroup", "-name", self.fields["cgroup_root"]],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    async def verbose(self, container: str) -> dict[str, str]:
+        request = {"container_id": container, "verbose": True}
+        info: dict[str, str] = (await self.client.call("ContainerStatus", request))["info"]
+        return info
+
+    def cgroup_names(self, name: str) -> list[str]:
+        """Directories of that name in the cgroup hierarchies."""
+        command = ["find", "/sys/fs/cgroup", "-name", name]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
         return found.stdout.split()
 
 

@@ -9,7 +9,7 @@ from tiphys.lib.logs import Secret
 
 
 def test_a_context_is_added_replaced_and_removed_beside_others(tmp_path: Path) -> None:
-    path = tmp_path / "config"
+    path = tmp_path / ".kube" / "config"
     kubeconfig.set_context(path, "a", {"server": "https://a"}, {"token": "t"}, make_current=True)
     kubeconfig.set_context(path, "b", {"server": "https://b"}, {"token": "u"}, make_current=False)
     assert kubeconfig.load(path).server == "https://a"
@@ -19,6 +19,8 @@ def test_a_context_is_added_replaced_and_removed_beside_others(tmp_path: Path) -
     assert kubeconfig.read(path)["current-context"] == ""
     assert kubeconfig.load(path, "a").token == "t"
     assert path.stat().st_mode & 0o777 == 0o600
+    kubeconfig.remove_context(path, "a")
+    assert not path.exists(), "nothing of others was in it"
 
 
 @pytest.mark.parametrize(

@@ -17,24 +17,34 @@ from tiphys.cluster.profile import Profile, ProfileError, Roots
 def run(name: str, arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tiphys delete", description="remove a cluster wholly")
     parser.add_argument("--all", action="store_true", help="every profile")
-    parser.add_argument("--purge", action="store_true", help="with --all: cached images too")
+    parser.add_argument(
+        "--purge", action="store_true", help="cached images too, when no profile needs them"
+    )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     as_json = options.output == "json"
     steps = Steps(as_json=as_json)
     roots = Roots.from_environment(os.environ)
     try:
-        if options.purge and not options.all:
-            raise CommandError("--purge removes what all profiles share", fix="use --all --purge")
         for one in profiles.names(roots) if options.all else [profiles.check_name(name)]:
             _delete(roots, one, steps)
         if options.purge:
-            shutil.rmtree(roots.state / ".cache", ignore_errors=True)
-            steps.say("cached images removed")
+            _purge(roots, steps)
     except (CommandError, ProfileError) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(error, as_json=as_json)
     return 0
+
+
+def _purge(roots: Roots, steps: Steps) -> None:
+    """Remove what all profiles share. Raises CommandError while one is left."""
+    if left := profiles.names(roots):
+        raise CommandError(
+            f"cached images stay: profiles use them ({', '.join(left)})",
+            fix="delete them too: tiphys delete --all --purge",
+        )
+    shutil.rmtree(roots.state, ignore_errors=True)
+    steps.say("cached images removed")
 
 
 def _delete(roots: Roots, name: str, steps: Steps) -> None:
@@ -56,7 +66,7 @@ def _remove(profile: Profile) -> None:
     from tiphys.client import kubeconfig
     from tiphys.cluster.commands.stop import halt
 
-    halt(profile)
+    halt(profile, remove=True)
     shutil.rmtree(profile.run_directory, ignore_errors=True)
     shutil.rmtree(profile.directory, ignore_errors=True)
     for parent in (profile.roots.run,):

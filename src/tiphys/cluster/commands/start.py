@@ -206,7 +206,7 @@ def _set_context(profile: Profile) -> None:
 
 
 def _wait(profile: Profile, options: argparse.Namespace, steps: Steps, pid: int) -> None:
-    from tiphys.cluster import readiness
+    from tiphys.cluster import addons, readiness
     from tiphys.lib.process import start_time
 
     probe = readiness.Probe(profile)
@@ -222,6 +222,9 @@ def _wait(profile: Profile, options: argparse.Namespace, steps: Steps, pid: int)
 
     try:
         wait("API server ready", probe.api_is_ready)
+        for path, obj in addons.manifests(profile):
+            if probe.get(f"{path}/{obj['metadata']['name']}") is None:
+                probe.create(path, obj)
         if options.wait:
             wait("default ServiceAccount and kube-root-ca.crt there", probe.basics_are_there)
         if options.wait and profile.nodes:

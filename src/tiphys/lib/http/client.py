@@ -272,6 +272,12 @@ class HttpClient:
                 raise
             return Stream(answer, connection, pending)
 
+    def set_host(self, host: str) -> None:
+        """Send this Host header in place of the address. Raises ValueError."""
+        if not host.isascii() or any(c <= " " for c in host):
+            raise ValueError(f"not a host: {host!r}")
+        self._host_header = host
+
     def close(self) -> None:
         for connection in self._idle:
             connection.abort()

@@ -78,9 +78,18 @@ def child_path(root: str, parent: str, name: str) -> str:
     return "/".join([*root_parts, *parts, name])
 
 
-def write(directory: str, name: str, value: str) -> None:
-    with open(f"{directory}/{name}", "w") as file:
-        file.write(value)
+def write(directory: str, name: str, *values: str) -> None:
+    """Write each value to a file of the kernel. Raises: OSError naming file and value."""
+    path = f"{directory}/{name}"
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        for value in values:
+            try:
+                os.write(fd, value.encode())
+            except OSError as exc:
+                raise OSError(exc.errno, f"{exc.strerror} (writing {value!r})", path) from exc
+    finally:
+        os.close(fd)
 
 
 def read_text(directory: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from itertools import groupby
 from typing import Any, Final
 
 from tiphys.runtime.cgroups.devices import v1_lines
@@ -26,22 +27,23 @@ class CgroupsV1:
     def __init__(self, root: str) -> None:
         self.root = root
         self.controllers = tuple(c for c in CONTROLLERS if os.path.isdir(f"{root}/{c}"))
+        # Where hierarchies are; co-mounted controllers (cpu,cpuacct) are named once.
+        mounts = {os.path.realpath(f"{root}/{c}"): f"{root}/{c}" for c in self.controllers}
+        self._mounts = list(mounts.values())
 
     def directories(self, path: str) -> list[str]:
-        """Where the group is; co-mounted controllers (cpu,cpuacct) are named once."""
-        names = [*self.controllers, "cpuset"]
-        found = {os.path.realpath(f"{self.root}/{c}"): f"{self.root}/{c}/{path}" for c in names}
         cpuset = f"{self.root}/cpuset/{path}"
-        return [d for d in found.values() if d != cpuset or os.path.isdir(d)]
+        found = [f"{mount}/{path}" for mount in self._mounts]
+        return [*found, cpuset] if os.path.isdir(cpuset) else found
 
     def create(self, path: str, resources: dict[str, Any]) -> None:
         if resources.get("cpu", {}).get("cpus") or resources.get("cpu", {}).get("mems"):
             self._create_cpuset(path)
         for directory in self.directories(path):
             os.makedirs(directory, exist_ok=True)
-        for line, allowed in v1_lines(resources.get("devices")):
+        for allowed, lines in groupby(v1_lines(resources.get("devices")), lambda line: line[1]):
             name = "devices.allow" if allowed else "devices.deny"
-            write(f"{self.root}/devices/{path}", name, line)
+            write(f"{self.root}/devices/{path}", name, *[line for line, _ in lines])
         self.update(path, resources)
 
     def update(self, path: str, resources: dict[str, Any]) -> None:
@@ -81,7 +83,9 @@ class CgroupsV1:
                     write(directory, name, read_text(parent, name))
 
     def procs_files(self, path: str) -> list[str]:
-        return [f"{directory}/cgroup.procs" for directory in self.directories(path)]
+        # A thread that moves itself by `tasks` is spared the global lock of cgroup.procs, which
+        # costs an RCU grace period (6 ms here); the process that joins has one thread.
+        return [f"{directory}/tasks" for directory in self.directories(path)]
 
     def mounts(self, path: str) -> dict[str, str]:
         return {os.path.basename(d[: -len(path) - 1]): d for d in self.directories(path)}

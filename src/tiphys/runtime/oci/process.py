@@ -35,7 +35,8 @@ def run_container(spec: dict[str, Any], links: dict[str, Any]) -> None:
     """Set up the container of spec and become its first process.
 
     links: `status` (socket), `stdio` (three descriptors), `procs` (cgroup files to join),
-    `shm` and `home` (mount namespaces as descriptors, or -1), `last_capability`.
+    `shm` and `home` (mount namespaces as descriptors, or -1), `capabilities` (the last
+    that the kernel knows, a mask of those that can be given).
     """
     _begin(spec["process"], links)
     linux = spec["linux"]
@@ -117,7 +118,7 @@ def _become(process: dict[str, Any], links: dict[str, Any], *, make_cwd: bool) -
     links["status_moved"] = True
     sys.close_from(STATUS_FD + 1)
     _enter_directory(process["cwd"], make=make_cwd)
-    _give_up_rights(process, identity, links["last_capability"])
+    _give_up_rights(process, identity, *links["capabilities"])
     _reset_signals()
     _execute(process["args"], env)
 
@@ -170,8 +171,10 @@ def _enter_directory(cwd: str, *, make: bool) -> None:
         raise StartError("current working directory is outside of container mount namespace root")
 
 
-def _give_up_rights(process: dict[str, Any], identity: users.Identity, last: int) -> None:
-    wanted = capabilities.mask(process["capabilities"], last)
+def _give_up_rights(
+    process: dict[str, Any], identity: users.Identity, last: int, permitted: int
+) -> None:
+    wanted = capabilities.mask(process["capabilities"], last) & permitted
     filter_program = base64.b64decode(process["seccomp"])
     for number in range(last + 1):
         if not wanted >> number & 1:

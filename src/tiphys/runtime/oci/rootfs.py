@@ -17,6 +17,7 @@ from typing import Any, Final
 from tiphys.runtime import syscalls as sys
 
 OVERLAY_OPTIONS_MAX: Final = 4095  # One page, mount(2).
+LINKS_MAX: Final = 40  # As the kernel's MAXSYMLINKS.
 _PLACE: Final = os.O_PATH
 _DEVICES: Final = (
     ("null", 1, 3),
@@ -102,8 +103,11 @@ class Rootfs:
         """A descriptor (O_PATH) of what is at path inside the root. Raises: OSError."""
         return sys.openat2(self.fd, path, _PLACE, sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_MAGICLINKS)
 
-    def make(self, path: str, *, directory: bool) -> int:
-        """As `find`, but what is missing of path is made first: directories, at last a file."""
+    def make(self, path: str, *, directory: bool, links_left: int = LINKS_MAX) -> int:
+        """As `find`, but what is missing of path is made first: directories, at last a file.
+
+        Where a link in the image leads to nothing, what it names is made, inside the root.
+        """
         parts = [part for part in path.split("/") if part and part != "."]
         if ".." in parts:
             raise OSError(errno.EINVAL, "mount destination may not contain ..", path)
@@ -114,14 +118,24 @@ class Rootfs:
             try:
                 found = self.find(prefix)
             except FileNotFoundError:
-                self._make_one(at, part, directory=directory or not last)
+                wants_directory = directory or not last
+                if (link := _link_at(at, part)) is not None:
+                    if not links_left:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
+                    place = os.path.normpath(os.path.join(self._inside(at), link))
+                    os.close(self.make(place, directory=wants_directory, links_left=links_left - 1))
+                else:
+                    self._make_one(at, part, directory=wants_directory)
                 found = self.find(prefix)
             os.close(at)
             at = found
         return at
 
+    def _inside(self, fd: int) -> str:
+        """The absolute path inside the root of what fd is open on."""
+        return "/" + os.readlink(f"/proc/self/fd/{fd}").removeprefix(self.path).lstrip("/")
+
     def _make_one(self, parent: int, name: str, *, directory: bool) -> None:
-        # A dangling link is not followed: mkdir fails on it with EEXIST, open with ELOOP.
         if directory:
             os.mkdir(name, 0o755, dir_fd=parent)
         else:
@@ -207,7 +221,9 @@ class Rootfs:
         attributes = 0
         for option in mount["options"]:
             attributes |= _ATTRIBUTES.get(option, 0)
-        if mount["type"] != "bind":
+        if mount["type"] == "image":
+            tree = self._image_tree(mount["layers"], mount["subPath"], mount["layersDir"])
+        elif mount["type"] != "bind":
             options = dict(o.split("=", 1) for o in mount["options"] if "=" in o)
             target = self.make(mount["destination"], directory=True)
             self.mount_new(mount["type"], target, options, attributes)
@@ -222,6 +238,27 @@ class Rootfs:
             sys.mount_setattr(tree, set_flags=attributes, recursive=recursive)
         directory = stat.S_ISDIR(os.stat(tree).st_mode)
         self.attach(tree, self.make(mount["destination"], directory=directory))
+
+    def _image_tree(self, layers: list[str], sub_path: str, layers_dir: str) -> int:
+        """A detached mount of (a part of) an image's files."""
+        top = os.path.join(layers_dir, layers[0])
+        if len(layers) > 1:
+            # On top of our root for a moment: nothing else is ours to mount on.
+            top = self.path
+            os.chdir(layers_dir)
+            sys.mount("overlay", top, "overlay", sys.MS_RDONLY, f"lowerdir={':'.join(layers)}")
+            os.chdir("/")
+        try:
+            at = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            resolve = sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_MAGICLINKS
+            found = sys.openat2(at, sub_path or ".", _PLACE, resolve)
+            tree = _copy(found)
+            os.close(found)
+            os.close(at)
+        finally:
+            if len(layers) > 1:
+                sys.umount(top)
+        return tree
 
     def mask(self, path: str) -> None:
         """Hide path: a file behind /dev/null, a directory behind an empty read-only tmpfs."""
@@ -268,6 +305,13 @@ class Rootfs:
         # The old root is now stacked on the new one, at the current directory.
         sys.umount(".", sys.MNT_DETACH)
         os.chdir("/")
+
+
+def _link_at(parent: int, name: str) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError:
+        return None
 
 
 def _copy(fd: int) -> int:

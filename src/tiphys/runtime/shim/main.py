@@ -15,11 +15,12 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from tiphys.runtime import syscalls
-from tiphys.runtime.cgroups.interface import detect
+from tiphys.runtime.cgroups.interface import Cgroups
 from tiphys.runtime.oci import process as oci_process
 from tiphys.runtime.oci import terminal
 from tiphys.runtime.shim import frames, launch, sandbox_namespaces
@@ -32,10 +33,10 @@ SHUTDOWN_POLL_SECONDS: Final = 0.005
 Request = dict[str, Any]
 
 
-def run(sock: socket.socket, sandbox: Request) -> None:
+def run(sock: socket.socket, sandbox: Request, cgroups: Cgroups) -> None:
     """Be the shim of sandbox until it is shut down. Failing to set up is reported on sock."""
     try:
-        shim = Shim(sandbox)
+        shim = Shim(sandbox, cgroups)
     except OSError as exc:
         what = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
         sock.sendall(frames.pack_control({"id": sandbox["id"], "error": what}))
@@ -45,10 +46,10 @@ def run(sock: socket.socket, sandbox: Request) -> None:
 
 
 class Shim:
-    def __init__(self, sandbox: Request) -> None:
+    def __init__(self, sandbox: Request, cgroups: Cgroups) -> None:
         self.loop = Loop()
         self.sandbox_id: str = sandbox["sandbox_id"]
-        self._cgroups = detect()
+        self._cgroups = cgroups
         self._containers: dict[str, ShimContainer] = {}
         self._subscribers: list[Connection] = []
         self._streams: dict[Connection, Callable[[int, bytes], None]] = {}
@@ -64,8 +65,7 @@ class Shim:
         self._pod_init = 0
         if sandbox["shares_pids"]:
             self._pod_init = sandbox_namespaces.start_pod_init(self._pid_namespace)
-        with open("/proc/sys/kernel/cap_last_cap") as file:
-            self._last_capability = int(file.read())
+        self._capabilities = own_capabilities()
         syscalls.set_title(sandbox["title"])
         self._operations: dict[str, Callable[[Connection, Request], Any]] = {
             "hello": self._hello,
@@ -159,7 +159,7 @@ class Shim:
             "procs": self._cgroups.procs_files(container.cgroup),
             "shm": self._shm,
             "home": self._home,
-            "last_capability": self._last_capability,
+            "capabilities": self._capabilities,
         }
         pids = self._pid_namespace_of(request["pid_mode"])
         try:
@@ -209,7 +209,7 @@ class Shim:
         links = {
             "procs": self._cgroups.procs_files(container.cgroup),
             "namespaces": opened,
-            "last_capability": self._last_capability,
+            "capabilities": self._capabilities,
         }
         stream = ExecStream(self, connection)
         try:
@@ -281,12 +281,17 @@ class Shim:
             connection.send_control({"event": "exit", "status": container.status()})
 
     def _shutdown(self, connection: Connection, request: Request) -> None:
-        """Kill what runs, then end; the connection closes when all is gone."""
+        """End what runs (by SIGTERM first, when there is grace), then end ourselves."""
+        deadline = time.monotonic() + request.get("grace_seconds", 0)
         for container in self._containers.values():
-            container.kill(signal.SIGKILL, everything=True)
+            container.kill(signal.SIGTERM, everything=False)
 
         def when_dead() -> None:
-            if any(c.exit_record is None for c in self._containers.values()):
+            left = [c for c in self._containers.values() if c.exit_record is None]
+            if left:
+                if time.monotonic() >= deadline:
+                    for container in left:
+                        container.kill(signal.SIGKILL, everything=True)
                 self.loop.call_later(SHUTDOWN_POLL_SECONDS, when_dead)
                 return
             if self._pod_init:
@@ -303,6 +308,15 @@ def resize(process: launch.Process, payload: bytes) -> None:
     size = json.loads(payload)
     if process.terminal >= 0:
         terminal.resize(process.terminal, size["columns"], size["rows"])
+
+
+def own_capabilities() -> tuple[int, int]:
+    """The kernel's last capability, and a mask of those that we can give (root may lack some)."""
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        last = int(file.read())
+    with open("/proc/self/status") as file:
+        permitted = next(line.split()[1] for line in file if line.startswith("CapPrm:"))
+    return last, int(permitted, 16)
 
 
 class ExecStream:

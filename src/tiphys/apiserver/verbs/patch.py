@@ -1,0 +1,116 @@
+"""PATCH: JSON patch, merge patch and strategic merge patch of objects, status and scale.
+
+A patch is applied to the newest object, again when somebody else wrote meanwhile.
+Upstream: endpoints/handlers/patch.go.
+"""
+
+from typing import Any, Final
+
+import orjson
+
+from tiphys.api.errors import (
+    ApiError,
+    BadRequest,
+    InternalError,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
+from tiphys.api.field_errors import invalid_object, required
+from tiphys.api.meta import GroupVersionKind, Obj
+from tiphys.apiserver.bodies import typed_object
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.object_meta import set_namespace
+from tiphys.apiserver.responses import document_answer, object_answer
+from tiphys.apiserver.verbs.options import check_write_options
+from tiphys.apiserver.verbs.scale import KIND as SCALE
+from tiphys.apiserver.verbs.scale import scale_of, with_scale
+from tiphys.apiserver.verbs.update import check_name, require, update_object
+from tiphys.apiserver.writes import guaranteed_update
+from tiphys.codec.patch import PatchError, json_patch, merge, strategic
+from tiphys.lib.http.message import Answer
+
+JSON_PATCH: Final = "application/json-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC: Final = "application/strategic-merge-patch+json"
+APPLY: Final = "application/apply-patch+yaml"
+
+
+async def patch(ctx: RequestContext) -> Answer:
+    """Raises NotFound, Conflict, Invalid, BadRequest, UnsupportedMediaType."""
+    ctx.media()
+    kind, document = _read_patch(ctx)
+    require(ctx)
+    endpoint = ctx.endpoint
+
+    def make(old: Obj) -> Obj:
+        new = patched(ctx, old, kind, document, endpoint.info.gvk, endpoint.info.schema_type)
+        check_name(ctx, new)
+        set_namespace(new["metadata"], ctx.namespace, namespaced=endpoint.info.namespaced)
+        endpoint.resource.default(new)
+        return new
+
+    return object_answer(ctx, 200, await update_object(ctx, make))
+
+
+async def patch_scale(ctx: RequestContext) -> Answer:
+    """A patch of the Scale, written to the workload."""
+    kind, document = _read_patch(ctx)
+    require(ctx)
+
+    def change(old: Obj) -> Obj:
+        new = patched(ctx, scale_of(old), kind, document, SCALE, "autoscaling.v1.Scale")
+        check_name(ctx, new)
+        return with_scale(ctx, old, new)
+
+    cached = await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
+    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(cached)))
+
+
+def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
+    """The patch's type and its document. Raises UnsupportedMediaType, BadRequest, Invalid."""
+    kind = ctx.request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY}:
+        raise UnsupportedMediaType("415: Unsupported Media Type", details={})
+    check_write_options(ctx, "PatchOptions")
+    if kind == APPLY:
+        if not ctx.param("fieldManager"):
+            error = required("fieldManager", "is required for apply patch")
+            raise invalid_object("meta.k8s.io", "PatchOptions", "", [error])
+        raise UnsupportedMediaType("server-side apply is not served yet")
+    try:
+        return kind, orjson.loads(ctx.request.body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+
+
+def patched(
+    ctx: RequestContext, old: Obj, kind: str, document: Any, gvk: GroupVersionKind, type_name: str
+) -> Obj:
+    """The object after the patch, in its kind's form. Raises ApiError."""
+    try:
+        if kind == JSON_PATCH:
+            loose = json_patch.apply(old, document)
+        elif kind == MERGE_PATCH:
+            loose = merge.apply(old, document)
+        else:
+            loose = strategic.apply(old, document, type_name)
+    except PatchError as error:
+        raise _refused(error) from None
+    loose.setdefault("kind", gvk.kind)
+    loose.setdefault("apiVersion", gvk.api_version)
+    ctx.warnings.clear()  # Each try tells of its own.
+    return typed_object(ctx, loose, gvk, None, [])
+
+
+def _refused(error: PatchError) -> ApiError:
+    text = str(error)
+    if error.code == 400:
+        return BadRequest(text)
+    if error.code == 413:
+        return RequestEntityTooLarge(text)
+    return InternalError(
+        "the server rejected our request due to an error in our request",
+        code=422,
+        reason="Invalid",
+        details={},
+    )

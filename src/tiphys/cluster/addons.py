@@ -1,0 +1,89 @@
+"""Objects that every cluster of ours has beside those that the API server makes itself.
+
+As kubeadm applies its own after init: rights of the DNS server and of nodes, and the Service by
+which DNS is known. Applied at every start; what is there already is left as it is.
+"""
+
+from typing import Final
+
+from tiphys.api.meta import Obj
+from tiphys.cluster.profile import Profile
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+DNS_ACCOUNT: Final = "coredns"
+
+
+def manifests(profile: Profile) -> list[tuple[str, Obj]]:
+    """(collection path, object) in the order of making them."""
+    rbac = f"/apis/{_RBAC}/v1"
+    found = [
+        (f"{rbac}/clusterrolebindings", _node_binding()),
+        (f"{rbac}/clusterroles", _dns_role()),
+        (f"{rbac}/clusterrolebindings", _dns_binding()),
+    ]
+    if profile.nodes:
+        found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
+    return found
+
+
+def _node_binding() -> Obj:
+    """Kubelets have the rights of upstream's role for them, all nodes alike.
+
+    Differs: upstream gives them by the Node authorizer, which knows which node needs what.
+    """
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "tiphys-nodes"},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "system:node"},
+        "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": "system:nodes"}],
+    }
+
+
+def _dns_role() -> Obj:
+    def rule(group: str, *resources: str) -> Obj:
+        return {"apiGroups": [group], "resources": list(resources), "verbs": ["list", "watch"]}
+
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "tiphys-dns"},
+        "rules": [
+            rule("", "endpoints", "services", "pods", "namespaces"),
+            rule("discovery.k8s.io", "endpointslices"),
+        ],
+    }
+
+
+def _dns_binding() -> Obj:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "tiphys-dns"},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "tiphys-dns"},
+        "subjects": [{"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}],
+    }
+
+
+def _dns_service(profile: Profile) -> Obj:
+    """Answered on every node by the node's own DNS server, so no proxy may touch it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kube-dns",
+            "namespace": "kube-system",
+            "labels": {
+                "k8s-app": "kube-dns",
+                "kubernetes.io/name": "CoreDNS",
+                "service.kubernetes.io/service-proxy-name": "tiphys-dns",
+            },
+        },
+        "spec": {
+            "clusterIP": profile.dns_service,
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+            ],
+        },
+    }
