@@ -51,7 +51,8 @@ def negotiate(accept: str, scope: Scope, *, views: bool = True) -> MediaType:
     if routed and not any(_is_produced(c.type, scope) for c in _as_router_reads(accept)):
         offered = PRODUCED + (_STREAMS if scope != "object" else ())
         raise NotAcceptable(
-            f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"
+            f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}",
+            details={},
         )
     for clause in clauses:
         found = _accepts(clause, scope, views=views)

@@ -5,10 +5,11 @@ Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
 """
 
 import random
+import ssl
 from collections.abc import Awaitable, Mapping
 from typing import Final
 
-from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
 from tiphys.apiserver.config import ApiServerConfig
@@ -21,10 +22,12 @@ from tiphys.apiserver.filters.authorization import (
     attributes_of,
     forbidden,
 )
+from tiphys.apiserver.filters.impersonation import Impersonation
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import error_response, status_answer
-from tiphys.apiserver.routes import no_such_resource, serve
+from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import NOTHING, Allocated, ServiceAddresses
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid
@@ -63,6 +66,7 @@ class ApiServer:
         self.endpoints = dict(endpoints)
         self.authenticator = authenticator
         self.authorizer = authorizer
+        self.impersonation = Impersonation(authorizer)
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
@@ -71,12 +75,15 @@ class ApiServer:
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False
+        self._kubelet_tls: ssl.SSLContext | None = None
         self._infos: dict[tuple[str, str], tuple[RequestInfo, Endpoint | None]] = {}
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer one request; all errors become Status answers."""
         try:
             user = self.authenticator.authenticate(request)
+            if "impersonate-user" in request.headers or _impersonates(request):
+                user = self.impersonation.user_of(user, request.headers)
             info, endpoint = self._info(request)
             asked = attributes_of(info)
             decision = self.authorizer.decide(user, asked)
@@ -87,6 +94,9 @@ class ApiServer:
         if endpoint is None:
             return self._without_endpoint(request, info)
         ctx = RequestContext(self, request, info, user, endpoint)
+        deprecated = DEPRECATED.get((info.group, info.resource))
+        if deprecated is not None:
+            ctx.warnings.append(deprecated)
         try:
             work = serve(ctx)
         except ApiError as error:
@@ -117,15 +127,17 @@ class ApiServer:
         if info.is_resource and any(
             (g, v) == (info.group, info.version) or g == info.group for g, v, _ in self.endpoints
         ):
-            return error_response(NotFound(str(no_such_resource()), details={}))
+            return error_response(no_such_resource())
         return text_response(404, "404 page not found\n")
 
     def allocate(self, ctx: RequestContext, new: Obj, old: Obj | None) -> Allocated:
         """Addresses and ports of a Service. Raises Invalid."""
-        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource or ctx.is_dry_run:
+        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource:
             return NOTHING
         taken, errors = self.addresses.allocate(new, old)
         raise_invalid(ctx.endpoint, new, errors)
+        if ctx.is_dry_run:  # What it would get, without keeping it.
+            taken.release()
         return taken
 
     def deallocate(self, endpoint: Endpoint, obj: Obj) -> None:
@@ -133,9 +145,20 @@ class ApiServer:
         if endpoint.info.kind == "Service":
             self.addresses.release(obj)
 
+    def kubelet_tls(self) -> ssl.SSLContext:
+        """The context of connections to kubelets, made when first needed."""
+        if self._kubelet_tls is None:
+            self._kubelet_tls = kubelet_context(self.config)
+        return self._kubelet_tls
+
     def endpoint_of(self, group: str, plural: str) -> Endpoint:
         """The v1 endpoint of a built-in resource."""
         return self.endpoints[group, "v1", plural]
+
+
+def _impersonates(request: Request) -> bool:
+    """Parts of an identity without its name are an error, told of by the filter."""
+    return any(name.startswith("impersonate-") for name in request.headers)
 
 
 async def _guarded(ctx: RequestContext, work: Awaitable[Answer]) -> Answer:

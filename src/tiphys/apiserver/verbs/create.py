@@ -1,6 +1,5 @@
 """CREATE: decode, default, admit, name, validate, store. Upstream: endpoints/handlers/create.go."""
 
-from tiphys.api.errors import MethodNotAllowed
 from tiphys.api.meta import Obj
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
@@ -15,8 +14,6 @@ from tiphys.storage.cached_object import CachedObject
 async def create(ctx: RequestContext) -> Answer:
     """Raises BadRequest, Invalid, AlreadyExists, Forbidden, UnsupportedMediaType."""
     ctx.media()  # Not acceptable: say so before anything is written.
-    if ctx.info.name:
-        raise MethodNotAllowed("the server does not allow this method on the requested resource")
     check_write_options(ctx, "CreateOptions")
     obj = read_object(ctx, ctx.endpoint.info.gvk)
     return object_answer(ctx, 201, await create_object(ctx, obj))
