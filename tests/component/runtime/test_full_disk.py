@@ -50,9 +50,8 @@ async def check(rig: Rig, disk: Path) -> None:
         await rig.pull(BIG)
     await rig.pull()  # What the failed pull had taken is free again.
     pod = rig.pod("full") | {"log_directory": str(disk / "logs")}
-    answer = await rig.client.call("RunPodSandbox", {"config": pod})
     script = "i=0; while :; do echo $i; i=$((i+1)); usleep 2000; done"
-    container = await rig.run(answer["pod_sandbox_id"], script)
+    container = await rig.run(await rig.run_pod(pod), script)
     answer = await rig.exec(container, "dd if=/dev/zero of=/fill bs=1M; echo $?")
     assert b"No space left on device" in answer["stderr"]
     before = len(log_lines(await rig.status(container)))
