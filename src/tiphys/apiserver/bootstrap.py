@@ -14,6 +14,7 @@ from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
 from tiphys.apiserver.object_meta import fill_on_create
 from tiphys.apiserver.writes import encoded
+from tiphys.codec.typed import to_typed
 from tiphys.lib.clock import Clock
 from tiphys.storage.backend import KeyExists, RevisionMismatch
 from tiphys.storage.store import Store
@@ -94,19 +95,14 @@ class Bootstrap:
 
     def _filled(self, endpoint: Endpoint, obj: Obj) -> Obj:
         info = endpoint.info
-        new: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
+        new: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version}
+        new |= to_typed(obj, info.schema_type)
         namespace = new["metadata"].get("namespace", "")
         endpoint.resource.default(new)
         endpoint.resource.before_create(new)
         fill_on_create(
             new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
         )
-        if info.kind == "Namespace":
-            name = new["metadata"]["name"]
-            labels = new["metadata"].setdefault("labels", {})
-            labels["kubernetes.io/metadata.name"] = name
-            new["spec"] = {"finalizers": ["kubernetes"]}
-            new["status"] = {"phase": "Active"}
         return new
 
 

@@ -24,6 +24,7 @@ class Conversion:
     plural: str
     to_stored: Convert
     from_stored: Convert
+    stored_fields: Mapping[str, str] = field(default_factory=dict)  # Selectable, by their names.
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ _META_GROUP: Final = "meta.k8s.io"
 _VIEWS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _VIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 
-Scope = Literal["object", "list", "watch"]
+Scope = Literal["object", "list", "watch", "document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def negotiate(accept: str, scope: Scope, *, views: bool = True) -> MediaType:
     if not accept:
         return MediaType()
     clauses = _parse(accept)
-    if not any(_is_produced(c.type, scope) for c in _as_router_reads(accept)):
+    routed = scope != "document"  # Documents have handlers of their own, behind no router.
+    if routed and not any(_is_produced(c.type, scope) for c in _as_router_reads(accept)):
         offered = PRODUCED + (_STREAMS if scope != "object" else ())
         raise NotAcceptable(
             f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"

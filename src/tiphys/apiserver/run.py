@@ -17,11 +17,13 @@ from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.conversions import CONVERSIONS
+from tiphys.apiserver.discovery_routes import DiscoveryRoutes
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP, RbacAuthorizer
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
-from tiphys.apiserver.resources.registry import all_resources
+from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
 from tiphys.apiserver.server import ApiServer
 from tiphys.apiserver.service_addresses import ServiceAddresses
@@ -87,15 +89,20 @@ async def build(
         clock,
         rng,
     )
+    where = f"{config.advertise_address}:{config.advertise_port}"
+    DiscoveryRoutes(where).add_to(server.documents)
     server.is_ready = True
     return server
 
 
 def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
     found: dict[tuple[str, str, str], Endpoint] = {}
-    for resource in all_resources():
-        info = resource.info
-        found[info.group, info.version, info.plural] = add_endpoint(store, resource)
+    for key, resource in RESOURCES.items():
+        if key not in CONVERSIONS:
+            found[key] = add_endpoint(store, resource)
+    for key, conversion in CONVERSIONS.items():
+        stored = found[conversion.group, conversion.version, conversion.plural]
+        found[key] = Endpoint(RESOURCES[key], stored.cache, conversion)
     return found
 
 

@@ -73,6 +73,8 @@ def _parse_fields(endpoint: Endpoint, text: str) -> fields.FieldSelector:
         name = aliases.get(requirement.field, requirement.field)
         if name not in known and name not in {"metadata.name", "metadata.namespace"}:
             raise BadRequest(_unknown(endpoint, requirement.field))
+        if endpoint.conversion is not None:
+            name = endpoint.conversion.stored_fields.get(name, name)
         found.append(fields.FieldRequirement(name, requirement.value, requirement.equal))
     return fields.FieldSelector(tuple(found))
 

@@ -127,7 +127,11 @@ class ServiceAddresses:
 
     def _allocate_address(self, new: Obj, old: Obj | None, taken: Allocated) -> list[FieldError]:
         spec = new["spec"]
-        if spec.get("type", "ClusterIP") not in _WITH_ADDRESS or spec.get("clusterIP") == "None":
+        if spec.get("type", "ClusterIP") not in _WITH_ADDRESS:
+            return []
+        _set_families(spec)
+        if "None" in {spec.get("clusterIP"), *(spec.get("clusterIPs") or ())}:
+            spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
             return []
         before = addresses_of(old) if old else []
         asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or []), "")
@@ -209,6 +213,16 @@ class ServiceAddresses:
                 f" {first}-{last}",
             )
         return invalid(path, asked, "provided port is already allocated")
+
+
+def _set_families(spec: Obj) -> None:
+    """IPv4 alone, except that a headless service without selector is for both, as upstream."""
+    headless = spec.get("clusterIP") == "None" and not spec.get("selector")
+    if headless and not spec.get("ipFamilyPolicy"):
+        spec["ipFamilyPolicy"] = "RequireDualStack"
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
 def addresses_of(service: Obj | None) -> list[str]:

@@ -92,6 +92,7 @@ class ServiceController(KeyedController):
     async def _put_finalizers(self, service: Obj, finalizers: list[str]) -> Obj:
         version = metadata(service).get("resourceVersion")
         patch = {"metadata": {"finalizers": finalizers, "resourceVersion": version}}
+        # Through the status, as upstream: the account may write no more of a Service than that.
         return await self._client.patch(
-            SERVICES, name_of(service), patch, namespace_of(service), kind="merge"
+            SERVICES, name_of(service), patch, namespace_of(service), "status", kind="merge"
         )

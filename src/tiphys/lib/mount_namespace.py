@@ -30,11 +30,18 @@ def _check(result: int, what: str) -> None:
 def make_private_directory(path: Path) -> None:
     """A directory that is a private mount of itself; doing it again changes nothing."""
     path.mkdir(parents=True, exist_ok=True, mode=0o711)
-    if path.is_mount():
+    if is_mount_point(path):
         return
     raw = os.fsencode(path)
     _check(_libc.mount(raw, raw, None, _MS_BIND, None), f"bind {path}")
     _check(_libc.mount(None, raw, None, _MS_PRIVATE, None), f"make {path} private")
+
+
+def is_mount_point(path: Path) -> bool:
+    """Also of a folder that is bound to itself, which has its parent's device number."""
+    wanted = str(path.resolve())
+    text = Path("/proc/self/mountinfo").read_text()
+    return any(line.split()[4] == wanted for line in text.splitlines())
 
 
 def release(path: Path) -> None:

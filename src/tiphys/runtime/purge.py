@@ -1,4 +1,4 @@
-"""Removes everything that a node's runtime has left: processes, cgroups, files.
+"""Ends what a node's runtime has left running, and removes all that it has left at all.
 
 Works when the runtime is dead and may be called again. Order matters: shims first (their end
 kills their containers and frees every namespace and mount, none of which the node's mount table
@@ -10,20 +10,54 @@ import os
 import select
 import shutil
 import signal
+import socket
 import time
 from typing import Final
 
 from tiphys.runtime import shim_sockets, syscalls
 from tiphys.runtime.cgroups.interface import Cgroups, detect
 from tiphys.runtime.config import RuntimeConfig
+from tiphys.runtime.shim import frames
 
 SECONDS_MAX: Final = 10.0
+GRACE_SECONDS: Final = 5.0  # Between SIGTERM and SIGKILL when a whole cluster stops.
 POLL_SECONDS: Final = 0.005
+
+
+def stop(config: RuntimeConfig, grace_seconds: float = GRACE_SECONDS) -> None:
+    """End every container and shim, the runtime being gone; images and records stay.
+
+    Containers get SIGTERM and, after the grace, SIGKILL; their exits are recorded.
+    """
+    deadline = time.monotonic() + grace_seconds + SECONDS_MAX
+    asked = [_ask_to_end(path, grace_seconds) for path, pid in shim_sockets.shims(config) if pid]
+    for sock in asked:
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(max(0.01, deadline - time.monotonic()))
+            while sock.recv(4096):
+                pass
+    _end_processes(config, detect())
+
+
+def _ask_to_end(path: str, grace_seconds: float) -> socket.socket:
+    sock = shim_sockets.connect(path)
+    request = {"id": 1, "op": "shutdown", "grace_seconds": grace_seconds}
+    sock.sendall(frames.pack_control(request))
+    return sock
 
 
 def purge(config: RuntimeConfig) -> None:
     """Remove every trace of the runtime of config. Raises: OSError when something stays."""
-    cgroups = detect()
+    _end_processes(config, detect())
+    for directory in (config.state_dir, config.root_dir):
+        _unmount_below(directory)
+        if os.path.isdir(directory):
+            shutil.rmtree(directory)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(config.socket_path)
+
+
+def _end_processes(config: RuntimeConfig, cgroups: Cgroups) -> None:
     deadline = time.monotonic() + SECONDS_MAX
     for _, pid in shim_sockets.shims(config):
         if pid:
@@ -34,12 +68,6 @@ def purge(config: RuntimeConfig) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(POLL_SECONDS)
-    for directory in (config.state_dir, config.root_dir):
-        _unmount_below(directory)
-        if os.path.isdir(directory):
-            shutil.rmtree(directory)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(config.socket_path)
 
 
 def _end(pid: int, deadline: float) -> None:

@@ -111,6 +111,25 @@ def test_paths_are_masked_and_read_only(node: LiveNode) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["vm.overcommit_memory", "kernel.domainname", "net/../vm/swappiness"]
+)
+def test_sysctls_of_the_node_are_refused(node: LiveNode, name: str) -> None:
+    with pytest.raises(CriError, match=r"not in a separate kernel namespace|not a sysctl|No such"):
+        node.run(node.rig.sandbox("sysctl", sysctls={name: "1"}))
+
+
+def test_sysctls_of_the_pod_are_set(node: LiveNode) -> None:
+    async def body() -> None:
+        sysctls = {"net.ipv4.ip_local_port_range": "20000 20100", "kernel.shmmni": "77"}
+        sandbox = await node.rig.sandbox("sysctls", sysctls=sysctls)
+        script = "cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/kernel/shmmni"
+        assert (await node.rig.output(sandbox, script)).split() == ["20000", "20100", "77"]
+
+    node.run(body())
+    assert Path("/proc/sys/kernel/shmmni").read_text() != "77\n"
+
+
 def test_a_read_only_root_is_read_only(node: LiveNode) -> None:
     context = {"readonly_rootfs": True}
     text = output(node, "roroot", "touch /x; echo y > /dev/shm/y; cat /dev/shm/y", context=context)

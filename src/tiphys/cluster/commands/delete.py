@@ -66,7 +66,7 @@ def _remove(profile: Profile) -> None:
     from tiphys.client import kubeconfig
     from tiphys.cluster.commands.stop import halt
 
-    halt(profile)
+    halt(profile, remove=True)
     shutil.rmtree(profile.run_directory, ignore_errors=True)
     shutil.rmtree(profile.directory, ignore_errors=True)
     for parent in (profile.roots.run,):

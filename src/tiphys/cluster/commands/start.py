@@ -223,7 +223,8 @@ def _wait(profile: Profile, options: argparse.Namespace, steps: Steps, pid: int)
     try:
         wait("API server ready", probe.api_is_ready)
         for path, obj in addons.manifests(profile):
-            probe.create(path, obj)
+            if probe.get(f"{path}/{obj['metadata']['name']}") is None:
+                probe.create(path, obj)
         if options.wait:
             wait("default ServiceAccount and kube-root-ca.crt there", probe.basics_are_there)
         if options.wait and profile.nodes:

@@ -36,15 +36,18 @@ def existing(name: str) -> Profile:
     return found
 
 
-def halt(profile: Profile) -> bool:
-    """Stop components first, so that nobody starts containers again, then the containers."""
+def halt(profile: Profile, *, remove: bool = False) -> bool:
+    """Stop components first, so that nobody starts containers again, then the containers.
+
+    remove takes their records and images away too. Returns whether anything ran.
+    """
     ran = processes.stop(profile)
     if profile.nodes:
         from tiphys.cluster import node_network
-        from tiphys.cluster.containers import stop_containers
+        from tiphys.cluster.containers import remove_containers, stop_containers
 
         for node in profile.nodes:
-            stop_containers(profile, node)
+            (remove_containers if remove else stop_containers)(profile, node)
         # The nodes' namespaces hold the mounts and rules of what ran in them.
         node_network.remove(profile)
     return ran

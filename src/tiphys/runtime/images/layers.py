@@ -12,8 +12,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
+import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -21,10 +23,12 @@ from typing import IO, Any, Final
 
 from tiphys.runtime import syscalls as sys
 
+NEW: Final = ".new"  # How the name of a layer ends that is not whole yet.
 WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 READ_BYTES: Final = 1 << 16
 FILES_MAX: Final = 2_000_000  # Entries of one layer.
+LINKS_MAX: Final = 40  # As the kernel's MAXSYMLINKS.
 NAME_HEX: Final = 24  # Digits of the digest in a directory's name: overlay options fit one page.
 _XATTR: Final = "SCHILY.xattr."
 # A layer may set capabilities and ordinary attributes; overlayfs's own would break out of it.
@@ -105,8 +109,29 @@ def _zstd_reader(source: IO[bytes]) -> Any:
     try:
         from compression import zstd  # type: ignore[import-not-found]  # Python 3.14
     except ImportError:
-        raise LayerError("zstd layers need Python 3.14 or newer") from None
+        return _ZstdProgram(source)
     return zstd.ZstdFile(source)
+
+
+class _ZstdProgram:
+    """Reads through the zstd program, which most machines have, on an older Python."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        program = shutil.which("zstd")
+        if program is None:
+            raise LayerError("zstd layers need Python 3.14 or the program zstd")
+        self._process = subprocess.Popen(
+            [program, "--decompress", "--stdout", "--quiet"],
+            stdin=source,
+            stdout=subprocess.PIPE,
+        )
+
+    def read(self, count: int = -1) -> bytes:
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(count)
+        if not data and self._process.wait() != 0:
+            raise LayerError("the layer is not valid zstd")
+        return data
 
 
 def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) -> int:
@@ -117,7 +142,7 @@ def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) ->
     target = os.path.join(layers_dir, directory_name(diff_id))
     if os.path.isdir(target):
         return 0
-    temporary = f"{target}.new-{os.getpid()}"
+    temporary = f"{target}-{secrets.token_hex(4)}{NEW}"
     shutil.rmtree(temporary, ignore_errors=True)
     os.makedirs(temporary, mode=0o755)
     try:
@@ -126,11 +151,11 @@ def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) ->
         found = digester.digest()
         if found != diff_id:
             raise LayerError(f"layer is {found}, the image says {diff_id}")
-        os.rename(temporary, target)
-    except OSError as exc:
-        if exc.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            return 0  # Somebody else unpacked it meanwhile.
-        raise
+        try:
+            os.rename(temporary, target)
+        except OSError as exc:
+            if exc.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise  # Else: somebody else unpacked it meanwhile.
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return size
@@ -189,17 +214,25 @@ class _Writer:
         resolve = sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_MAGICLINKS
         return sys.openat2(self._root, path or ".", flags, resolve)
 
-    def _parent(self, path: str) -> int:
+    def _parent(self, path: str, links_left: int = LINKS_MAX) -> int:
+        """The directory at path, made when it is missing; a link to something that only a lower
+        layer has is followed to a directory made in this one, which overlayfs merges."""
         try:
             return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             above, name = os.path.split(path)
-            at = self._parent(above)
+            at = self._parent(above, links_left)
             try:
+                link = os.readlink(name, dir_fd=at)
+            except OSError:
                 os.mkdir(name, 0o755, dir_fd=at)
+                return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
             finally:
                 os.close(at)
-            return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+            if not links_left:
+                raise LayerError(f"{path}: too many levels of symbolic links") from None
+            place = os.path.normpath(os.path.join("/", above, link)).lstrip("/")
+            return self._parent(place, links_left - 1)
 
     def _whiteout(self, parent: int, name: str) -> None:
         if name in ("", ".", ".."):

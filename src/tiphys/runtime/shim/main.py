@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -280,12 +281,17 @@ class Shim:
             connection.send_control({"event": "exit", "status": container.status()})
 
     def _shutdown(self, connection: Connection, request: Request) -> None:
-        """Kill what runs, then end; the connection closes when all is gone."""
+        """End what runs (by SIGTERM first, when there is grace), then end ourselves."""
+        deadline = time.monotonic() + request.get("grace_seconds", 0)
         for container in self._containers.values():
-            container.kill(signal.SIGKILL, everything=True)
+            container.kill(signal.SIGTERM, everything=False)
 
         def when_dead() -> None:
-            if any(c.exit_record is None for c in self._containers.values()):
+            left = [c for c in self._containers.values() if c.exit_record is None]
+            if left:
+                if time.monotonic() >= deadline:
+                    for container in left:
+                        container.kill(signal.SIGKILL, everything=True)
                 self.loop.call_later(SHUTDOWN_POLL_SECONDS, when_dead)
                 return
             if self._pod_init:

@@ -22,7 +22,7 @@ def default(namespace: Obj) -> None:
 def before_create(namespace: Obj) -> None:
     default(namespace)  # A generated name is known only now.
     namespace["status"] = {"phase": "Active"}
-    finalizers = namespace["spec"].get("finalizers") or []
+    finalizers = namespace.setdefault("spec", {}).get("finalizers") or []
     if _FINALIZER not in finalizers:
         namespace["spec"]["finalizers"] = [*finalizers, _FINALIZER]
 

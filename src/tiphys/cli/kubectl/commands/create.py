@@ -56,12 +56,21 @@ def _deployment(kube: KubeClient, arguments: Sequence[str]) -> int:
     parser.add_argument("-r", "--replicas", type=int, default=1)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("-o", "--output", default="")
-    parser.add_argument("command", nargs="*")
-    options = parser.parse_args(arguments)
-    obj = deployment(options.name, options.image, options.replicas, options.port, options.command)
+    words, command = split_command(arguments)
+    options = parser.parse_args(words)
+    obj = deployment(options.name, options.image, options.replicas, options.port, command)
     kind = Kind(DEPLOYMENTS, "Deployment", "deployment", True)
     _say(kind, create(kube, kind, obj), options.output)
     return 0
+
+
+def split_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands before `--`, and the command after it."""
+    words = list(arguments)
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def deployment(

@@ -1,0 +1,135 @@
+"""OpenAPI v3: an index of group versions and a document for each, built when first asked.
+
+Upstream: kube-openapi pkg/handler3, pkg/builder3.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import orjson
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import GROUP_VERSIONS, RESOURCES, GroupVersionInfo, ResourceInfo
+from tiphys.apiserver.openapi.paths import PARAMETER_TYPES, Operation, operations
+from tiphys.apiserver.openapi.schemas import (
+    Definitions,
+    definition_name,
+    reachable,
+    schema_type_of,
+    special_definitions,
+)
+
+_DEFINITIONS: Final = Definitions("#/components/schemas/", wraps_refs=True)
+_PRODUCES: Final = ("application/json", "application/yaml")
+
+
+def path_of(version: GroupVersionInfo) -> str:
+    """`api/v1`, `apis/apps/v1`: the key in the index and the end of the document's URL."""
+    return f"apis/{version.api_version}" if version.group else f"api/{version.version}"
+
+
+@lru_cache(maxsize=2)
+def index_bytes(version: str) -> bytes:
+    """`/openapi/v3`; version is the server's gitVersion, which the hashes hang on."""
+    paths = {
+        path_of(v): {
+            "serverRelativeURL": f"/openapi/v3/{path_of(v)}?hash={document_hash(v, version)}"
+        }
+        for v in GROUP_VERSIONS
+    }
+    return orjson.dumps({"paths": paths})
+
+
+@lru_cache(maxsize=64)
+def document_hash(group_version: GroupVersionInfo, version: str) -> str:
+    """What tells clients that their copy is old.
+
+    Built-in documents change only with the server's version, so they need not be built for it.
+    """
+    return hashlib.sha512(f"{version} {path_of(group_version)}".encode()).hexdigest().upper()
+
+
+@lru_cache(maxsize=64)
+def document_bytes(path: str, version: str) -> bytes | None:
+    """`/openapi/v3/apis/apps/v1`, path being `apis/apps/v1`; None for one that is not there."""
+    found = next((v for v in GROUP_VERSIONS if path_of(v) == path), None)
+    if found is None:
+        return None
+    infos = [r for r in RESOURCES if (r.group, r.version) == (found.group, found.version)]
+    return orjson.dumps(document(infos, version))
+
+
+def document(infos: Iterable[ResourceInfo], version: str) -> Obj:
+    paths: dict[str, Obj] = {}
+    roots = {"meta.v1.Status", "meta.v1.DeleteOptions"}
+    for operation in operations(infos):
+        item = paths.setdefault(operation.path, {})
+        names = (*operation.path_parameters, "pretty")
+        item.setdefault("parameters", [_parameter(n, operation) for n in names])
+        item[operation.method] = _operation(operation)
+        for suffix in ("", "List"):
+            if name := _type_name(operation, suffix):
+                roots.add(name)
+    schemas = {definition_name(n): _DEFINITIONS.of(n) for n in reachable(roots)}
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": version},
+        "paths": paths,
+        "components": {"schemas": schemas | special_definitions()},
+    }
+
+
+def _type_name(operation: Operation, suffix: str = "") -> str | None:
+    group, version, kind = operation.kind
+    return schema_type_of(group, version, kind + suffix)
+
+
+def _operation(operation: Operation) -> Obj:
+    made: Obj = {
+        "operationId": operation.id,
+        "parameters": [_parameter(name, operation) for name in operation.query],
+        "responses": {"200": _answer(operation), "401": {"description": "Unauthorized"}},
+        "x-kubernetes-action": operation.action,
+        "x-kubernetes-group-version-kind": dict(operation.kind._asdict()),
+    }
+    if body := _body(operation):
+        made["requestBody"] = {"content": {t: {"schema": body} for t in operation.consumes}}
+    return made
+
+
+def _parameter(name: str, operation: Operation) -> Obj:
+    schema = {"type": PARAMETER_TYPES.get(name, "string"), "uniqueItems": True}
+    if name in operation.path_parameters:
+        return {"name": name, "in": "path", "required": True, "schema": schema}
+    return {"name": name, "in": "query", "schema": schema}
+
+
+def _body(operation: Operation) -> Obj | None:
+    match operation.body:
+        case "object":
+            name = _type_name(operation)
+        case "options":
+            name = "meta.v1.DeleteOptions"
+        case "patch":
+            return {"type": "object"}
+        case _:
+            return None
+    return None if name is None else _DEFINITIONS.ref(definition_name(name))
+
+
+def _answer(operation: Operation) -> Obj:
+    match operation.answer:
+        case "object":
+            name = _type_name(operation)
+        case "list":
+            name = _type_name(operation, "List")
+        case "status":
+            name = "meta.v1.Status"
+        case _:
+            name = None
+    if name is None:
+        return {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}}
+    schema = _DEFINITIONS.ref(definition_name(name))
+    return {"description": "OK", "content": {t: {"schema": schema} for t in _PRODUCES}}

@@ -1,0 +1,28 @@
+"""MutatingAdmissionPolicy. Upstream: pkg/registry/admissionregistration/mutatingadmissionpolicy."""
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.admissionregistration.webhooks import (
+    default_match,
+    param_kind,
+    spec_updated,
+)
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicies")
+
+
+def default(policy: Obj) -> None:
+    policy["spec"].setdefault("failurePolicy", "Fail")
+    default_match(policy["spec"].get("matchConstraints"))
+
+
+MUTATING_ADMISSION_POLICY = Resource(
+    _INFO,
+    columns=columns_of(_INFO, cells.name, cells.count("spec", "mutations"), param_kind, cells.age),
+    default=default,
+    before_create=generation.start,
+    before_update=spec_updated,
+)

@@ -1,0 +1,31 @@
+"""ValidatingAdmissionPolicy.
+
+Upstream: pkg/registry/admissionregistration/validatingadmissionpolicy.
+"""
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.admissionregistration.webhooks import default_match, param_kind
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
+
+
+def default(policy: Obj) -> None:
+    policy["spec"].setdefault("failurePolicy", "Fail")
+    default_match(policy["spec"].get("matchConstraints"))
+    policy.setdefault("status", {})
+
+
+VALIDATING_ADMISSION_POLICY = Resource(
+    _INFO,
+    columns=columns_of(
+        _INFO, cells.name, cells.count("spec", "validations"), param_kind, cells.age
+    ),
+    default=default,
+    before_create=generation.created({}),
+    before_update=generation.updated,
+    before_status_update=generation.status_updated,
+)

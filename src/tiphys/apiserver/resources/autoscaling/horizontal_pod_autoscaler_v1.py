@@ -1,0 +1,52 @@
+"""HorizontalPodAutoscalerV1. Upstream: pkg/registry/autoscaling/horizontalpodautoscaler."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from tiphys.api.meta import Obj, at
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.autoscaling.hpa_cells import min_pods, reference
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("autoscaling", "v1", "horizontalpodautoscalers")
+
+
+_EMPTY_STATUS: Final[Obj] = {"currentReplicas": 0, "desiredReplicas": 0}
+
+
+def default(autoscaler: Obj) -> None:
+    autoscaler["spec"].setdefault("minReplicas", 1)
+    autoscaler.setdefault("status", dict(_EMPTY_STATUS))
+
+
+def _metrics(autoscaler: Obj, _: datetime) -> Any:
+    target = at(autoscaler, "spec", "targetCPUUtilizationPercentage")
+    if target is None:
+        return "<none>"
+    current = at(autoscaler, "status", "currentCPUUtilizationPercentage")
+    return f"cpu: {'<unknown>' if current is None else f'{current}%'}/{target}%"
+
+
+def before_create(autoscaler: Obj) -> None:
+    autoscaler["status"] = dict(_EMPTY_STATUS)
+
+
+HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
+    _INFO,
+    columns=columns_of(
+        _INFO,
+        cells.name,
+        reference,
+        _metrics,
+        min_pods,
+        cells.value("spec", "maxReplicas", default=0),
+        cells.value("status", "currentReplicas", default=0),
+        cells.age,
+    ),
+    default=default,
+    before_create=before_create,
+    before_update=generation.keep_status,
+    before_status_update=generation.status_updated,
+)

@@ -1,0 +1,43 @@
+"""Endpoints. Upstream: pkg/registry/core/endpoint."""
+
+from datetime import datetime
+from typing import Any
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("", "v1", "endpoints")
+
+
+def default(endpoints: Obj) -> None:
+    for subset in endpoints.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
+def _texts(subset: Obj) -> list[str]:
+    addresses = [a.get("ip", "") for a in subset.get("addresses") or ()]
+    ports = subset.get("ports") or ()
+    if not ports:
+        return addresses
+    shown = [f"[{a}]" if ":" in a else a for a in addresses]
+    return [f"{a}:{p.get('port', 0)}" for p in ports for a in shown]
+
+
+def _endpoints(endpoints: Obj, _: datetime) -> Any:
+    subsets = endpoints.get("subsets") or ()
+    if not subsets:
+        return "<none>"
+    texts = [text for subset in subsets for text in _texts(subset)]
+    more = f" + {len(texts) - 3} more..." if len(texts) > 3 else ""
+    return ",".join(texts[:3]) + more
+
+
+ENDPOINTS = Resource(
+    _INFO,
+    columns=columns_of(_INFO, cells.name, _endpoints, cells.age),
+    default=default,
+)

@@ -1,0 +1,58 @@
+"""PersistentVolume. Upstream: pkg/registry/core/persistentvolume."""
+
+from datetime import datetime
+from typing import Any
+
+from tiphys.api.meta import Obj, at
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
+from tiphys.apiserver.resources.pod_template import default_old_volume
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("", "v1", "persistentvolumes")
+
+
+def default(volume: Obj) -> None:
+    volume["spec"].setdefault("persistentVolumeReclaimPolicy", "Retain")
+    volume["spec"].setdefault("volumeMode", "Filesystem")
+    volume.setdefault("status", {}).setdefault("phase", "Pending")
+    if "hostPath" in volume["spec"]:
+        volume["spec"]["hostPath"].setdefault("type", "")
+    default_old_volume(volume["spec"])
+
+
+def before_create(volume: Obj) -> None:
+    volume["status"] = {
+        "phase": "Pending",
+        "lastPhaseTransitionTime": volume["metadata"].get("creationTimestamp"),
+    }
+
+
+def _claim(volume: Obj, _: datetime) -> Any:
+    claim = at(volume, "spec", "claimRef")
+    return "" if claim is None else f"{claim.get('namespace', '')}/{claim.get('name', '')}"
+
+
+PERSISTENT_VOLUME = Resource(
+    _INFO,
+    columns=columns_of(
+        _INFO,
+        cells.name,
+        cells.value("spec", "capacity", "storage", default="0"),
+        access_modes("spec", "accessModes"),
+        cells.value("spec", "persistentVolumeReclaimPolicy"),
+        phase,
+        _claim,
+        storage_class,
+        cells.value("spec", "volumeAttributesClassName", default="<unset>"),
+        cells.value("status", "reason"),
+        cells.age,
+        cells.value("spec", "volumeMode", default="<unset>"),
+    ),
+    default=default,
+    before_create=before_create,
+    before_update=generation.keep_status,
+    before_status_update=generation.status_updated,
+)

@@ -1,0 +1,44 @@
+"""ReplicationController. Upstream: pkg/registry/core/replicationcontroller."""
+
+from tiphys.api.meta import Obj, at
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.pod_template import default_template
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("", "v1", "replicationcontrollers")
+
+
+def default(controller: Obj) -> None:
+    spec = controller["spec"]
+    labels = at(spec, "template", "metadata", "labels")
+    if labels is not None:
+        if not spec.get("selector"):
+            spec["selector"] = dict(labels)
+        if not controller["metadata"].get("labels"):
+            controller["metadata"]["labels"] = dict(labels)
+    spec.setdefault("replicas", 1)
+    default_template(spec.get("template"))
+    controller.setdefault("status", {"replicas": 0})
+
+
+REPLICATION_CONTROLLER = Resource(
+    _INFO,
+    columns=columns_of(
+        _INFO,
+        cells.name,
+        cells.value("spec", "replicas", default=0),
+        cells.value("status", "replicas", default=0),
+        cells.value("status", "readyReplicas", default=0),
+        cells.age,
+        cells.container_names("spec", "template", "spec"),
+        cells.container_images("spec", "template", "spec"),
+        cells.label_map("spec", "selector"),
+    ),
+    default=default,
+    before_create=generation.created({"replicas": 0}),
+    before_update=generation.updated,
+    before_status_update=generation.status_updated,
+    selectable_fields={"status.replicas": lambda o: str(at(o, "status", "replicas", default=0))},
+)

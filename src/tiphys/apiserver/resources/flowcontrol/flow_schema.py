@@ -1,0 +1,40 @@
+"""FlowSchema. Upstream: pkg/registry/flowcontrol/flowschema."""
+
+from datetime import datetime
+from typing import Any
+
+from tiphys.api.meta import Obj, condition
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("flowcontrol.apiserver.k8s.io", "v1", "flowschemas")
+
+
+def default(flow_schema: Obj) -> None:
+    spec = flow_schema["spec"]
+    spec["matchingPrecedence"] = spec.get("matchingPrecedence") or 1000
+    flow_schema.setdefault("status", {})
+
+
+def _missing(flow_schema: Obj, _: datetime) -> Any:
+    return (condition(flow_schema, "Dangling") or {}).get("status", "?")
+
+
+FLOW_SCHEMA = Resource(
+    _INFO,
+    columns=columns_of(
+        _INFO,
+        cells.name,
+        cells.value("spec", "priorityLevelConfiguration", "name"),
+        cells.value("spec", "matchingPrecedence", default=0),
+        cells.value("spec", "distinguisherMethod", "type", default="<none>"),
+        cells.age,
+        _missing,
+    ),
+    default=default,
+    before_create=generation.created({}),
+    before_update=generation.updated,
+    before_status_update=generation.status_updated,
+)

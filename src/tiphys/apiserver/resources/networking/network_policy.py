@@ -1,0 +1,32 @@
+"""NetworkPolicy. Upstream: pkg/registry/networking/networkpolicy."""
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("networking.k8s.io", "v1", "networkpolicies")
+
+
+def default(policy: Obj) -> None:
+    spec = policy["spec"]
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for direction in ("ingress", "egress"):
+        for rule in spec.get(direction) or ():
+            for port in rule.get("ports") or ():
+                port.setdefault("protocol", "TCP")
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    generation.bump(new, old)
+
+
+NETWORK_POLICY = Resource(
+    _INFO,
+    columns=columns_of(_INFO, cells.name, cells.selector("spec", "podSelector"), cells.age),
+    default=default,
+    before_create=generation.start,
+    before_update=before_update,
+)

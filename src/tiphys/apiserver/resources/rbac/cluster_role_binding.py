@@ -1,0 +1,19 @@
+"""ClusterRoleBinding. Upstream: pkg/registry/rbac/clusterrolebinding."""
+
+from tiphys.api.names import path_segment_name
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.rbac.subjects import default_binding, names, role
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
+
+CLUSTER_ROLE_BINDING = Resource(
+    _INFO,
+    columns=columns_of(
+        _INFO, cells.name, role, cells.age, names("User"), names("Group"), names("ServiceAccount")
+    ),
+    default=default_binding,
+    validate_name=path_segment_name,
+)

@@ -1,0 +1,15 @@
+"""Role. Upstream: pkg/registry/rbac/role."""
+
+from tiphys.api.names import path_segment_name
+from tiphys.api.resources import built_in
+from tiphys.apiserver.resources import cells
+from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.resource import Resource
+
+_INFO = built_in("rbac.authorization.k8s.io", "v1", "roles")
+
+ROLE = Resource(
+    _INFO,
+    columns=columns_of(_INFO, cells.name, cells.created),
+    validate_name=path_segment_name,
+)

@@ -1,0 +1,189 @@
+"""Exec, attach and port-forward over the streaming URLs, as kubectl's WebSocket client does."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from component.runtime.conftest import LiveNode
+from component.runtime.rig import Rig
+from tiphys.cri.errors import CriError
+
+pytestmark = pytest.mark.root
+
+STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = b"\0", b"\1", b"\2", b"\3", b"\4", b"\xff"
+
+
+async def opened(rig: Rig, method: str, **request: Any) -> ClientConnection:
+    answer = await rig.client.call(method, request)
+    url = answer["url"].replace("http://", "ws://")
+    name = "v5.channel.k8s.io" if method != "PortForward" else "v4.channel.k8s.io"
+    return await connect(url, subprotocols=[Subprotocol(name)])
+
+
+async def everything(socket: ClientConnection) -> dict[bytes, bytes]:
+    """What comes on each channel until the server closes."""
+    found = {STDOUT: b"", STDERR: b"", ERROR: b""}
+    async for message in socket:
+        assert isinstance(message, bytes)
+        found[message[:1]] += message[1:]
+    return found
+
+
+def test_exec_carries_input_output_and_exit_code(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(await rig.sandbox("exec"), "sleep 100")
+        command = ["sh", "-c", "cat; echo err >&2; exit 3"]
+        socket = await opened(
+            rig, "Exec", container_id=container, cmd=command, stdin=True, stdout=True, stderr=True
+        )
+        data = b"x" * 300_000
+        for start in range(0, len(data), 50_000):
+            await socket.send(STDIN + data[start : start + 50_000])
+        await socket.send(CLOSE + STDIN)
+        found = await everything(socket)
+        assert found[STDOUT] == data
+        assert found[STDERR] == b"err\n"
+        status = json.loads(found[ERROR])
+        assert status["reason"] == "NonZeroExitCode"
+        assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+def test_a_lot_of_output_arrives_whole(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(await rig.sandbox("much"), "sleep 100")
+        command = ["head", "-c", "20000000", "/dev/zero"]
+        socket = await opened(rig, "Exec", container_id=container, cmd=command, stdout=True)
+        found = await everything(socket)
+        assert len(found[STDOUT]) == 20_000_000
+        assert json.loads(found[ERROR])["status"] == "Success"
+        answer = await rig.exec(container, "head -c 17000000 /dev/zero")
+        assert len(answer["stdout"]) == 16 << 20
+
+    node.run(asyncio.wait_for(body(), 30))
+
+
+def test_a_terminal_has_a_size_and_echoes(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(await rig.sandbox("tty"), "sleep 100")
+        command = ["sh", "-c", "tty; read x; stty size; echo got $x"]
+        socket = await opened(
+            rig, "Exec", container_id=container, cmd=command, stdin=True, stdout=True, tty=True
+        )
+        await socket.send(RESIZE + json.dumps({"Width": 123, "Height": 45}).encode())
+        await asyncio.sleep(0.3)  # The size is sent on its own way; nothing tells its arrival.
+        await socket.send(STDIN + b"word\n")
+        found = await everything(socket)
+        lines = found[STDOUT].decode().split("\r\n")
+        assert lines == ["/dev/pts/0", "word", "45 123", "got word", ""]
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+def test_leaving_ends_what_was_executed(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(await rig.sandbox("leave"), "sleep 100")
+        socket = await opened(
+            rig, "Exec", container_id=container, cmd=["sleep", "4321"], stdin=True, stdout=True
+        )
+        await rig.until(lambda: processes(rig, container, "4321"), "the process runs")
+        await socket.close()
+        await rig.until(lambda: nothing(rig, container, "4321"), "the process ends")
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+async def processes(rig: Rig, container: str, word: str) -> bool:
+    return word.encode() in (await rig.exec(container, "ps"))["stdout"]
+
+
+async def nothing(rig: Rig, container: str, word: str) -> bool:
+    return not await processes(rig, container, word)
+
+
+def test_exec_sync_times_out(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(await rig.sandbox("slow"), "sleep 100")
+        with pytest.raises(CriError, match="timed out") as late:
+            await rig.exec(container, "sleep 5432", timeout=1)
+        assert late.value.code == "DEADLINE_EXCEEDED"
+        await rig.until(lambda: nothing(rig, container, "5432"), "the process ends")
+        with pytest.raises(CriError, match="executable file not found"):
+            await rig.client.call("ExecSync", {"container_id": container, "cmd": ["nope"]})
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+def test_attach_joins_the_main_process(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        script = 'while read line; do echo "got $line"; done; echo end >&2; exit 2'
+        container = await rig.run(await rig.sandbox("attach"), script, stdin=True, stdin_once=True)
+        socket = await opened(
+            rig, "Attach", container_id=container, stdin=True, stdout=True, stderr=True
+        )
+        await socket.send(STDIN + b"one\n")
+        await socket.send(CLOSE + STDIN)
+        found = await everything(socket)
+        assert found[STDOUT] == b"got one\n"
+        assert found[STDERR] == b"end\n"
+        assert (await rig.finished(container))["exit_code"] == 2
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+def test_a_container_may_have_a_terminal(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        script = "test -c /dev/console && tty; echo $TERM; read x; echo got $x"
+        container = await rig.run(await rig.sandbox("console"), script, stdin=True, tty=True)
+        socket = await opened(
+            rig, "Attach", container_id=container, stdin=True, stdout=True, tty=True
+        )
+        await socket.send(STDIN + b"it\n")
+        found = await everything(socket)
+        assert found[STDOUT].endswith(b"it\r\ngot it\r\n")
+        status = await rig.finished(container)
+        assert status.get("exit_code", 0) == 0
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+def test_ports_are_forwarded_into_the_pod(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        sandbox = await rig.sandbox("ports")
+        await rig.run(sandbox, "nc -l -p 7777 -e cat")
+        await asyncio.sleep(0.2)  # Until nc listens; a try would use up its only connection.
+        socket = await opened(rig, "PortForward", pod_sandbox_id=sandbox, port=[7777])
+        assert await socket.recv() == b"\0" + (7777).to_bytes(2, "little")
+        assert await socket.recv() == b"\1" + (7777).to_bytes(2, "little")
+        await socket.send(b"\0hello")
+        assert await socket.recv() == b"\0hello"
+        await socket.close()
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
+def test_a_port_nobody_listens_on_is_an_error(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        sandbox = await rig.sandbox("noport")
+        socket = await opened(rig, "PortForward", pod_sandbox_id=sandbox, port=[7778])
+        text = b""
+        async for message in socket:
+            assert isinstance(message, bytes)
+            text += message[1:] if message[0] == 1 else b""
+        assert b"failed to connect to localhost:7778" in text
+
+    node.run(asyncio.wait_for(body(), 20))

@@ -1,0 +1,36 @@
+"""One cluster of one node for all tests of a run; each test has a namespace of its own."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.clusters import Cluster, until
+
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    assert os.geteuid() == 0, "clusters with nodes need root"
+    found = Cluster(f"e2e{os.getpid() % 10000}")
+    try:
+        found.start()
+        yield found
+    finally:
+        found.delete()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    name = f"t{next(_numbers)}"
+    cluster.kubectl("create", "namespace", name)
+    until(lambda: "default" in cluster.kubectl("get", "sa", "-n", name), what="ServiceAccount")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
