@@ -73,6 +73,7 @@ def _supervise(roots: Roots, name: str, log_file: Path, pipe: int) -> NoReturn:
 
 
 def _run(roots: Roots, name: str, pipe: int) -> int:
+    from tiphys.cluster import preload  # noqa: F401 - for what it imports
     from tiphys.cluster.components import components
     from tiphys.cluster.supervisor import Supervisor
     from tiphys.lib import logs

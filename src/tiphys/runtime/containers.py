@@ -9,12 +9,21 @@ import logging
 import os
 import secrets
 import signal
-import stat
 from collections.abc import Mapping
 from typing import Any, Final
 
 from tiphys.cri.errors import CriError, invalid, not_found
 from tiphys.runtime.cgroups.interface import child_path
+from tiphys.runtime.container_config import (
+    host_devices,
+    make_places,
+    pid_mode,
+    restored,
+    seccomp_text,
+    signal_name,
+    stop_signal,
+    storable,
+)
 from tiphys.runtime.images.pull import machine
 from tiphys.runtime.images.store import Image
 from tiphys.runtime.node import Node
@@ -30,7 +39,6 @@ START_ERROR_CODE: Final = 128  # containerd's errorStartExitCode.
 KILL_SECONDS: Final = (
     30.0  # A process that SIGKILL does not end in this time is stuck in the kernel.
 )
-PROFILE_BYTES_MAX: Final = 1 << 20
 Call = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -97,7 +105,7 @@ class Containers:
         return Container(
             id=identity,
             sandbox_id=sandbox.id,
-            config=_storable(config),
+            config=storable(config),
             image_id=image.id,
             image_ref=image.digests[0] if image.digests else image.id,
             layers=image.layers,
@@ -106,10 +114,19 @@ class Containers:
             log_path=os.path.join(log_directory, log_path) if log_path else "",
             cgroup=cgroup,
             resources=dict(linux.get("resources") or {}),
+            image_mounts=self._mounted_images(config),
         )
 
+    def _mounted_images(self, config: Call) -> dict[str, list[str]]:
+        names = [(m.get("image") or {}).get("image") for m in config.get("mounts") or ()]
+        return {
+            name: list(reversed(self._image({"image": {"image": name}}).layers))
+            for name in names
+            if name
+        }
+
     def _spec(self, container: Container, sandbox: Sandbox) -> Answer:
-        config = _restored(container.config)
+        config = restored(container.config)
         node = self._node
         directory = node.config.container_dir(container.id)
         files = node.config.sandbox_dir(sandbox.id)
@@ -134,8 +151,9 @@ class Containers:
                 cgroup_mounts=node.cgroups.mounts(container.cgroup),
                 host_devices=host_devices(config, privileged=bool(context.get("privileged"))),
                 machine=machine(),
+                image_layers=container.image_mounts,
                 node_ipc=sandbox.namespace_mode("ipc") == "NODE",
-                seccomp_profile=_seccomp_text(context),
+                seccomp_profile=seccomp_text(context),
             )
         )
 
@@ -164,8 +182,8 @@ class Containers:
         return {}
 
     async def _start(self, container: Container, sandbox: Sandbox) -> None:
-        config = _restored(container.config)
-        _make_places(config, container.log_path)
+        config = restored(container.config)
+        make_places(config, container.log_path)
         state = await self._node.shim(sandbox.id).call(
             "start",
             container=container.id,
@@ -178,9 +196,15 @@ class Containers:
             exit_file=os.path.join(self._node.config.container_dir(container.id), "exit.json"),
         )
         self.adopt(container, state)
+        log.info("container started", extra=self._about(container, sandbox))
         self._node.publish(container.id, sandbox.id, "CONTAINER_STARTED_EVENT")
         if state["exit"] is not None:
             self.ended(state)
+
+    def _about(self, container: Container, sandbox: Sandbox) -> Answer:
+        """Fields of a log line."""
+        pod = f"{sandbox.metadata.get('namespace', '')}/{sandbox.metadata['name']}"
+        return {"pod": pod, "container": container.metadata["name"], "id": container.id[:12]}
 
     def adopt(self, container: Container, state: Call) -> None:
         """Take over what a shim says about a container that it has started."""
@@ -204,6 +228,9 @@ class Containers:
         container = self._node.records.containers.get(state["id"])
         if container is not None and container.state == RUNNING:
             container.ended(state["exit"])
+            sandbox = self._node.records.sandboxes[container.sandbox_id]
+            fields = {"exit_code": container.exit_code, "reason": container.reason}
+            log.info("container ended", extra=self._about(container, sandbox) | fields)
             self._node.exited(container)
 
     async def stop(self, request: Call) -> Answer:
@@ -327,113 +354,3 @@ def full_status(container: Container) -> Answer:
         if user
         else None,
     }
-
-
-def stop_signal(container: Container) -> int:
-    """The number of the pod's or the image's stop signal; SIGTERM by default."""
-    given = container.config.get("stop_signal") or "RUNTIME_DEFAULT"
-    text = container.image_process.get("StopSignal", "") if given == "RUNTIME_DEFAULT" else given
-    if text.isdigit():
-        return int(text)
-    name = text.replace("PLUS", "+").replace("MINUS", "-")
-    base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
-    try:
-        number = int(signal.Signals[base if base.startswith("SIG") else f"SIG{base}"])
-    except KeyError:
-        return int(signal.SIGTERM)
-    return number + int(f"{sign}{offset}") if offset else number
-
-
-def signal_name(container: Container) -> str:
-    """CRI's name of `stop_signal`."""
-    given = container.config.get("stop_signal")
-    if given and given != "RUNTIME_DEFAULT":
-        return str(given)
-    with contextlib.suppress(ValueError):
-        return signal.Signals(stop_signal(container)).name
-    return "SIGTERM"
-
-
-def pid_mode(config: Call, sandbox: Sandbox) -> str:
-    """The shim's name for the PID namespace a container asks for."""
-    context = (config.get("linux") or {}).get("security_context") or {}
-    options = context.get("namespace_options") or {}
-    mode = options.get("pid", "POD")
-    if mode == "TARGET":
-        return f"target:{options.get('target_id', '')}"
-    if mode == "POD":
-        return "pod" if sandbox.namespace_mode("pid") == "POD" else "container"
-    return {"NODE": "node"}.get(mode, "container")
-
-
-def host_devices(config: Call, *, privileged: bool) -> list[Answer]:
-    """Devices of the node that a container gets: those named, or all when it is privileged.
-
-    Raises: ValueError for a path that is not a device.
-    """
-    found = []
-    for device in config.get("devices") or ():
-        row = _device(device["host_path"], device["container_path"], device.get("permissions", ""))
-        if row is None:
-            raise ValueError(f"{device['host_path']} is not a device")
-        found.append(row)
-    if privileged:
-        skipped = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
-        entries = [entry for entry in os.scandir("/dev") if not entry.is_symlink()]
-        names = sorted({entry.name for entry in entries} - skipped)
-        rows = [_device(f"/dev/{name}", f"/dev/{name}", "rwm") for name in names]
-        named = {row["path"] for row in found}
-        found += [row for row in rows if row is not None and row["path"] not in named]
-    return found
-
-
-def _device(host_path: str, path: str, permissions: str) -> Answer | None:
-    status = os.stat(host_path, follow_symlinks=True) if os.path.exists(host_path) else None
-    if status is None or not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
-        return None
-    return {
-        "path": path,
-        "type": "b" if stat.S_ISBLK(status.st_mode) else "c",
-        "major": os.major(status.st_rdev),
-        "minor": os.minor(status.st_rdev),
-        "fileMode": stat.S_IMODE(status.st_mode),
-        "access": permissions or "rwm",
-    }
-
-
-def _make_places(config: Call, log_path: str) -> None:
-    """As containerd: the source of a mount that is missing becomes a directory."""
-    for mount in config.get("mounts") or ():
-        if not os.path.lexists(mount.get("host_path", "")):
-            os.makedirs(mount.get("host_path", ""), 0o755)
-    if log_path:
-        os.makedirs(os.path.dirname(log_path), 0o755, exist_ok=True)
-
-
-def _seccomp_text(context: Call) -> str:
-    profile = context.get("seccomp") or {}
-    if profile.get("profile_type") != "Localhost":
-        return ""
-    path = str(profile.get("localhost_ref", "")).removeprefix("localhost/")
-    try:
-        with open(path) as file:
-            return file.read(PROFILE_BYTES_MAX)
-    except OSError as exc:
-        raise ValueError(f"seccomp profile {path}: {exc.strerror}") from exc
-
-
-def _storable(config: Call) -> Answer:
-    """The config with values that JSON can hold: variables' bytes as text."""
-    envs = [
-        {"key": e["key"], "value": e.get("value", b"").decode("utf-8", "surrogateescape")}
-        for e in config.get("envs") or ()
-    ]
-    return {**config, "envs": envs}
-
-
-def _restored(config: Call) -> Answer:
-    envs = [
-        {"key": e["key"], "value": e["value"].encode("utf-8", "surrogateescape")}
-        for e in config.get("envs") or ()
-    ]
-    return {**config, "envs": envs}

@@ -3,8 +3,10 @@
 Upstream: cri-api ImageService; containerd pkg/cri/server image_*.go.
 """
 
+import asyncio
 import base64
 import logging
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +35,7 @@ class Images:
         if wanted:
             found = self._node.images.find(wanted)
             return {"images": [row(found)] if found else []}
-        return {"images": [row(image) for image in self._node.images.list()]}
+        return {"images": [row(image) for image in self._node.images.images()]}
 
     async def status(self, request: Call) -> Answer:
         found = self._node.images.find((request.get("image") or {}).get("image", ""))
@@ -55,7 +57,9 @@ class Images:
 
     async def remove(self, request: Call) -> Answer:
         name = (request.get("image") or {}).get("image", "")
-        self._node.images.remove(name, self._node.records.layers_in_use())
+        self._node.images.remove(name)
+        for path in self._node.images.sweep(self._node.records.layers_in_use()):
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         return {}
 
     async def fs_info(self, request: Call) -> Answer:

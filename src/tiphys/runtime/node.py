@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -9,12 +10,14 @@ from typing import Any, Final, TypeVar
 
 from tiphys.cri.errors import CriError, not_found
 from tiphys.lib.tasks import TaskSet
+from tiphys.runtime import zygote_launch
 from tiphys.runtime.cgroups.interface import Cgroups
 from tiphys.runtime.config import RuntimeConfig
 from tiphys.runtime.images.store import ImageStore
 from tiphys.runtime.pod_network import LoopbackOnly, PodNetwork
 from tiphys.runtime.records import EXITED, Container, Records, Sandbox
 from tiphys.runtime.shim_client import ShimClient
+from tiphys.runtime.zygote_launch import Zygote
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +37,31 @@ class Node:
         self.records = Records(config)
         self.shims: dict[str, ShimClient] = {}
         self.tasks = TaskSet()
-        self.zygote_socket = f"{config.state_dir}/zygote.sock"
+        self._zygote: Zygote | None = None
         self.describe: Any = None  # Set by the services: an event's sandbox and containers.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._exits: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._subscribers: list[asyncio.Queue[Event | None]] = []
+
+    def zygote_socket(self) -> str:
+        """Where shims are forked; the zygote is started when there is none. Raises: OSError."""
+        if self._zygote is not None and self._zygote.ended():
+            log.warning("zygote ended, starting another", extra={"pid": self._zygote.pid})
+            os.close(self._zygote.lifeline)
+            self._zygote = None
+        if self._zygote is None:
+            path = f"{self.config.state_dir}/zygote.sock"
+            self._zygote = zygote_launch.start(path, f"tiphys: zygote {self.config.label}")
+        return self._zygote.socket_path
+
+    async def close(self) -> None:
+        """Leave the shims to themselves."""
+        for client in list(self.shims.values()):
+            await client.close()
+        await self.tasks.close()
+        if self._zygote is not None:
+            self._zygote.close()
+            self._zygote = None
 
     def now(self) -> int:
         """Nanoseconds since the epoch, CRI's measure of time."""
@@ -75,7 +98,10 @@ class Node:
 
     def exited(self, container: Container) -> None:
         """A container has ended: store it, wake who waits, tell the subscribers."""
-        self.records.save_container(container)
+        try:
+            self.records.save_container(container)
+        except OSError as exc:  # A full disk: the shim's own record says the same.
+            log.warning("exit not stored", extra={"container": container.id, "why": str(exc)})
         self._exits[container.id].set()
         self.publish(container.id, container.sandbox_id, "CONTAINER_STOPPED_EVENT")
 

@@ -76,6 +76,8 @@ class Container:
     message: str = ""
     user: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
+    image_mounts: dict[str, list[str]] = field(default_factory=dict)
+    """Layers, topmost first, of the images that are mounted, by the name in the mount."""
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -163,7 +165,9 @@ class Records:
         return [c for c in self.containers.values() if c.sandbox_id == sandbox_id]
 
     def layers_in_use(self) -> set[str]:
-        return {name for container in self.containers.values() for name in container.layers}
+        containers = self.containers.values()
+        mounted = {n for c in containers for layers in c.image_mounts.values() for n in layers}
+        return mounted | {name for container in containers for name in container.layers}
 
 
 def _save(path: str, row: dict[str, Any]) -> None:

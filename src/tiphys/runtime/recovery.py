@@ -5,8 +5,10 @@ those that ended meanwhile are told by the shim or by their exit record. A sandb
 gone (always after a reboot) becomes NOTREADY, its containers EXITED.
 """
 
+import asyncio
 import logging
 import os
+import shutil
 import signal
 
 from tiphys.runtime import shim_sockets
@@ -26,7 +28,8 @@ async def recover(node: Node, service: Service) -> None:
         if not await _adopt(node, service, sandbox):
             _give_up(node, sandbox)
     _end_strangers(node)
-    node.images.sweep(node.records.layers_in_use())
+    for path in node.images.sweep(node.records.layers_in_use()):
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
     log.info(
         "recovered",
         extra={"sandboxes": len(node.shims), "containers": len(node.records.containers)},

@@ -5,7 +5,6 @@ import logging
 import os
 
 from tiphys.cri.server import CriServer
-from tiphys.runtime import zygote_launch
 from tiphys.runtime.cgroups.interface import detect
 from tiphys.runtime.config import RuntimeConfig
 from tiphys.runtime.images.store import ImageStore
@@ -21,7 +20,7 @@ async def run(config: RuntimeConfig) -> None:
     for path in (config.root_dir, config.state_dir, os.path.join(config.state_dir, "shims")):
         os.makedirs(path, mode=0o711, exist_ok=True)
     node = Node(config, detect(), ImageStore(config.images_dir))
-    zygote = zygote_launch.start(node.zygote_socket, f"tiphys: zygote {config.label}")
+    node.zygote_socket()  # Ready before the first pod asks for it.
     service = Service(node)
     server = CriServer(service.unary(), service.streaming_calls())
     try:
@@ -33,7 +32,4 @@ async def run(config: RuntimeConfig) -> None:
     finally:
         await server.close()
         await service.streaming.stop()
-        for client in list(node.shims.values()):
-            await client.close()
-        await node.tasks.close()
-        zygote.close()
+        await node.close()

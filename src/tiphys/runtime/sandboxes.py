@@ -3,11 +3,12 @@
 Upstream: cri-api RuntimeService; containerd pkg/cri/server sandbox_*.go (texts and order).
 """
 
+import asyncio
 import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,19 @@ from tiphys.runtime.shim_client import ShimClient, ShimError
 log = logging.getLogger(__name__)
 
 HANDLERS: Final = ("", "runc")  # Names under which pods ask for the default handler.
+IPC_SYSCTLS: Final = frozenset(
+    f"kernel.{name}"
+    for name in (
+        "msgmax",
+        "msgmnb",
+        "msgmni",
+        "sem",
+        "shmall",
+        "shmmax",
+        "shmmni",
+        "shm_rmid_forced",
+    )
+)
 Call = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -54,6 +68,8 @@ class Sandboxes:
                 await self._tear_down(sandbox)
                 self._node.records.remove_sandbox(sandbox.id)
                 raise CriError("UNKNOWN", f"failed to start sandbox: {exc}") from exc
+        fields = {"pod": f"{metadata.get('namespace', '')}/{metadata['name']}"}
+        log.info("sandbox started", extra=fields | {"id": sandbox.id[:12]})
         self._node.publish(sandbox.id, sandbox.id, "CONTAINER_CREATED_EVENT")
         self._node.publish(sandbox.id, sandbox.id, "CONTAINER_STARTED_EVENT")
         return {"pod_sandbox_id": sandbox.id}
@@ -78,7 +94,7 @@ class Sandboxes:
         if parent := self.cgroup_of(sandbox):
             node.cgroups.create(parent, oci_spec.resources(linux.get("resources") or {}))
         client = self.client(sandbox)
-        state = await client.create(node.zygote_socket, self._description(sandbox))
+        state = await client.create(node.zygote_socket(), self._description(sandbox))
         node.shims[sandbox.id] = client
         sandbox.shim = {
             "pid": state["pid"],
@@ -133,19 +149,21 @@ class Sandboxes:
 
     def _description(self, sandbox: Sandbox) -> Answer:
         config = self._node.config
-        kinds = []
+        kinds: list[str] = []
         if sandbox.namespace_mode("network") != "NODE":
             kinds += ["net", "uts"]
         if sandbox.namespace_mode("ipc") != "NODE":
             kinds.append("ipc")
         name, namespace = sandbox.metadata["name"], sandbox.metadata.get("namespace", "")
+        sysctls = (sandbox.config.get("linux") or {}).get("sysctls") or {}
+        check_sysctls(sysctls, kinds)
         return {
             "sandbox_id": sandbox.id,
             "title": f"tiphys: shim {config.label} {namespace}/{name}",
             "socket_path": config.shim_socket(sandbox.id),
             "namespaces": kinds,
             "hostname": sandbox.config.get("hostname", ""),
-            "sysctls": (sandbox.config.get("linux") or {}).get("sysctls") or {},
+            "sysctls": sysctls,
             "scratch_dir": os.path.join(config.sandbox_dir(sandbox.id), "shm"),
             "shm_bytes": config.shm_bytes,
             "shares_pids": sandbox.namespace_mode("pid") == "POD",
@@ -217,12 +235,23 @@ class Sandboxes:
         async with self._node.lock(sandbox.id):
             await self._stop(sandbox)
             for container in self._node.records.containers_of(sandbox.id):
-                self._node.records.remove_container(container.id)
+                await asyncio.to_thread(self._node.records.remove_container, container.id)
                 self._node.forget_lock(container.id)
                 self._node.publish(container.id, sandbox.id, "CONTAINER_DELETED_EVENT")
             self._node.records.remove_sandbox(sandbox.id)
         self._node.forget_lock(sandbox.id)
         self._node.publish(sandbox.id, sandbox.id, "CONTAINER_DELETED_EVENT")
+        return {}
+
+    async def update(self, request: Call) -> Answer:
+        """UpdatePodSandboxResources: the limits of the pod's group."""
+        sandbox = self._node.sandbox(request.get("pod_sandbox_id", ""))
+        if group := self.cgroup_of(sandbox):
+            given = oci_spec.resources(request.get("resources") or {})
+            try:
+                self._node.cgroups.update(group, given)
+            except (OSError, ValueError) as exc:
+                raise CriError("UNKNOWN", f"failed to update resources: {exc}") from exc
         return {}
 
     async def status(self, request: Call) -> Answer:
@@ -275,6 +304,20 @@ def full_status(sandbox: Sandbox) -> Answer:
         "network": network or {},
         "linux": {"namespaces": {"options": options}},
     }
+
+
+def check_sysctls(sysctls: Call, namespaces: Collection[str]) -> None:
+    """Only what belongs to a namespace of the pod may be set: the rest is the node's.
+
+    Raises: ValueError. Source: man 7 ipc_namespaces; runc libcontainer/configs/validate.
+    """
+    for name in sysctls:
+        dotted = name.replace("/", ".")
+        ours = "net" in namespaces and dotted.startswith("net.")
+        if "ipc" in namespaces:
+            ours = ours or dotted.startswith("fs.mqueue.") or dotted in IPC_SYSCTLS
+        if not ours:
+            raise ValueError(f"sysctl {name!r} is not in a separate kernel namespace")
 
 
 def resolver_file(dns: Call) -> str:

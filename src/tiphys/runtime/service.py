@@ -57,6 +57,7 @@ class Service:
             "RunPodSandbox": self.sandboxes.run,
             "StopPodSandbox": self.sandboxes.stop,
             "RemovePodSandbox": self.sandboxes.remove,
+            "UpdatePodSandboxResources": self.sandboxes.update,
             "PodSandboxStatus": self.sandboxes.status,
             "ListPodSandbox": self.sandboxes.list,
             "CreateContainer": self.containers.create,

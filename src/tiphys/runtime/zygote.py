@@ -75,6 +75,7 @@ def _be_shim(connection: socket.socket, cgroups: Cgroups) -> None:
     header = _receive(connection, frames.HEADER.size)
     length, _ = frames.HEADER.unpack(header)
     sandbox = json.loads(_receive(connection, min(length, frames.FRAME_BYTES_MAX)))
+    os.chdir("/")
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):
         os.dup2(null, fd)

@@ -24,6 +24,10 @@ class Zygote:
     socket_path: str
     lifeline: int
 
+    def ended(self) -> bool:
+        """Whether it has died; then it is reaped, and another may be started."""
+        return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
     def close(self) -> None:
         os.close(self.lifeline)
         os.waitpid(self.pid, 0)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,42 @@ def test_many_kills_lose_nothing(node: LiveNode) -> None:
     node.run(body())
 
 
+def test_kills_at_any_moment_leak_nothing(node: LiveNode) -> None:
+    """The runtime is killed while pods are made; what the next one lists can be removed wholly."""
+
+    async def body() -> None:
+        rig = node.rig
+        rng = random.Random(7)
+        for index in range(10):
+            work = asyncio.gather(
+                *(pod(rig, f"any{index}-{n}") for n in range(3)), return_exceptions=True
+            )
+            await asyncio.sleep(rng.uniform(0.001, 0.06))
+            rig.kill()
+            await work
+            await rig.start()
+            for item in (await rig.client.call("ListPodSandbox", {})).get("items", []):
+                for method in ("StopPodSandbox", "RemovePodSandbox"):
+                    await rig.client.call(method, {"pod_sandbox_id": item["id"]})
+            await rig.until(
+                lambda: not processes_titled(f"shim {rig.config.label}"), "no shim is left"
+            )
+            for kind in ("sandboxes", "containers"):
+                assert os.listdir(rig.directory / "root" / kind) == []
+            pods = [g for root in rig.cgroup_names("besteffort") for g in groups_in(root)]
+            assert [g for g in pods if rig.config.cgroup_root in g] == []
+
+    node.run(asyncio.wait_for(body(), 60))
+
+
+async def pod(rig: Rig, name: str) -> None:
+    await rig.run(await rig.sandbox(name), "sleep 1000")
+
+
+def groups_in(root: str) -> list[str]:
+    return [entry.path for entry in os.scandir(root) if entry.is_dir()]
+
+
 def test_a_killed_shim_takes_its_pod_along(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
@@ -97,6 +134,17 @@ def alive(pid: int) -> bool:
 async def sandbox_state(rig: Rig, sandbox: str) -> str:
     answer = await rig.client.call("PodSandboxStatus", {"pod_sandbox_id": sandbox})
     return str(answer["status"].get("state", "SANDBOX_READY"))
+
+
+def test_a_killed_zygote_is_replaced(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        (zygote,) = processes_titled(f"zygote {rig.config.label}")
+        os.kill(zygote, signal.SIGKILL)
+        await rig.run(await rig.sandbox("next"), "true")
+        assert processes_titled(f"zygote {rig.config.label}") != [zygote]
+
+    node.run(body())
 
 
 def test_after_a_reboot_pods_are_not_ready_and_containers_exited(node: LiveNode) -> None:

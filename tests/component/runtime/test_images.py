@@ -131,6 +131,33 @@ def test_removing_an_image_keeps_layers_in_use(node: LiveNode) -> None:
 
 
 @pytest.mark.root
+def test_an_image_is_mounted_as_a_volume(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        name = "docker.io/t/data:1"
+        lower = bundled.layer({"d": Entry(), "d/a": Entry(b"1", mode=0o644)})
+        upper = bundled.layer({"d/.wh.a": Entry(b""), "d/b": Entry(b"2", mode=0o644)})
+        bundled.write_image(rig.storage, (name,), [lower, upper], {})
+        single = "docker.io/t/data:2"
+        bundled.write_image(rig.storage, (single,), [lower], {})
+        await rig.pull(name)
+        await rig.pull(single)
+        mounts = [
+            {"container_path": "/two", "image": {"image": name}},
+            {"container_path": "/sub", "image": {"image": name}, "image_sub_path": "d"},
+            {"container_path": "/one", "image": {"image": single}},
+        ]
+        script = "ls /two/d /sub /one/d; touch /two/x /one/x"
+        lines = (await rig.output(await rig.sandbox("vol"), script, mounts=mounts)).splitlines()
+        errors = [line for line in lines if "Read-only" in line]
+        assert len(errors) == 2
+        found = " ".join(line for line in lines if line not in errors).split()
+        assert found == ["/one/d:", "a", "/sub:", "b", "/two/d:", "b"]
+
+    node.run(body())
+
+
+@pytest.mark.root
 def test_whiteouts_links_and_owners_of_upper_layers(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig

@@ -86,6 +86,7 @@ def _drop_stop_signal(container: Obj) -> None:
             del container["lifecycle"]
 
 
+_IMAGE_NAME_MAX: Final = 255
 _IMAGE: Final = re.compile(
     r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
     r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]+)?/)?"
@@ -96,7 +97,7 @@ _IMAGE: Final = re.compile(
 
 def pull_policy(image: str) -> str:
     """Always for `latest`, written or meant."""
-    match = _IMAGE.fullmatch(image)
+    match = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_NAME_MAX else None
     if match is None:
         return "IfNotPresent"
     tag = match["tag"] or ("" if match["digest"] else "latest")

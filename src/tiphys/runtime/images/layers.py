@@ -12,8 +12,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
+import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from typing import IO, Any, Final
 
 from tiphys.runtime import syscalls as sys
 
+NEW: Final = ".new"  # How the name of a layer ends that is not whole yet.
 WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 READ_BYTES: Final = 1 << 16
@@ -106,8 +109,29 @@ def _zstd_reader(source: IO[bytes]) -> Any:
     try:
         from compression import zstd  # type: ignore[import-not-found]  # Python 3.14
     except ImportError:
-        raise LayerError("zstd layers need Python 3.14 or newer") from None
+        return _ZstdProgram(source)
     return zstd.ZstdFile(source)
+
+
+class _ZstdProgram:
+    """Reads through the zstd program, which most machines have, on an older Python."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        program = shutil.which("zstd")
+        if program is None:
+            raise LayerError("zstd layers need Python 3.14 or the program zstd")
+        self._process = subprocess.Popen(
+            [program, "--decompress", "--stdout", "--quiet"],
+            stdin=source,
+            stdout=subprocess.PIPE,
+        )
+
+    def read(self, count: int = -1) -> bytes:
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(count)
+        if not data and self._process.wait() != 0:
+            raise LayerError("the layer is not valid zstd")
+        return data
 
 
 def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) -> int:
@@ -118,7 +142,7 @@ def unpack(source: IO[bytes], media_type: str, layers_dir: str, diff_id: str) ->
     target = os.path.join(layers_dir, directory_name(diff_id))
     if os.path.isdir(target):
         return 0
-    temporary = f"{target}.new-{os.getpid()}"
+    temporary = f"{target}-{secrets.token_hex(4)}{NEW}"
     shutil.rmtree(temporary, ignore_errors=True)
     os.makedirs(temporary, mode=0o755)
     try:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tiphys.runtime.images import manifest
-from tiphys.runtime.images.layers import directory_name
+from tiphys.runtime.images.layers import NEW, directory_name
 from tiphys.runtime.images.reference import Reference, parse
 
 FORMAT: Final = 1
+TRASH: Final = ".trash"
 
 
 @dataclass
@@ -54,6 +55,9 @@ class ImageStore:
         for path in (self.layers_dir, self._blobs):
             os.makedirs(path, mode=0o700, exist_ok=True)
         os.chmod(self.layers_dir, 0o711)
+        for name in os.listdir(self.layers_dir):
+            if name.endswith((NEW, TRASH)):  # Left by a pull or removal that a crash cut short.
+                shutil.rmtree(os.path.join(self.layers_dir, name), ignore_errors=True)
         self._load()
 
     def _load(self) -> None:
@@ -145,29 +149,33 @@ class ImageStore:
                 return image
         return None
 
-    def list(self) -> list[Image]:
+    def images(self) -> list[Image]:
         return list(self._images.values())
 
-    def remove(self, name: str, layers_in_use: Iterable[str] = ()) -> None:
-        """Forget the image that name stands for, with the layers that only it has."""
+    def remove(self, name: str) -> None:
+        """Forget the image that name stands for; `sweep` then frees its layers."""
         image = self.find(name)
-        if image is None:
-            return
-        del self._images[image.id]
-        self._save()
-        self.sweep(layers_in_use)
+        if image is not None:
+            del self._images[image.id]
+            self._save()
 
-    def sweep(self, layers_in_use: Iterable[str] = ()) -> None:
-        """Remove layers and blobs that no image and no container uses."""
+    def sweep(self, layers_in_use: Iterable[str] = ()) -> list[str]:
+        """Set layers aside that no image and no container uses. Returns what to delete, which may
+        take long and needs no lock."""
         layers = {name for image in self._images.values() for name in image.layers}
         layers |= set(layers_in_use) | {name for name, count in self._held.items() if count > 0}
         for name in os.listdir(self.layers_dir):
-            if name not in layers and ".new-" not in name:
-                shutil.rmtree(os.path.join(self.layers_dir, name), ignore_errors=True)
+            if name not in layers and not name.endswith((NEW, TRASH)):
+                os.rename(
+                    os.path.join(self.layers_dir, name),
+                    os.path.join(self.layers_dir, f"{name}{TRASH}"),
+                )
         blobs = {image.id.removeprefix("sha256:") for image in self._images.values()}
         for name in os.listdir(self._blobs):
             if name not in blobs:
                 os.unlink(os.path.join(self._blobs, name))
+        names = [name for name in os.listdir(self.layers_dir) if name.endswith(TRASH)]
+        return [os.path.join(self.layers_dir, name) for name in names]
 
     def usage(self) -> tuple[int, int]:
         """Bytes and inodes of all layers, as counted when they came."""

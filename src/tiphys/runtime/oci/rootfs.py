@@ -221,7 +221,9 @@ class Rootfs:
         attributes = 0
         for option in mount["options"]:
             attributes |= _ATTRIBUTES.get(option, 0)
-        if mount["type"] != "bind":
+        if mount["type"] == "image":
+            tree = self._image_tree(mount["layers"], mount["subPath"], mount["layersDir"])
+        elif mount["type"] != "bind":
             options = dict(o.split("=", 1) for o in mount["options"] if "=" in o)
             target = self.make(mount["destination"], directory=True)
             self.mount_new(mount["type"], target, options, attributes)
@@ -236,6 +238,27 @@ class Rootfs:
             sys.mount_setattr(tree, set_flags=attributes, recursive=recursive)
         directory = stat.S_ISDIR(os.stat(tree).st_mode)
         self.attach(tree, self.make(mount["destination"], directory=directory))
+
+    def _image_tree(self, layers: list[str], sub_path: str, layers_dir: str) -> int:
+        """A detached mount of (a part of) an image's files."""
+        top = os.path.join(layers_dir, layers[0])
+        if len(layers) > 1:
+            # On top of our root for a moment: nothing else is ours to mount on.
+            top = self.path
+            os.chdir(layers_dir)
+            sys.mount("overlay", top, "overlay", sys.MS_RDONLY, f"lowerdir={':'.join(layers)}")
+            os.chdir("/")
+        try:
+            at = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            resolve = sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_MAGICLINKS
+            found = sys.openat2(at, sub_path or ".", _PLACE, resolve)
+            tree = _copy(found)
+            os.close(found)
+            os.close(at)
+        finally:
+            if len(layers) > 1:
+                sys.umount(top)
+        return tree
 
     def mask(self, path: str) -> None:
         """Hide path: a file behind /dev/null, a directory behind an empty read-only tmpfs."""

@@ -10,7 +10,7 @@ import base64
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tiphys.runtime.cgroups.devices import ALL_RULES, DEFAULT_RULES
@@ -39,6 +39,8 @@ class Inputs:
     host_devices: Sequence[dict[str, Any]]
     machine: str
     node_ipc: bool = False
+    image_layers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Layers, topmost first, of the images that are mounted, by the name in the mount."""
     seccomp_profile: str = ""  # JSON text of a profile of the node, when one is asked for.
 
 
@@ -151,7 +153,9 @@ def _default_program(held: tuple[str, ...], machine: str) -> str:
 
 def mounts(inputs: Inputs) -> list[dict[str, Any]]:
     """Mounts in the order of their depth, so that none hides another."""
-    given = [mount(entry) for entry in inputs.config.get("mounts") or ()]
+    layers_dir = inputs.root.get("layers_dir", "")
+    entries = inputs.config.get("mounts") or ()
+    given = [mount(entry, inputs.image_layers, layers_dir) for entry in entries]
     places = {entry["destination"].rstrip("/") for entry in given}
     own = [
         {"destination": place, "type": "bind", "source": path, "options": ["bind", "rprivate"]}
@@ -170,10 +174,25 @@ def mounts(inputs: Inputs) -> list[dict[str, Any]]:
     return sorted([*own, *given], key=lambda entry: entry["destination"].rstrip("/").count("/"))
 
 
-def mount(entry: Mapping[str, Any]) -> dict[str, Any]:
+def mount(
+    entry: Mapping[str, Any],
+    image_layers: Mapping[str, Sequence[str]] | None = None,
+    layers_dir: str = "",
+) -> dict[str, Any]:
+    """One mount: of a path of the node, or (type "image") of an image's files, read-only."""
     place = entry.get("container_path", "")
     if not place.startswith("/"):
         raise ValueError(f"mount destination {place!r} is not absolute")
+    if image := (entry.get("image") or {}).get("image"):
+        return {
+            "destination": place,
+            "type": "image",
+            "source": image,
+            "layers": list((image_layers or {})[image]),
+            "layersDir": layers_dir,
+            "subPath": entry.get("image_sub_path", ""),
+            "options": ["ro"],
+        }
     options = ["rbind", PROPAGATION[entry.get("propagation", "PROPAGATION_PRIVATE")]]
     if entry.get("readonly"):
         options.append("ro")

@@ -44,10 +44,7 @@ def validate(deployment: Obj) -> list[FieldError]:
     errors = workload.not_negative_at(spec, "spec", "replicas")
     text = "empty selector is invalid for deployment"
     errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
-    template = spec.get("template")
-    errors += workload.template_matches(spec.get("selector"), template, "spec.template")
-    errors += workload.template(template, "spec.template")
-    errors += workload.always_restarts(template, "spec.template")
+    errors += workload.replicated_template(spec)
     errors += _strategy(spec.get("strategy") or {}, "spec.strategy")
     errors += workload.not_negative_at(
         spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"

@@ -28,10 +28,7 @@ def validate(replica_set: Obj) -> list[FieldError]:
     errors = workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
     text = "empty selector is invalid for deployment"
     errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
-    template = spec.get("template")
-    errors += workload.template_matches(spec.get("selector"), template, "spec.template")
-    errors += workload.template(template, "spec.template")
-    return errors + workload.always_restarts(template, "spec.template")
+    return errors + workload.replicated_template(spec)
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj, at
-from tiphys.api.names import dns_label
+from tiphys.api.names import dns_label, name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
@@ -124,6 +124,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
 
 STATEFUL_SET = Resource(
     _INFO,
+    validate_name=name_is_dns_label,
     validate=validate,
     validate_update=validate_update,
     columns=columns_of(

@@ -72,7 +72,7 @@ def pod_spec(spec: Obj, path: str, *, pod: Obj | None = None) -> list[FieldError
     return errors + _names_and_numbers(spec, path)
 
 
-_RESTART: Final = ("Always", "Never", "OnFailure")
+_RESTART: Final = ("Always", "OnFailure", "Never")
 
 
 def _resource_claims(spec: Obj, path: str) -> list[FieldError]:

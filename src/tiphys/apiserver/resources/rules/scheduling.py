@@ -16,7 +16,7 @@ from tiphys.api.field_errors import (
     required,
 )
 from tiphys.api.meta import Obj
-from tiphys.apiserver.resources.rules.texts import each, label_name, label_selector
+from tiphys.apiserver.resources.rules.texts import each, label_name, label_selector, unsupported
 
 _EFFECTS: Final = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 _POLICIES: Final = ("Honor", "Ignore")
@@ -199,20 +199,14 @@ def _toleration(toleration: Obj, path: str) -> list[FieldError]:
             text = "value must be empty when `operator` is 'Exists'"
             errors.append(invalid(f"{path}.operator", value, text))
     elif operator in {"Lt", "Gt"}:
-        valid = ("Equal", "Exists", "Lt", "Gt")
-        errors.append(_unsupported(f"{path}.operator", operator, valid))
+        operators = ("Equal", "Exists", "Lt", "Gt")
+        errors.append(unsupported(f"{path}.operator", operator, operators))
     else:
         errors.append(not_supported(f"{path}.operator", operator, ("Equal", "Exists")))
     if effect and effect not in _EFFECTS:
         valid = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-        errors.append(_unsupported(f"{path}.effect", effect, valid))
+        errors.append(unsupported(f"{path}.effect", effect, valid))
     return errors
-
-
-def _unsupported(path: str, value: str, valid: Sequence[str]) -> FieldError:
-    """Valid values in this order, not sorted."""
-    quoted = ", ".join(f'"{v}"' for v in valid)
-    return FieldError("FieldValueNotSupported", path, value, f"supported values: {quoted}")
 
 
 def topology_spread(values: Sequence[Obj], path: str) -> list[FieldError]:
@@ -273,14 +267,14 @@ def taints(values: Sequence[Obj], path: str) -> list[FieldError]:
     for index, taint in enumerate(values):
         where = f"{path}[{index}]"
         key, value, effect = (taint.get(f, "") for f in ("key", "value", "effect"))
-        errors += label_name(key, where)
+        errors += label_name(key, f"{where}.key")
         if texts := names.label_value(value):
-            errors.append(invalid(where, value, ";".join(texts)))
+            errors.append(invalid(f"{where}.value", value, ";".join(texts)))
         if not effect:
             errors.append(required(f"{where}.effect"))
         elif effect not in _EFFECTS:
             valid = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-            errors.append(_unsupported(f"{where}.effect", effect, valid))
+            errors.append(unsupported(f"{where}.effect", effect, valid))
         if (key, effect) in seen:
             text = "taints must be unique by key and effect pair"
             error = duplicate(where, taint)

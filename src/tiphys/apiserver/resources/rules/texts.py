@@ -106,3 +106,24 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 
 def is_empty_selector(selector: Obj | None) -> bool:
     return not (selector or {}).get("matchLabels") and not (selector or {}).get("matchExpressions")
+
+
+_STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+
+
+def kube_finalizer(name: str, path: str) -> list[FieldError]:
+    """Core kinds take only standard finalizers and qualified ones."""
+    errors = each(path, name, names.qualified_name(name))
+    if "/" not in name and name not in _STANDARD_FINALIZERS:
+        text = "name is neither a standard finalizer name nor is it fully qualified"
+        errors.append(invalid(path, name, text))
+    return errors
+
+
+def kube_finalizers(obj: Obj) -> list[FieldError]:
+    """Of an object's metadata, beside the rules that all kinds have."""
+    return [
+        error
+        for index, name in enumerate(obj["metadata"].get("finalizers") or ())
+        for error in kube_finalizer(name, f"metadata.finalizers[{index}]")
+    ]

@@ -215,8 +215,11 @@ def _azure_disk(source: Obj, path: str) -> list[FieldError]:
     errors = _needs("diskName", "diskURI")(source, path)
     uri = source.get("diskURI", "")
     if source.get("kind") == "Managed" and not uri.startswith("/subscriptions/"):
-        errors.append(not_supported(f"{path}.diskURI", uri, ("/subscriptions/{sub-id}/resourcegroups/"
-            "{group-name}/providers/microsoft.compute/disks/{disk-id}",)))  # fmt: skip
+        valid = (
+            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/"
+            "disks/{disk-id}"
+        )
+        errors.append(not_supported(f"{path}.diskURI", uri, (valid,)))
     elif source.get("kind") != "Managed" and not uri.startswith("https://"):
         valid = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
         errors.append(not_supported(f"{path}.diskURI", uri, (valid,)))
@@ -248,11 +251,9 @@ def _ephemeral(source: Obj, path: str) -> list[FieldError]:
     template = source.get("volumeClaimTemplate")
     if template is None:
         return [required(f"{path}.volumeClaimTemplate")]
-    errors: list[FieldError] = []
     meta = f"{path}.volumeClaimTemplate.metadata"
-    for field in template.get("metadata") or {}:
-        if field not in {"labels", "annotations"}:
-            errors.append(forbidden(f"{meta}.{field}", "cannot be set"))
+    fields = [f for f in template.get("metadata") or {} if f not in {"labels", "annotations"}]
+    errors = [forbidden(f"{meta}.{field}", "cannot be set") for field in fields]
     return errors + claim_spec(template.get("spec") or {}, f"{path}.volumeClaimTemplate.spec")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
-from tiphys.api.labels import SelectorError, from_object
+from tiphys.api.labels import from_object
 from tiphys.api.meta import Obj
 from tiphys.apiserver.object_meta import validate_annotations, validate_labels
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
@@ -32,7 +32,11 @@ def template(value: Obj | None, path: str) -> list[FieldError]:
         FieldError(e.kind, f"{path}.annotations", e.value, e.detail)
         for e in validate_annotations(meta.get("annotations") or {})
     ]
-    return errors + pod_spec(value.get("spec") or {}, f"{path}.spec")
+    errors += pod_spec(value.get("spec") or {}, f"{path}.spec")
+    if (value.get("spec") or {}).get("ephemeralContainers"):
+        text = "ephemeral containers not allowed in pod template"
+        errors.append(forbidden(f"{path}.spec.ephemeralContainers", text))
+    return errors
 
 
 def selector(value: Obj | None, path: str, *, empty_text: str) -> list[FieldError]:
@@ -46,15 +50,44 @@ def selector(value: Obj | None, path: str, *, empty_text: str) -> list[FieldErro
 
 def template_matches(selector_value: Obj | None, value: Obj | None, path: str) -> list[FieldError]:
     """The selector must select the template's pods. Only where the selector is well-formed."""
-    try:
-        found = from_object(selector_value)
-    except SelectorError:
+    if not is_well_formed(selector_value):
         return []
+    found = from_object(selector_value)
     labels = ((value or {}).get("metadata") or {}).get("labels")
     if found.is_everything or found.matches(labels or {}):
         return []
     text = "`selector` does not match template `labels`"
     return [invalid(f"{path}.metadata.labels", labels, text)]
+
+
+def is_well_formed(value: Obj | None) -> bool:
+    return not label_selector(value, "")
+
+
+def shown_selector(value: Obj | None) -> Obj:
+    """As Go marshals it."""
+    found = {k: (value or {}).get(k) for k in ("matchLabels", "matchExpressions")}
+    if found["matchLabels"]:
+        found["matchLabels"] = dict(sorted(found["matchLabels"].items()))
+    if found["matchExpressions"]:
+        found["matchExpressions"] = [
+            {k: e[k] for k in ("key", "operator", "values") if k in e}
+            for e in found["matchExpressions"]
+        ]
+    return {k: v for k, v in found.items() if v}
+
+
+def replicated_template(
+    spec: Obj, kind: str = "ReplicaSet", value: Obj | None = None
+) -> list[FieldError]:
+    """The template of a Deployment or ReplicaSet, or that its selector is no selector."""
+    chosen = spec.get("selector")
+    if not is_well_formed(chosen):
+        return [invalid("spec.selector", shown_selector(chosen), "invalid label selector")]
+    given = spec.get("template") if value is None else value
+    errors = template_matches(chosen, given, "spec.template")
+    errors += template(given, "spec.template")
+    return errors + always_restarts(given, "spec.template", kind)
 
 
 def always_restarts(value: Obj | None, path: str, kind: str = "ReplicaSet") -> list[FieldError]:
