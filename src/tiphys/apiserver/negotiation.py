@@ -115,6 +115,17 @@ def _accepts(clause: _Clause, scope: Scope, *, views: bool) -> MediaType | None:
     return MediaType(media_type, pretty=pretty, stream=stream)
 
 
+@lru_cache(maxsize=1024)
+def is_plain(accept: str, user_agent: str) -> bool:
+    """The client takes an object as compact JSON, without any query parameter to the contrary."""
+    try:
+        media = negotiate(accept, "object")
+    except NotAcceptable:
+        return False
+    plain = media.type == JSON and not media.as_kind
+    return plain and not wants_pretty(media, None, user_agent)
+
+
 def wants_pretty(media: MediaType, query_value: str | None, user_agent: str) -> bool:
     """`?pretty=` first, then the Accept parameter, then what kind of client it is."""
     if query_value is not None:
