@@ -118,7 +118,7 @@ class Rig:
             "dns_config": {"servers": ["10.96.0.10"], "searches": ["a.b", "b"]},
             "labels": {"app": name},
             "linux": {
-                "cgroup_parent": f"/kubepods/besteffort/pod{uid}",
+                "cgroup_parent": f"/{self.fields['cgroup_root']}/kubepods/besteffort/pod{uid}",
                 "security_context": {"namespace_options": options},
                 **linux,
             },

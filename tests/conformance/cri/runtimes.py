@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from component.runtime.rig import Rig
+from tiphys.runtime.cgroups.interface import remove_tree
 from tiphys.runtime.images.registry_storage import RegistryStorage
 
 CONFIG = """
@@ -51,6 +52,9 @@ class ContainerdRig(Rig):
             for method in ("StopPodSandbox", "RemovePodSandbox"):
                 await self.client.call(method, {"pod_sandbox_id": item["id"]})
         await super().close()
+        # runc made groups in hierarchies that ours leaves alone (name=systemd, unified).
+        for path in self.cgroup_names(self.fields["cgroup_root"]):
+            remove_tree(path)
 
 
 def make(name: str, directory: Path, storage: RegistryStorage) -> Rig:
