@@ -153,8 +153,7 @@ class ContainerStarter:
         except ConfigError as exc:
             raise StartError(CONFIG_ERROR, str(exc), RETRY_SECONDS) from exc
         except (VolumeError, OSError) as exc:
-            message = f"failed to prepare subPath for volumeMount of container: {exc}"
-            raise StartError(CONFIG_ERROR, message, RETRY_SECONDS) from exc
+            raise StartError(CONFIG_ERROR, str(exc), RETRY_SECONDS) from exc
 
     def _mounts(
         self,
@@ -166,6 +165,7 @@ class ContainerStarter:
     ) -> list[dict[str, Any]]:
         """Raises ConfigError, VolumeError, OSError."""
         home = pod_dir(self._deps.config.root_dir, pod)
+        home.mkdir(parents=True, exist_ok=True)
         found = [
             self._volume_mount(home, container, index, mount, volumes, values)
             for index, mount in enumerate(container.get("volumeMounts") or [])

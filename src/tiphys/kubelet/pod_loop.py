@@ -74,8 +74,8 @@ class PodLoop:
     def uid(self) -> str:
         return uid_of(self.pod)
 
-    def update(self, pod: Obj | None) -> None:
-        """The API's object changed; None when it is gone."""
+    def update(self, pod: Obj | None, *, wake: bool = True) -> None:
+        """The API's object changed; None when it is gone. What we wrote ourselves is no news."""
         gone = pod is None
         if pod is not None:
             self.pod = pod
@@ -83,7 +83,8 @@ class PodLoop:
         self._observe(gone=gone)
         if self.life != before and self._work is not None:
             self._work.cancel()
-        self.wake()
+        if wake or self.life != before:
+            self.wake()
 
     def wake(self) -> None:
         self._wake.set()

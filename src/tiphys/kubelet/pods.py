@@ -93,8 +93,7 @@ class Pods:
         if loop is None:
             self._start(pod)
         else:
-            loop.update(pod)
-            self._deps.statuses.touch(pod)
+            loop.update(pod, wake=not self._deps.statuses.is_own(pod))
 
     def _gone(self, uid: str) -> None:
         self._objects.pop(uid, None)

@@ -6,6 +6,7 @@ Upstream: pkg/util/pod/pod.go (PatchPodStatus): a strategic merge patch that car
 from typing import Any, Final
 
 from tiphys.api.meta import Obj, metadata
+from tiphys.kubelet.conditions import OWNED
 
 _REPLACED: Final = ("podIPs", "hostIPs")  # Merged by ip upstream; ours is the whole truth.
 
@@ -28,8 +29,6 @@ def status_patch(pod: Obj, old: Obj, new: Obj) -> Obj | None:
 
 
 def _patch_conditions(before: list[Obj], after: list[Obj], changes: Obj) -> None:
-    if _normal(before) == _normal(after):
-        return
     old = {c["type"]: c for c in before}
     kept = {c["type"] for c in after}
     patch: list[Obj] = [
@@ -37,7 +36,11 @@ def _patch_conditions(before: list[Obj], after: list[Obj], changes: Obj) -> None
         for c in after
         if _normal(old.get(c["type"])) != _normal(c)
     ]
-    patch += [{"$patch": "delete", "type": kind} for kind in old if kind not in kept]
+    # What others wrote since we looked is not ours to remove.
+    gone = [kind for kind in old if kind not in kept and kind in OWNED]
+    patch += [{"$patch": "delete", "type": kind} for kind in gone]
+    if not patch:
+        return
     changes["$setElementOrder/conditions"] = [{"type": c["type"]} for c in after]
     changes["conditions"] = patch
 

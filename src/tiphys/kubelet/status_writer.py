@@ -10,6 +10,7 @@ from typing import Final
 
 from tiphys.api.errors import ApiError, Conflict, NotFound
 from tiphys.api.meta import Obj, at, name_of, namespace_of, uid_of
+from tiphys.client.informer import version_of
 from tiphys.client.rest import Client
 from tiphys.kubelet.resources import PODS
 from tiphys.kubelet.status_patch import status_patch
@@ -37,6 +38,11 @@ class StatusWriter:
         """What was set last, written or not."""
         return self._wanted.get(uid)
 
+    def is_own(self, pod: Obj) -> bool:
+        """Whether this version of the object is the one that our last write made."""
+        written = self._written.get(uid_of(pod))
+        return written is not None and version_of(written) == version_of(pod)
+
     def set(self, pod: Obj, status: Obj) -> None:
         """Write status soon; a newer one replaces it."""
         uid = uid_of(pod)
@@ -45,12 +51,6 @@ class StatusWriter:
             self._writing[uid] = self._tasks.start(
                 self._write(uid), f"status of {namespace_of(pod)}/{name_of(pod)}"
             )
-
-    def touch(self, pod: Obj) -> None:
-        """The API's object changed: put right what others wrote into our part."""
-        wanted = self._wanted.get(uid_of(pod))
-        if wanted is not None and status_patch(pod, at(pod, "status", default={}), wanted):
-            self.set(pod, wanted)
 
     async def flushed(self, uid: str) -> None:
         """Wait until what was set last has been written."""

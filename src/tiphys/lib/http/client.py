@@ -73,6 +73,14 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        pending = self._pending
+        framed = self._headers.keys() & {"content-length", "transfer-encoding"}
+        if exc is None and pending is not None and pending.head.done() and not framed:
+            # A body without a length ends with the connection (RFC 9112 section 6.3).
+            self._pending = None
+            pending.complete = True
+            pending.changed.set()
+            return
         self._fail(HttpError(f"the connection was closed{f': {exc}' if exc else ''}"))
 
     # httptools callbacks
