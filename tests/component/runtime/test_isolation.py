@@ -181,6 +181,20 @@ def test_a_privileged_container_may(node: LiveNode) -> None:
     assert os.path.basename("/dev/vda") in lines or "kvm" in lines or len(lines) > 20
 
 
+def test_isolation_that_we_cannot_give_is_refused(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        with pytest.raises(CriError, match="user namespaces are not supported"):
+            await rig.sandbox("users", namespace_options={"userns_options": {"uids": []}})
+        node_users = {"userns_options": {"mode": "NODE"}}
+        sandbox = await rig.sandbox("users", namespace_options=node_users)
+        profile = {"profile_type": "Localhost", "localhost_ref": "x"}
+        with pytest.raises(CriError, match="AppArmor profiles are not supported"):
+            await rig.create(sandbox, "true", context={"apparmor": profile})
+
+    node.run(body())
+
+
 def test_memory_over_the_limit_is_killed(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
