@@ -108,7 +108,7 @@ def test_three_replicas_share_the_requests_and_a_killed_one_comes_back(
     cluster: Cluster, namespace: str
 ) -> None:
     def k(*arguments: str) -> str:
-        return cluster.kubectl(*arguments, "-n", namespace)
+        return cluster.kubectl("-n", namespace, *arguments)
 
     image = "busybox"
     serve = "mkdir -p /www && hostname > /www/index.html && exec httpd -f -p 8080 -h /www"
@@ -170,7 +170,7 @@ def test_the_same_names_in_two_namespaces_are_told_apart(cluster: Cluster, names
     addresses = {}
     for space in (namespace, other):
         cluster.kubectl(
-            "create", "deployment", "web", "--image=busybox", "-n", space, "--", "sleep", "3600"
+            "-n", space, "create", "deployment", "web", "--image=busybox", "--", "sleep", "3600"
         )
         cluster.kubectl("expose", "deployment", "web", "--port=80", "-n", space)
         service = cluster.get("service", "web", "-n", space)
@@ -183,6 +183,6 @@ def test_the_same_names_in_two_namespaces_are_told_apart(cluster: Cluster, names
         return cluster.kubectl("exec", name, "-n", namespace, "--", "nslookup", host, check=False)
 
     until(lambda: addresses[namespace] in resolved("web"))
-    until(lambda: addresses[other] in resolved(f"web.{other}"))
+    until(lambda: addresses[other] in resolved(f"web.{other}.svc.cluster.local"))
     assert len(cluster.get("pods", "-n", other)["items"]) == 1
     cluster.kubectl("delete", "namespace", other, "--wait=false")

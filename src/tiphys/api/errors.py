@@ -38,6 +38,8 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.details = dict(details or {})
+        # Upstream's generic answers have empty details, others none at all.
+        self.has_details = details is not None
         self.causes = list(causes)
         self.retry_after_seconds = retry_after_seconds
         if code is not None:
@@ -61,7 +63,7 @@ class ApiError(Exception):
         }
         if self.reason:
             status["reason"] = self.reason
-        if details:
+        if details or self.has_details:
             status["details"] = details
         status["code"] = self.code
         return status

@@ -11,7 +11,7 @@ from tiphys.api.meta import GroupVersionKind, Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML
 from tiphys.codec import json, protobuf, yaml
-from tiphys.codec.typed import DecodeError, to_typed
+from tiphys.codec.typed import DecodeError, json_kind, to_typed
 
 _SHOWN: Final = 30  # Characters of a body that is not understood, in its error.
 _NO_STRUCT: Final = (
@@ -112,12 +112,31 @@ def parse_body(body: bytes, media_type: str, kind: GroupVersionKind) -> tuple[Ob
         default = protobuf.schema_type(kind.api_version, kind.kind) or ""
         return protobuf.decode_object(body, default), []
     if media_type == YAML:
-        return yaml.decode_strict(body)
+        found, duplicates = yaml.decode_strict(body)
+        _check_type_meta(found)
+        return found, duplicates
     try:
-        return json.decode(body), []
+        obj = json.decode(body)
+        _check_type_meta(obj)
+        return obj, []
     except DecodeError as error:
         text = str(error).replace("Go value of type map", _NO_STRUCT)
+        text = text.replace("unmarshal int into", "unmarshal number into")
+        text = text.replace("unmarshal float into", "unmarshal number into")
+        if text.startswith("unexpected GroupVersion"):
+            raise DecodeError(text) from None
         raise DecodeError(f"couldn't get version/kind; json parse error: {text}") from None
+
+
+def _check_type_meta(obj: Obj) -> None:
+    """Raises DecodeError."""
+    for name in ("apiVersion", "kind"):
+        value = obj.get(name)
+        if value is not None and not isinstance(value, str):
+            where = f"Go struct field .{name} of type string"
+            raise DecodeError(f"json: cannot unmarshal {json_kind(value)} into {where}")
+        if name == "apiVersion" and value and value.count("/") > 1:
+            raise DecodeError(f"unexpected GroupVersion string: {value}")
 
 
 def wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str:
@@ -134,5 +153,6 @@ def _shown(body: bytes) -> str:
     """A short body that looks like JSON as it is, another one in hexadecimal."""
     if not body:
         return "<empty>"
-    text = body.decode("utf-8", "replace") if body[:1] == b"{" else body.hex()
-    return f"{text[:_SHOWN]} ..." if len(text) > _SHOWN else text
+    part = body[:_SHOWN]
+    text = part.decode("utf-8", "replace") if body[:1] == b"{" else part.hex()
+    return f"{text} ..." if len(body) > _SHOWN else text

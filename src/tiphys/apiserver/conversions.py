@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tiphys.apiserver.endpoint import Conversion
+from tiphys.apiserver.resources.autoscaling import horizontal_pod_autoscaler_v1
 from tiphys.apiserver.resources.events import event
 
 _REFERENCE: Final = (
@@ -14,7 +15,14 @@ _EVENT_FIELDS: Final = {f"regarding.{f}": f"involvedObject.{f}" for f in _REFERE
     "reportingController": "reportingComponent"
 }
 CONVERSIONS: Final[Mapping[tuple[str, str, str], Conversion]] = {
+    ("autoscaling", "v1", "horizontalpodautoscalers"): Conversion(
+        "autoscaling",
+        "v2",
+        "horizontalpodautoscalers",
+        horizontal_pod_autoscaler_v1.to_v2,
+        horizontal_pod_autoscaler_v1.from_v2,
+    ),
     ("events.k8s.io", "v1", "events"): Conversion(
         "", "v1", "events", event.to_core, event.from_core, _EVENT_FIELDS
-    )
+    ),
 }

@@ -98,14 +98,14 @@ def plan_delete(obj: Obj, options: DeleteOptions, now: datetime) -> Obj | None:
         metadata["finalizers"] = finalizers
     else:
         metadata.pop("finalizers", None)
-    _mark(metadata, grace, now)
+    mark(metadata, grace, now)
     new = obj | {"metadata": metadata}
     if obj["kind"] == "Namespace":
         new["status"] = dict(obj.get("status") or {}) | {"phase": "Terminating"}
     return new
 
 
-def _mark(metadata: Obj, grace: int, now: datetime) -> None:
+def mark(metadata: Obj, grace: int, now: datetime) -> None:
     """A first mark sets the time; a later one may only bring it forward."""
     before: Any = metadata.get("deletionTimestamp")
     if before:

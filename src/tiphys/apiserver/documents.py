@@ -4,7 +4,7 @@ Upstream: apiserver pkg/server/{healthz,routes}, pkg/kubeapiserver/server.
 """
 
 import platform
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tiphys.apiserver.server import ApiServer
 
 UPSTREAM_VERSION: Final = "v1.36.2"
+GIT_VERSION: Final = f"{UPSTREAM_VERSION}+tiphys.{__version__}"
 _CHECKS: Final = (
     "ping",
     "log",
@@ -28,7 +29,7 @@ _CHECKS: Final = (
     "poststarthook/start-system-namespaces-controller",
 )
 
-Serve = Callable[[Request, RequestInfo], Answer]
+Serve = Callable[[Request, RequestInfo], Answer | Awaitable[Answer]]
 
 
 class Documents:
@@ -54,7 +55,7 @@ class Documents:
     def add(self, path: str, serve: Serve, *, prefix: bool = False) -> None:
         (self._prefixes if prefix else self._fixed)[path] = serve
 
-    def serve(self, request: Request, info: RequestInfo) -> Answer | None:
+    def serve(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer] | None:
         """None when the path is not ours. Raises ApiError."""
         path = info.path
         found = self._fixed.get(path) or self._fixed.get(path.rstrip("/"))
@@ -72,7 +73,7 @@ class Documents:
                 "emulationMinor": minor,
                 "minCompatibilityMajor": major,
                 "minCompatibilityMinor": str(int(minor) - 1),
-                "gitVersion": f"{UPSTREAM_VERSION}+tiphys.{__version__}",
+                "gitVersion": GIT_VERSION,
                 "gitCommit": "",
                 "gitTreeState": "clean",
                 "buildDate": "1970-01-01T00:00:00Z",

@@ -51,7 +51,8 @@ def negotiate(accept: str, scope: Scope, *, views: bool = True) -> MediaType:
     if routed and not any(_is_produced(c.type, scope) for c in _as_router_reads(accept)):
         offered = PRODUCED + (_STREAMS if scope != "object" else ())
         raise NotAcceptable(
-            f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"
+            f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}",
+            details={},
         )
     for clause in clauses:
         found = _accepts(clause, scope, views=views)
@@ -112,6 +113,17 @@ def _accepts(clause: _Clause, scope: Scope, *, views: bool) -> MediaType | None:
             return None
         return MediaType(media_type, as_kind, version, pretty, stream)
     return MediaType(media_type, pretty=pretty, stream=stream)
+
+
+@lru_cache(maxsize=1024)
+def is_plain(accept: str, user_agent: str) -> bool:
+    """The client takes an object as compact JSON, without any query parameter to the contrary."""
+    try:
+        media = negotiate(accept, "object")
+    except NotAcceptable:
+        return False
+    plain = media.type == JSON and not media.as_kind
+    return plain and not wants_pretty(media, None, user_agent)
 
 
 def wants_pretty(media: MediaType, query_value: str | None, user_agent: str) -> bool:

@@ -42,12 +42,17 @@ def fill_on_create(
         raise BadRequest("resourceVersion should not be set on objects to be created")
     generate_name = metadata.get("generateName", "")
     if generate_name and not metadata.get("name"):
-        metadata["name"] = generate_name[:GENERATED_NAME_MAX] + random_suffix(rng)
+        metadata["name"] = generated_name(obj, rng)
     for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
         metadata.pop(field, None)
     metadata["uid"] = new_uid(rng)
     metadata["creationTimestamp"] = rfc3339(now)
     drop_empty(metadata)
+
+
+def generated_name(obj: Obj, rng: random.Random) -> str:
+    """The object's generateName with a random end."""
+    return str(obj["metadata"]["generateName"])[:GENERATED_NAME_MAX] + random_suffix(rng)
 
 
 def set_namespace(metadata: Obj, namespace: str, *, namespaced: bool) -> None:

@@ -9,6 +9,12 @@ from typing import Final
 from tiphys.api.errors import MethodNotAllowed, NotFound
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.verbs.binding import create_binding
+from tiphys.apiserver.verbs.connect import (
+    connect_attach,
+    connect_exec,
+    connect_port_forward,
+    get_log,
+)
 from tiphys.apiserver.verbs.create import create
 from tiphys.apiserver.verbs.delete import delete
 from tiphys.apiserver.verbs.delete_collection import delete_collection
@@ -17,6 +23,7 @@ from tiphys.apiserver.verbs.finalize import update_finalize
 from tiphys.apiserver.verbs.get import get
 from tiphys.apiserver.verbs.list import list_
 from tiphys.apiserver.verbs.patch import patch, patch_scale
+from tiphys.apiserver.verbs.proxy import proxy
 from tiphys.apiserver.verbs.reviews import (
     AUTHENTICATION,
     AUTHORIZATION,
@@ -49,10 +56,18 @@ STATUS: Final[Mapping[str, Serve]] = {"get": get, "update": update, "patch": pat
 # (group, resource, subresource) -> verb -> who serves it; "*" stands for any resource.
 SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
     ("*", "*", "status"): STATUS,
+    ("", "pods", "ephemeralcontainers"): STATUS,
+    ("", "pods", "resize"): STATUS,
+    ("certificates.k8s.io", "certificatesigningrequests", "approval"): STATUS,
     ("*", "*", "scale"): {"get": get_scale, "update": update_scale, "patch": patch_scale},
     ("", "pods", "binding"): {"create": create_binding},
     ("", "pods", "eviction"): {"create": create_eviction},
     ("", "namespaces", "finalize"): {"update": update_finalize},
+    ("", "pods", "log"): {"get": get_log},
+    ("", "pods", "exec"): {"get": connect_exec, "create": connect_exec},
+    ("", "pods", "attach"): {"get": connect_attach, "create": connect_attach},
+    ("", "pods", "portforward"): {"get": connect_port_forward, "create": connect_port_forward},
+    ("*", "*", "proxy"): dict.fromkeys(("get", "create", "update", "patch", "delete"), proxy),
     ("", "serviceaccounts", "token"): {"create": create_token},
 }
 # Kinds that are asked and not stored.
@@ -65,15 +80,33 @@ CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
     (AUTHENTICATION, "selfsubjectreviews"): self_subject_review,
     (AUTHENTICATION, "tokenreviews"): token_review,
 }
-_COLLECTION: Final = frozenset({"list", "create", "deletecollection", "watch"})
+_NAMED: Final = frozenset({"get", "update", "patch", "delete"})
+
+
+def _lacks_namespace(ctx: RequestContext) -> bool:
+    """A single object of a namespaced kind, asked for outside any namespace."""
+    info = ctx.info
+    named = info.verb in _NAMED or info.is_legacy_watch
+    return ctx.endpoint.info.namespaced and not info.namespace and named and bool(info.name)
+
+
+def _has_names(ctx: RequestContext) -> bool:
+    """Kinds that are only created have no single objects behind names."""
+    return ctx.endpoint.info.verbs != ("create",)
 
 
 def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     """Raises NotFound, MethodNotAllowed, and what the verb raises."""
     info = ctx.info
+    if ctx.request.method == "HEAD":
+        raise method_not_allowed()
     if info.subresource:
         return _subresource(ctx)
+    if (info.name and not _has_names(ctx)) or _lacks_namespace(ctx):
+        raise no_such_resource()
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
+        raise method_not_allowed()
+    if (info.verb in _NAMED and not info.name) or (info.verb == "create" and info.name):
         raise method_not_allowed()
     if info.verb == "create":
         special = CREATE_ONLY.get((info.group, info.resource))
@@ -82,6 +115,14 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
         raise method_not_allowed()
     return VERBS[info.verb](ctx)
+
+
+DEPRECATED: Final[Mapping[tuple[str, str], str]] = {
+    ("", "endpoints"): (
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    ),
+    ("", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+}
 
 
 def _subresource(ctx: RequestContext) -> Answer | Awaitable[Answer]:
@@ -99,8 +140,10 @@ def _subresource(ctx: RequestContext) -> Answer | Awaitable[Answer]:
 
 
 def method_not_allowed() -> MethodNotAllowed:
-    return MethodNotAllowed("the server does not allow this method on the requested resource")
+    return MethodNotAllowed(
+        "the server does not allow this method on the requested resource", details={}
+    )
 
 
 def no_such_resource() -> NotFound:
-    return NotFound("the server could not find the requested resource")
+    return NotFound("the server could not find the requested resource", details={})

@@ -19,10 +19,12 @@ from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
 from tiphys.apiserver.discovery_routes import DiscoveryRoutes
+from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP, RbacAuthorizer
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
 from tiphys.apiserver.server import ApiServer
@@ -91,6 +93,7 @@ async def build(
     )
     where = f"{config.advertise_address}:{config.advertise_port}"
     DiscoveryRoutes(where).add_to(server.documents)
+    OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
 

@@ -71,12 +71,18 @@ def _parse_fields(endpoint: Endpoint, text: str) -> fields.FieldSelector:
     found = []
     for requirement in selector.requirements:
         name = aliases.get(requirement.field, requirement.field)
-        if name not in known and name not in {"metadata.name", "metadata.namespace"}:
+        if name not in known and name not in _always(endpoint):
             raise BadRequest(_unknown(endpoint, requirement.field))
         if endpoint.conversion is not None:
             name = endpoint.conversion.stored_fields.get(name, name)
         found.append(fields.FieldRequirement(name, requirement.value, requirement.equal))
     return fields.FieldSelector(tuple(found))
+
+
+def _always(endpoint: Endpoint) -> frozenset[str]:
+    if endpoint.info.namespaced or not endpoint.resource.selectable_fields:
+        return frozenset({"metadata.name", "metadata.namespace"})
+    return frozenset({"metadata.name"})
 
 
 def _unknown(endpoint: Endpoint, name: str) -> str:

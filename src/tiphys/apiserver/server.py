@@ -5,10 +5,11 @@ Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
 """
 
 import random
+import ssl
 from collections.abc import Awaitable, Mapping
 from typing import Final
 
-from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
 from tiphys.apiserver.config import ApiServerConfig
@@ -21,10 +22,13 @@ from tiphys.apiserver.filters.authorization import (
     attributes_of,
     forbidden,
 )
+from tiphys.apiserver.filters.impersonation import Impersonation
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.kubelet_target import kubelet_context
+from tiphys.apiserver.negotiation import is_plain
 from tiphys.apiserver.request_info import RequestInfo, parse_request
-from tiphys.apiserver.responses import error_response, status_answer
-from tiphys.apiserver.routes import no_such_resource, serve
+from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
+from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import NOTHING, Allocated, ServiceAddresses
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid
@@ -38,8 +42,32 @@ from tiphys.lib.http.message import (
     text_response,
 )
 from tiphys.storage.store import Store
+from tiphys.storage.watch_cache import WatchCache
 
-INFOS_MAX: Final = 8192  # Parsed request lines remembered.
+ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
+_IMPERSONATION: Final = frozenset(
+    {"impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-a"}
+)
+
+
+class _Route:
+    """What a request line means; kept, because the same ones come again and again."""
+
+    __slots__ = ("asked", "cache", "endpoint", "info", "key")
+
+    def __init__(self, info: RequestInfo, endpoint: Endpoint | None, request: Request) -> None:
+        self.info = info
+        self.endpoint = endpoint
+        self.asked = attributes_of(info)
+        self.cache: WatchCache | None = None
+        self.key = ""
+        if endpoint is None or request.method != "GET" or request.query or info.subresource:
+            return
+        plain = info.verb == "get" and info.name and endpoint.conversion is None
+        scoped = bool(info.namespace) == endpoint.info.namespaced or info.resource == "namespaces"
+        if plain and scoped and (info.group, info.resource) not in DEPRECATED:
+            self.cache = endpoint.cache
+            self.key = endpoint.key(info.namespace, info.name)
 
 
 class ApiServer:
@@ -63,6 +91,7 @@ class ApiServer:
         self.endpoints = dict(endpoints)
         self.authenticator = authenticator
         self.authorizer = authorizer
+        self.impersonation = Impersonation(authorizer)
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
@@ -71,22 +100,38 @@ class ApiServer:
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False
-        self._infos: dict[tuple[str, str], tuple[RequestInfo, Endpoint | None]] = {}
+        self._kubelet_tls: ssl.SSLContext | None = None
+        self._routes: dict[tuple[str, str], _Route] = {}
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer one request; all errors become Status answers."""
+        headers = request.headers
         try:
             user = self.authenticator.authenticate(request)
-            info, endpoint = self._info(request)
-            asked = attributes_of(info)
-            decision = self.authorizer.decide(user, asked)
+            if not _IMPERSONATION.isdisjoint(headers):
+                user = self.impersonation.user_of(user, headers)
+            route = self._routes.get((request.method, request.target)) or self._route(request)
+            decision = self.authorizer.decide(user, route.asked)
             if not decision.allowed:
-                raise forbidden(user, asked, decision.reason)
+                raise forbidden(user, route.asked, decision.reason)
         except ApiError as error:
             return error_response(error)
-        if endpoint is None:
-            return self._without_endpoint(request, info)
-        ctx = RequestContext(self, request, info, user, endpoint)
+        if route.key and route.cache:
+            # The commonest request of all: one object as plain JSON.
+            found = route.cache.objects.get(route.key)
+            if found is not None and is_plain(
+                headers.get("accept", ""), headers.get("user-agent", "")
+            ):
+                return Response(200, b"%b%b\n" % (route.cache.head, found.tail), JSON_HEADERS)
+        if route.endpoint is None:
+            return self._without_endpoint(request, route.info)
+        return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
+
+    def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
+        info = ctx.info
+        deprecated = DEPRECATED.get((info.group, info.resource))
+        if deprecated is not None:
+            ctx.warnings.append(deprecated)
         try:
             work = serve(ctx)
         except ApiError as error:
@@ -95,16 +140,13 @@ class ApiServer:
             return work
         return _guarded(ctx, work)
 
-    def _info(self, request: Request) -> tuple[RequestInfo, Endpoint | None]:
-        key = (request.method, request.target)
-        known = self._infos.get(key)
-        if known is None:
-            info = parse_request(request.method, request.raw_path, request.query)
-            endpoint = self.endpoints.get((info.group, info.version, info.resource))
-            if len(self._infos) >= INFOS_MAX:
-                self._infos.clear()
-            known = self._infos[key] = (info, endpoint)
-        return known
+    def _route(self, request: Request) -> "_Route":
+        info = parse_request(request.method, request.raw_path, request.query)
+        endpoint = self.endpoints.get((info.group, info.version, info.resource))
+        if len(self._routes) >= ROUTES_MAX:
+            self._routes.clear()
+        route = self._routes[request.method, request.target] = _Route(info, endpoint, request)
+        return route
 
     def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
         """A path that is no resource's, or a resource that nobody serves."""
@@ -117,21 +159,29 @@ class ApiServer:
         if info.is_resource and any(
             (g, v) == (info.group, info.version) or g == info.group for g, v, _ in self.endpoints
         ):
-            return error_response(NotFound(str(no_such_resource()), details={}))
+            return error_response(no_such_resource())
         return text_response(404, "404 page not found\n")
 
     def allocate(self, ctx: RequestContext, new: Obj, old: Obj | None) -> Allocated:
         """Addresses and ports of a Service. Raises Invalid."""
-        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource or ctx.is_dry_run:
+        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource:
             return NOTHING
         taken, errors = self.addresses.allocate(new, old)
         raise_invalid(ctx.endpoint, new, errors)
+        if ctx.is_dry_run:  # What it would get, without keeping it.
+            taken.release()
         return taken
 
     def deallocate(self, endpoint: Endpoint, obj: Obj) -> None:
         """An object is gone for good."""
         if endpoint.info.kind == "Service":
             self.addresses.release(obj)
+
+    def kubelet_tls(self) -> ssl.SSLContext:
+        """The context of connections to kubelets, made when first needed."""
+        if self._kubelet_tls is None:
+            self._kubelet_tls = kubelet_context(self.config)
+        return self._kubelet_tls
 
     def endpoint_of(self, group: str, plural: str) -> Endpoint:
         """The v1 endpoint of a built-in resource."""

@@ -12,6 +12,7 @@ from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import MediaType
 from tiphys.apiserver.printing import Printer
+from tiphys.codec.typed import to_typed
 from tiphys.lib.clock import Clock
 from tiphys.storage.cached_object import CachedObject
 from tiphys.storage.watch_cache import View
@@ -46,7 +47,8 @@ class Views:
                 "you requested PartialObjectMetadataList, but the requested object is not a list"
                 f" (*{group}.{kind})"
             )
-        items = [partial(item, version) for item in obj["items"]]
+        # Upstream writes null for a list without items, here and in rows.
+        items = [partial(item, version) for item in obj["items"]] or None
         return {
             "kind": "PartialObjectMetadataList",
             "apiVersion": version,
@@ -70,7 +72,8 @@ class Views:
             "rows": [
                 printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
                 for o in rows
-            ],
+            ]
+            or None,
         }
 
     def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:
@@ -87,6 +90,11 @@ class Views:
         """How a watch shows objects."""
         endpoint = ctx.endpoint
         info = endpoint.info
+        if media.as_kind == "PartialObjectMetadataList":
+            raise NotAcceptable(
+                "you requested PartialObjectMetadataList, but the requested object is not a list"
+                f" (*{info.group.partition('.')[0] or 'core'}.{info.kind})"
+            )
         included = ctx.param("includeObject") if ctx.request.query else ""
         key = (info.group, info.version, info.plural, media.as_kind, media.as_version, included)
         view = self._watch_views.get(key)
@@ -117,7 +125,7 @@ class Views:
                 "metadata": metadata,
             }
         document: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version}
-        return document | {"metadata": metadata}
+        return document | to_typed({"metadata": metadata}, info.schema_type)
 
 
 def partial(obj: Obj, api_version: str) -> Obj:

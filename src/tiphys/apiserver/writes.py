@@ -69,7 +69,8 @@ def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> Non
     if errors:
         info = endpoint.info
         name = obj["metadata"].get("name", "")
-        raise invalid_object(info.group, info.kind, name, errors)
+        group = endpoint.resource.error_group
+        raise invalid_object(info.group if group is None else group, info.kind, name, errors)
 
 
 def ttl_of(endpoint: Endpoint) -> int:

@@ -1,14 +1,17 @@
 """Which address ranges and ports of the machine are taken, and by whom."""
 
+import hashlib
 import socket
 from collections.abc import Iterator
+from ipaddress import IPv4Network
+from typing import Final
 
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.lib.netlink.route import route_socket
 
-API_PORT_FIRST = 6443
-API_PORTS_TRIED = 100
+API_PORT_FIRST: Final = 6443
+API_PORTS_TRIED: Final = 100
 
 
 def taken(roots: Roots, own: str) -> Iterator[tuple[str, str]]:
@@ -33,6 +36,27 @@ def taken(roots: Roots, own: str) -> Iterator[tuple[str, str]]:
             continue
         if other is not None:
             yield from _ranges(other)
+
+
+def conflicts(profile: Profile) -> list[str]:
+    """What now overlaps a profile's ranges: it was stopped, and somebody else came.
+
+    Its own links carry its name and are no conflict.
+    """
+    own = short_name(profile.name)
+    mine = [IPv4Network(c) for c in (profile.node_cidr, profile.pod_cidr, profile.service_cidr)]
+    found = []
+    for network, who in taken(profile.roots, profile.name):
+        if f" of {own}" in who or who == f"profile {profile.name}":
+            continue
+        parsed = IPv4Network(network, strict=False)
+        found += [f"{m} overlaps {network} ({who})" for m in mine if m.overlaps(parsed)]
+    return found
+
+
+def short_name(name: str) -> str:
+    """Eight characters that stand for a profile in link names (15 at most in the kernel)."""
+    return "ty" + hashlib.sha256(name.encode()).hexdigest()[:6]
 
 
 def _ranges(other: Profile) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ Everything carries the profile's name (or a hash of it where names are short) an
 only where it is missing, so that `start` after a crash or a reboot repairs.
 """
 
-import hashlib
 import os
 import subprocess
 from contextlib import suppress
@@ -15,6 +14,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
+from tiphys.cluster import addresses
 from tiphys.cluster.profile import Node, Profile
 from tiphys.lib import mount_namespace, sysctl
 from tiphys.lib.netlink import netns
@@ -33,8 +33,7 @@ _NFT_SECONDS_MAX: Final = 10.0
 
 
 def short_name(profile: Profile) -> str:
-    """Eight characters that stand for the profile in link names (15 at most in the kernel)."""
-    return "ty" + hashlib.sha256(profile.name.encode()).hexdigest()[:6]
+    return addresses.short_name(profile.name)
 
 
 def bridge_name(profile: Profile) -> str:

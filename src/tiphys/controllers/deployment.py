@@ -317,7 +317,8 @@ class DeploymentController(KeyedController):
         metadata = {**sync.deployment["metadata"]}
         metadata["annotations"] = {**notes, rollout.REVISION: number}
         changed = {**sync.deployment, "metadata": metadata}
-        sync.deployment = await self._client.update(DEPLOYMENTS, changed)
+        # Through the status: an annotation written to the object itself starts a new generation.
+        sync.deployment = await self._client.update(DEPLOYMENTS, changed, subresource="status")
 
     async def _note_progress(self, sync: _Sync, value: str, reason: str, message: str) -> None:
         status: Obj = sync.deployment.get("status") or {}

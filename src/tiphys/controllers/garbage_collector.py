@@ -113,11 +113,16 @@ class GarbageCollector:
         if node.deletes_dependents:
             for dependent in self._graph.dependents_of(node.identity.uid):
                 self._queue.add(dependent.identity.uid)
-        if node.owners and not all(owner in self._graph for owner in node.owners):
+        if node.owners and not all(self._is_plausible(node, owner) for owner in node.owners):
             # Perhaps the owner's own watch is only later; the worker asks the server.
             self._queue.add(node.identity.uid)
         elif any((o := self._graph.get(u)) and o.deletes_dependents for u in node.owners):
             self._queue.add(node.identity.uid)
+
+    def _is_plausible(self, node: Node, owner_uid: str) -> bool:
+        """Whether the graph shows the owner where it may be: cluster-wide or beside the object."""
+        owner = self._graph.get(owner_uid)
+        return owner is not None and owner.identity.namespace in ("", node.identity.namespace)
 
     def _gone(self, uid: str) -> None:
         node = self._graph.remove(uid)
@@ -196,15 +201,22 @@ class GarbageCollector:
         try:
             path = path_of(gvr, namespace, reference["name"])
             owner = await self._client.request("GET", path, headers={"Accept": METADATA_ONLY})
+            if uid_of(owner) == reference["uid"]:
+                return owner
         except NotFound:
-            return None
-        return owner if uid_of(owner) == reference["uid"] else None
+            pass
+        elsewhere = self._graph.get(str(reference["uid"]))
+        if elsewhere is not None and elsewhere.identity.namespace != namespace:
+            self._say_invalid_namespace(reference, obj)
+        return None
 
     def _say_invalid_namespace(self, reference: Obj, obj: Obj) -> None:
+        """An owner in another namespace is no owner: namespaces are walls."""
+        namespace = str(metadata(obj).get("namespace", ""))
         text = (
-            f"ownerRef [{reference['apiVersion']}/{reference['kind']}, namespace: , "
+            f"ownerRef [{reference['apiVersion']}/{reference['kind']}, namespace: {namespace}, "
             f"name: {reference['name']}, uid: {reference['uid']}] does not exist in namespace "
-            f'"{metadata(obj).get("namespace", "")}"'
+            f'"{namespace}"'
         )
         self._recorder.event(obj, "Warning", "OwnerRefInvalidNamespace", text)
 

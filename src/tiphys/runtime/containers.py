@@ -196,9 +196,15 @@ class Containers:
             exit_file=os.path.join(self._node.config.container_dir(container.id), "exit.json"),
         )
         self.adopt(container, state)
+        log.info("container started", extra=self._about(container, sandbox))
         self._node.publish(container.id, sandbox.id, "CONTAINER_STARTED_EVENT")
         if state["exit"] is not None:
             self.ended(state)
+
+    def _about(self, container: Container, sandbox: Sandbox) -> Answer:
+        """Fields of a log line."""
+        pod = f"{sandbox.metadata.get('namespace', '')}/{sandbox.metadata['name']}"
+        return {"pod": pod, "container": container.metadata["name"], "id": container.id[:12]}
 
     def adopt(self, container: Container, state: Call) -> None:
         """Take over what a shim says about a container that it has started."""
@@ -222,6 +228,9 @@ class Containers:
         container = self._node.records.containers.get(state["id"])
         if container is not None and container.state == RUNNING:
             container.ended(state["exit"])
+            sandbox = self._node.records.sandboxes[container.sandbox_id]
+            fields = {"exit_code": container.exit_code, "reason": container.reason}
+            log.info("container ended", extra=self._about(container, sandbox) | fields)
             self._node.exited(container)
 
     async def stop(self, request: Call) -> Answer:

@@ -98,7 +98,10 @@ class Node:
 
     def exited(self, container: Container) -> None:
         """A container has ended: store it, wake who waits, tell the subscribers."""
-        self.records.save_container(container)
+        try:
+            self.records.save_container(container)
+        except OSError as exc:  # A full disk: the shim's own record says the same.
+            log.warning("exit not stored", extra={"container": container.id, "why": str(exc)})
         self._exits[container.id].set()
         self.publish(container.id, container.sandbox_id, "CONTAINER_STOPPED_EVENT")
 

@@ -68,6 +68,8 @@ class Sandboxes:
                 await self._tear_down(sandbox)
                 self._node.records.remove_sandbox(sandbox.id)
                 raise CriError("UNKNOWN", f"failed to start sandbox: {exc}") from exc
+        fields = {"pod": f"{metadata.get('namespace', '')}/{metadata['name']}"}
+        log.info("sandbox started", extra=fields | {"id": sandbox.id[:12]})
         self._node.publish(sandbox.id, sandbox.id, "CONTAINER_CREATED_EVENT")
         self._node.publish(sandbox.id, sandbox.id, "CONTAINER_STARTED_EVENT")
         return {"pod_sandbox_id": sandbox.id}

@@ -9,6 +9,8 @@ from tiphys.runtime.records import READY, RUNNING, Container, Sandbox
 from tiphys.runtime.sandboxes import Sandboxes
 from tiphys.runtime.selectors import labels_match
 
+RATE_NANOSECONDS_MIN: Final = 1_000_000_000  # A rate over a shorter time says little.
+GROUPS_MAX: Final = 10_000
 FILES_MAX: Final = 100_000  # Files of one writable layer that are counted.
 Call = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -18,6 +20,7 @@ class Stats:
     def __init__(self, node: Node, sandboxes: Sandboxes) -> None:
         self._node = node
         self._sandboxes = sandboxes
+        self._last: dict[str, tuple[int, int]] = {}  # By group: when, and CPU time used until then.
 
     async def container(self, request: Call) -> Answer:
         return {"stats": self._container(self._node.container(request.get("container_id", "")))}
@@ -75,6 +78,7 @@ class Stats:
 
     def _usage(self, cgroup: str, now: int) -> Answer:
         usage = self._node.cgroups.usage(cgroup)
+        cores = self._nano_cores(cgroup, now, usage.cpu_nanoseconds)
         memory: Answer = {
             "timestamp": now,
             "working_set_bytes": {"value": usage.working_set_bytes},
@@ -90,10 +94,24 @@ class Stats:
             "cpu": {
                 "timestamp": now,
                 "usage_core_nano_seconds": {"value": usage.cpu_nanoseconds},
+                "usage_nano_cores": cores,
             },
             "memory": memory,
             "process": {"timestamp": now, "process_count": {"value": usage.process_count}},
         }
+
+    def _nano_cores(self, cgroup: str, now: int, used: int) -> Answer | None:
+        """CPU used per second since the last question about this group; None the first time."""
+        last = self._last.get(cgroup)
+        if last is not None and now - last[0] < RATE_NANOSECONDS_MIN:
+            last = None
+        else:
+            self._last[cgroup] = (now, used)
+        if len(self._last) > GROUPS_MAX:
+            self._last.clear()
+        if last is None or used < last[1]:
+            return None
+        return {"value": (used - last[1]) * 1_000_000_000 // (now - last[0])}
 
     def _sandbox(self, sandbox: Sandbox) -> Answer:
         now = self._node.now()

@@ -10,11 +10,10 @@ include/uapi/asm-generic/unistd.h; constants from include/uapi/linux/{mount,sche
 import ctypes
 import errno
 import os
-import platform
 import struct
 from typing import Final
 
-MACHINE: Final = platform.machine() if os.uname().sysname == "Linux" else "x86_64"
+MACHINE: Final = os.uname().machine
 
 # name: (x86-64, arm64)
 _NUMBERS: Final = {

@@ -111,6 +111,9 @@ class SqliteBackend:
             self._db = connect(path)
             self._reader_db = connect(path)
             self._load(path)
+            # SQLite removed the journal of its first transaction without syncing the directory:
+            # after a power cut the journal would be back, and undo the switch to WAL.
+            _sync_directory(path.parent)
         except sqlite3.Error as error:
             os.close(self._lock_file)
             raise StorageError(f"cannot open the store {path}: {error}") from error
@@ -421,6 +424,14 @@ class SqliteBackend:
         self._reader_db.close()
         self._db.close()
         os.close(self._lock_file)
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _settle(done: asyncio.Future[int], result: int, error: StorageError | None) -> None:

@@ -6,6 +6,7 @@ what is pending for a watcher goes out as one write. A watcher that does not rea
 Upstream: apiserver pkg/storage/cacher (watch_cache.go, cache_watcher.go).
 """
 
+import logging
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Final, Protocol
 from tiphys.api.meta import Obj
 from tiphys.storage.backend import Compacted, Event, KeyValue, prefix_end
 from tiphys.storage.cached_object import CachedObject, respliced, splice
+
+log = logging.getLogger(__name__)
 
 WINDOW_EVENTS_MAX: Final = 10_000  # Upstream grows to 102,400 (defaultUpperBoundCapacity).
 WINDOW_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -115,6 +118,11 @@ class Watcher:
             self._pending.clear()
             self._sink.abort()
 
+    def drop(self) -> None:
+        """End the stream: the client will list and watch again."""
+        self._pending.clear()
+        self._sink.abort()
+
     def release(self) -> None:
         self._held = False
         self.flush()
@@ -212,9 +220,21 @@ class WatchCache:
         for group in self._groups.values():
             kind = self._kind_for(event, group.wanted, group.matches)
             if kind:
-                for watcher in group.watchers:
-                    watcher.push(event.encode(kind, watcher.view))
-                touched.update(group.watchers)
+                self._push(event, kind, group, touched)
+
+    def _push(
+        self, event: CacheEvent, kind: str, group: "_Group", touched: dict[Watcher, None]
+    ) -> None:
+        for watcher in list(group.watchers):
+            try:
+                watcher.push(event.encode(kind, watcher.view))
+            except Exception:
+                # A view's bug must not keep a committed write from the other watchers.
+                log.exception("watcher dropped", extra={"key": event.key})
+                group.watchers.pop(watcher, None)
+                watcher.drop()
+            else:
+                touched[watcher] = None
 
     def _kind_for(self, event: CacheEvent, wanted: Filter, matches: Matches | None) -> str:
         """What the event is for a watcher: an object may enter or leave its selection."""

@@ -49,6 +49,7 @@ class Rig:
         }
         self.fields["cgroup_root"] = self.fields["profile"]
         self.client = CriClient(self.fields["socket_path"])
+        self.pods: dict[str, dict[str, Any]] = {}  # Configs by sandbox, which containers repeat.
         self.process: subprocess.Popen[bytes] | None = None
         self.registry = RegistryServer(storage, Secret(""))
 
@@ -117,15 +118,20 @@ class Rig:
             "dns_config": {"servers": ["10.96.0.10"], "searches": ["a.b", "b"]},
             "labels": {"app": name},
             "linux": {
-                "cgroup_parent": f"/kubepods/besteffort/pod{uid}",
+                "cgroup_parent": f"/{self.fields['cgroup_root']}/kubepods/besteffort/pod{uid}",
                 "security_context": {"namespace_options": options},
                 **linux,
             },
         }
 
     async def sandbox(self, name: str = "pod", **linux: Any) -> str:
-        request = {"config": self.pod(name, **linux)}
-        return str((await self.client.call("RunPodSandbox", request))["pod_sandbox_id"])
+        return await self.run_pod(self.pod(name, **linux))
+
+    async def run_pod(self, config: dict[str, Any]) -> str:
+        answer = await self.client.call("RunPodSandbox", {"config": config})
+        identity = str(answer["pod_sandbox_id"])
+        self.pods[identity] = config
+        return identity
 
     async def create(
         self, sandbox: str, command: str | list[str], *, name: str = "c", **config: Any
@@ -138,6 +144,7 @@ class Rig:
         linux |= config.pop("linux", {})
         request = {
             "pod_sandbox_id": sandbox,
+            "sandbox_config": self.pods[sandbox],
             "config": {
                 "metadata": {"name": name},
                 "image": {"image": config.pop("image", BUSYBOX)},

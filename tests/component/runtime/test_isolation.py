@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import pytest
 from component.runtime.conftest import LiveNode
 from tiphys.cri.errors import CriError
 from tiphys.runtime import zygote_launch
+from tiphys.runtime.cgroups.devices import DEFAULT_RULES
+from tiphys.runtime.cgroups.v2 import CgroupsV2
 from tiphys.runtime.images import bundled
 from tiphys.runtime.images.bundled import Entry
 
 pytestmark = pytest.mark.root
 
+UNIFIED = "/sys/fs/cgroup/unified"
 MASKED = [
     "/proc/asound",
     "/proc/acpi",
@@ -220,6 +225,44 @@ def test_limits_are_in_the_cgroup_and_can_be_changed(node: LiveNode) -> None:
         assert stats["stats"]["cpu"]["usage_core_nano_seconds"]["value"] > 0
 
     node.run(body())
+
+
+@pytest.mark.skipif(not os.path.isdir(UNIFIED), reason="no cgroup v2 mount to try it on")
+def test_the_device_program_of_cgroup_v2_is_obeyed(tmp_path: Path) -> None:
+    """The kernel's verdicts, not only its verifier's; this machine's containers use v1."""
+    cgroups = CgroupsV2(UNIFIED)
+    path = f"tiphys-test-{os.getpid()}/c"
+    os.mknod(tmp_path / "mem", stat.S_IFCHR | 0o600, os.makedev(1, 1))
+    os.mknod(tmp_path / "zero", stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    cgroups.create(path, {"devices": list(DEFAULT_RULES)})
+    script = (
+        f"echo 0 > {cgroups.procs_files(path)[0]}; head -c 1 {tmp_path}/mem; "
+        f"head -c 3 {tmp_path}/zero | wc -c; "
+        f"mknod {tmp_path}/disk b 254 0 && head -c 1 {tmp_path}/disk"
+    )
+    try:
+        command = [bundled.BUSYBOX, "sh", "-c", script]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        assert cgroups.remove(os.path.dirname(path))
+    assert found.stdout == "3\n"
+    assert [line.rpartition(": ")[2] for line in found.stderr.splitlines()] == [
+        "Operation not permitted",
+        "Operation not permitted",
+    ]
+
+
+def test_files_of_the_image_cannot_stop_a_start(node: LiveNode) -> None:
+    """/etc/passwd may be anything: it is read in the container, bounded and without blocking."""
+    image = hostile_image(
+        node,
+        "passwd",
+        {"etc/passwd": Entry(link="/dev/zero"), "etc/group": Entry(link="/proc/self/fd/0")},
+    )
+    assert (
+        output(node, "passwd", "echo up", image=image, context={"run_as_user": {"value": 5}})
+        == "up\n"
+    )
 
 
 HOSTILE = {

@@ -152,7 +152,8 @@ def test_a_container_may_have_a_terminal(node: LiveNode) -> None:
         )
         await socket.send(STDIN + b"it\n")
         found = await everything(socket)
-        assert found[STDOUT].endswith(b"it\r\ngot it\r\n")
+        # What was said before we came is in the log only; the echo may be anywhere before.
+        assert found[STDOUT].endswith(b"got it\r\n")
         status = await rig.finished(container)
         assert status.get("exit_code", 0) == 0
 

@@ -95,6 +95,7 @@ class Grant(NamedTuple):
     namespace: str
     rules: tuple[Rule, ...]
     missing: str  # The role that it names and that is not there, in the words of its error.
+    source: str = ""  # `ClusterRoleBinding "a" of ClusterRole "b" to User "c"`
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ class RbacAuthorizer:
             if grant.missing:
                 missing.append(grant.missing)
             if any(rule.allows(asked) for rule in grant.rules):
-                return Decision(True)
+                return Decision(True, f"RBAC: allowed by {grant.source}")
         return Decision(False, f"RBAC: {_joined(missing)}" if missing else "")
 
     def grants_of(self, user: User) -> list[Grant]:
@@ -165,7 +166,8 @@ class RbacAuthorizer:
                 for subject in binding.get("subjects") or ():
                     key = _subject_key(subject, namespace)
                     if key is not None:
-                        compiled.grants.setdefault(key, []).append(grant)
+                        shown = grant._replace(source=_source(binding, subject, namespace))
+                        compiled.grants.setdefault(key, []).append(shown)
         return compiled
 
     def _grant(self, namespace: str, ref: Obj) -> Grant:
@@ -197,6 +199,16 @@ class RbacAuthorizer:
                 known = self._decoded[key] = (cached.revision, cached.decode(cache.head))
             found.append(known[1])
         return found
+
+
+def _source(binding: Obj, subject: Obj, namespace: str) -> str:
+    name, ref = binding["metadata"]["name"], binding["roleRef"]
+    kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+    shown = f"{name}/{namespace}" if namespace else name
+    who = subject.get("name", "")
+    if subject.get("kind") == "ServiceAccount":
+        who = f"{who}/{subject.get('namespace') or namespace}"
+    return f'{kind} "{shown}" of {ref["kind"]} "{ref["name"]}" to {subject.get("kind")} "{who}"'
 
 
 def _subject_key(subject: Obj, namespace: str) -> tuple[str, str] | None:

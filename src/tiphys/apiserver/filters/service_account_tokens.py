@@ -32,7 +32,7 @@ _EXTRA: Final = "authentication.kubernetes.io/"
 class _Known:
     """A verified token: its user, and the objects it is bound to, as last seen."""
 
-    __slots__ = ("bound", "claims", "expires_at", "user")
+    __slots__ = ("audiences", "bound", "claims", "expires_at", "user")
 
     def __init__(
         self, user: User, expires_at: int, bound: list["_Bound"], claims: Mapping[str, Any]
@@ -41,6 +41,7 @@ class _Known:
         self.expires_at = expires_at
         self.bound = bound
         self.claims = claims
+        self.audiences = frozenset(claims["aud"])
 
 
 class _Bound:
@@ -139,9 +140,16 @@ class ServiceAccountTokens:
             self._known[token] = known
         if known.expires_at <= self._clock.now().timestamp():
             return None
-        if not set(audiences or (self.issuer,)) & set(known.claims["aud"]):
+        if audiences:
+            if known.audiences.isdisjoint(audiences):
+                return None
+        elif self.issuer not in known.audiences:
             return None
-        return known.user if all(b.exists() for b in known.bound) else None
+        for bound in known.bound:
+            now = bound.cache.objects.get(bound.key)
+            if (now is None or now is not bound.seen) and not bound.exists():
+                return None
+        return known.user
 
     def audiences_of(self, token: str) -> list[str]:
         """Of a token that user_of has accepted."""

@@ -28,6 +28,8 @@ def default_pod_spec(spec: Obj) -> None:
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("securityContext", {})
     spec.setdefault("schedulerName", "default-scheduler")
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     _mirror_service_account(spec)
     for container in containers_of(spec):
         default_container(container)
@@ -69,11 +71,22 @@ def default_container(container: Obj) -> None:
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
         if probe in container:
             _default_probe(container[probe])
+    _drop_stop_signal(container)
     for hook in (container.get("lifecycle") or {}).values():
         if isinstance(hook, dict):
             _default_http_get(hook)
 
 
+def _drop_stop_signal(container: Obj) -> None:
+    """ContainerStopSignals is off: the field does not exist."""
+    lifecycle = container.get("lifecycle") or {}
+    if "stopSignal" in lifecycle:
+        del lifecycle["stopSignal"]
+        if not lifecycle:
+            del container["lifecycle"]
+
+
+_IMAGE_NAME_MAX: Final = 255
 _IMAGE: Final = re.compile(
     r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
     r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]+)?/)?"
@@ -84,7 +97,7 @@ _IMAGE: Final = re.compile(
 
 def pull_policy(image: str) -> str:
     """Always for `latest`, written or meant."""
-    match = _IMAGE.fullmatch(image)
+    match = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_NAME_MAX else None
     if match is None:
         return "IfNotPresent"
     tag = match["tag"] or ("" if match["digest"] else "latest")

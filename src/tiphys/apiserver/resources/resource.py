@@ -63,5 +63,6 @@ class Resource:
     columns: tuple[Column, ...] = ()
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
+    error_group: str | None = None  # The group that 422s name, where not the own one.
     allow_create_on_update: bool = False
     allow_unconditional_update: bool = True

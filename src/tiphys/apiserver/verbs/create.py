@@ -1,22 +1,24 @@
 """CREATE: decode, default, admit, name, validate, store. Upstream: endpoints/handlers/create.go."""
 
-from tiphys.api.errors import MethodNotAllowed
+from typing import Final
+
+from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.object_meta import fill_on_create, set_namespace
+from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import admission_write, raise_invalid, store_new, validate_object
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
 
+GENERATE_TRIES_MAX: Final = 8  # KEP-4420: a generated name that is taken is drawn again.
+
 
 async def create(ctx: RequestContext) -> Answer:
     """Raises BadRequest, Invalid, AlreadyExists, Forbidden, UnsupportedMediaType."""
     ctx.media()  # Not acceptable: say so before anything is written.
-    if ctx.info.name:
-        raise MethodNotAllowed("the server does not allow this method on the requested resource")
     check_write_options(ctx, "CreateOptions")
     obj = read_object(ctx, ctx.endpoint.info.gvk)
     return object_answer(ctx, 201, await create_object(ctx, obj))
@@ -26,6 +28,7 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     """From a decoded object to a stored one."""
     endpoint, server = ctx.endpoint, ctx.server
     resource, info = endpoint.resource, endpoint.info
+    is_generated = not obj["metadata"].get("name") and bool(obj["metadata"].get("generateName"))
     set_namespace(obj["metadata"], ctx.namespace, namespaced=info.namespaced)
     resource.default(obj)
     write = admission_write(ctx, "CREATE", obj, None)
@@ -43,6 +46,11 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     server.admission.validate(write)
     allocated = server.allocate(ctx, obj, None)
     try:
+        for _ in range(GENERATE_TRIES_MAX - 1 if is_generated else 0):
+            try:
+                return await store_new(ctx, endpoint, obj)
+            except AlreadyExists:
+                obj["metadata"]["name"] = generated_name(obj, server.rng)
         return await store_new(ctx, endpoint, obj)
     except BaseException:
         allocated.release()

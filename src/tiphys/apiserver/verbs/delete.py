@@ -9,6 +9,7 @@ from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.deletion import (
     DeleteOptions,
     check_delete_preconditions,
+    mark,
     parse_delete_options,
     plan_delete,
 )
@@ -113,6 +114,10 @@ async def delete_object(
         new = plan_delete(obj, options, server.clock.now())
         try:
             if new is None:
+                if info.kind == "Pod":
+                    marked = dict(obj["metadata"])
+                    mark(marked, 0, server.clock.now())
+                    obj = obj | {"metadata": marked}
                 return await _remove(ctx, endpoint, current, obj, dry_run=options.is_dry_run)
             return current, await _mark(ctx, endpoint, current, new, dry_run=options.is_dry_run)
         except RevisionMismatch:
@@ -125,11 +130,18 @@ async def delete_object(
 async def _remove(
     ctx: RequestContext, endpoint: Endpoint, current: CachedObject, obj: Obj, *, dry_run: bool
 ) -> tuple[CachedObject, None]:
-    if dry_run:
-        return current, None
-    await ctx.server.store.delete(endpoint.cache, current.key, current.revision)
-    ctx.server.deallocate(endpoint, obj)
-    return current, None
+    shown = current
+    if info_kind(endpoint) == "Pod":  # Answered as it was at its very end.
+        value = encoded(endpoint, obj)
+        shown = endpoint.cache.spliced(current.key, value, current.revision)
+    if not dry_run:
+        await ctx.server.store.delete(endpoint.cache, current.key, current.revision)
+        ctx.server.deallocate(endpoint, obj)
+    return shown, None
+
+
+def info_kind(endpoint: Endpoint) -> str:
+    return endpoint.info.kind
 
 
 async def _mark(

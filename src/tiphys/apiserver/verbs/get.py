@@ -1,6 +1,6 @@
 """GET of one object: bytes of the cache. Upstream: endpoints/handlers/get.go (GetResource)."""
 
-from tiphys.api.errors import Timeout, not_found
+from tiphys.api.errors import BadRequest, Timeout, not_found
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import get_revision
 from tiphys.apiserver.responses import object_answer
@@ -11,6 +11,8 @@ from tiphys.storage.cached_object import CachedObject
 def get(ctx: RequestContext) -> Answer:
     """Answers without a coroutine. Raises NotFound, NotAcceptable, Timeout."""
     if ctx.request.query:
+        if "export" in ctx.params and ctx.param("export") not in {"false", "0"}:
+            raise BadRequest("the export parameter, deprecated since v1.14, is no longer supported")
         check_revision(ctx, get_revision(ctx.param("resourceVersion")))
     return object_answer(ctx, 200, stored(ctx))
 

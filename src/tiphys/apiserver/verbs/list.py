@@ -7,6 +7,7 @@ pkg/storage/continue.go.
 
 import base64
 import binascii
+import string
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,7 @@ from tiphys.storage.watch_cache import Matches
 
 FILTER_SECONDS_MAX: Final = 0.005  # Filtering gives up the loop after this long.
 _CLOCK_EVERY: Final = 64  # Objects between two looks at the clock.
+_BASE64: Final = frozenset(string.ascii_letters + string.digits + "-_")
 CONTINUE_VERSION: Final = "meta.k8s.io/v1"
 EXPIRED_TEXT: Final = (
     "The provided continue parameter is too old to display a consistent list result. You can"
@@ -109,10 +111,10 @@ async def read_page(ctx: RequestContext, options: ListOptions, selection: Select
     """The objects of a list. Raises BadRequest, Expired, Timeout."""
     prefix = selection.wanted.prefix
     if options.continue_:
+        start, revision = decode_continue(options.continue_, prefix)
         # Upstream allows "" and "0" beside a token.
         if options.resource_version not in {"", "0"}:
             raise BadRequest("specifying resource version is not allowed when using continue")
-        start, revision = decode_continue(options.continue_, prefix)
         return await _page_at(ctx, options, selection, start, revision)
     revision = list_revision(options.resource_version)
     check_revision(ctx, revision)
@@ -208,25 +210,24 @@ def encode_continue(start_key: str, revision: int, prefix: str) -> str:
 
 def decode_continue(text: str, prefix: str) -> tuple[str, int]:
     """(start key, revision). Raises BadRequest."""
+    bad_at = next((i for i, c in enumerate(text) if c not in _BASE64), -1)
+    if bad_at >= 0 or len(text) % 4 == 1:
+        raise _bad_continue(f"illegal base64 data at input byte {max(bad_at, 0)}")
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        token = orjson.loads(raw)
+        token = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         version, revision, start = token.get("v"), token.get("rv"), token.get("start")
     except (binascii.Error, ValueError, AttributeError) as error:
-        raise BadRequest(f"continue key is not valid: {error}") from None
+        raise _bad_continue(str(error)) from None
     if version != CONTINUE_VERSION:
-        raise BadRequest(
-            f'continue key is not valid: server does not recognize this encoded version "{version}"'
-        )
+        raise _bad_continue(f"server does not recognize this encoded version {version or ''}")
     if not isinstance(revision, int) or not revision:
-        raise BadRequest(
-            "continue key is not valid: incorrect encoded start resourceVersion"
-            f" (version {CONTINUE_VERSION})"
-        )
+        raise _bad_continue(f"incorrect encoded start resourceVersion (version {CONTINUE_VERSION})")
     if not isinstance(start, str) or not start:
-        raise BadRequest(
-            f"continue key is not valid: encoded start key empty (version {CONTINUE_VERSION})"
-        )
+        raise _bad_continue(f"encoded start key empty (version {CONTINUE_VERSION})")
     if start.startswith("/") or "/../" in f"/{start}/":
-        raise BadRequest(f"continue key is not valid: encoded start key invalid: {start}")
+        raise _bad_continue(f"encoded start key invalid: {start}")
     return prefix + start, revision
+
+
+def _bad_continue(why: str) -> BadRequest:
+    return BadRequest(f"invalid continue token: continue key is not valid: {why}")

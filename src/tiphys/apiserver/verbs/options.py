@@ -5,11 +5,11 @@ Upstream: apimachinery pkg/apis/meta/v1/validation/validation.go.
 
 from typing import Final
 
-from tiphys.api.field_errors import FieldError, invalid, invalid_object, not_supported
+from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object, not_supported
 from tiphys.apiserver.context import RequestContext
 
 FIELD_MANAGER_LENGTH_MAX: Final = 128
-_FIELD_VALIDATIONS: Final = ("Ignore", "Strict", "Warn")
+_FIELD_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 
 
 def check_write_options(ctx: RequestContext, kind: str) -> None:
@@ -28,10 +28,15 @@ def check_write_options(ctx: RequestContext, kind: str) -> None:
             )
         )
     if not manager.isprintable():
-        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+        at = next(i for i, c in enumerate(manager) if not c.isprintable())
+        text = f"invalid character U+{ord(manager[at]):04X} (at position {at})"
+        errors.append(invalid("fieldManager", manager, text))
     validation = ctx.param("fieldValidation")
     if validation and validation not in _FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, _FIELD_VALIDATIONS))
+    is_apply = ctx.request.headers.get("content-type", "").startswith("application/apply-patch")
+    if kind == "PatchOptions" and "force" in ctx.params and not is_apply:
+        errors.append(forbidden("force", "may not be specified for non-apply patch"))
     if errors:
         raise invalid_object("meta.k8s.io", kind, "", errors)
 

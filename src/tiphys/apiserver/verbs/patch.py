@@ -39,7 +39,6 @@ async def patch(ctx: RequestContext) -> Answer:
     """Raises NotFound, Conflict, Invalid, BadRequest, UnsupportedMediaType."""
     ctx.media()
     kind, document = _read_patch(ctx)
-    require(ctx)
     endpoint = ctx.endpoint
 
     def make(old: Obj) -> Obj:
@@ -55,7 +54,6 @@ async def patch(ctx: RequestContext) -> Answer:
 async def patch_scale(ctx: RequestContext) -> Answer:
     """A patch of the Scale, written to the workload."""
     kind, document = _read_patch(ctx)
-    require(ctx)
 
     def change(old: Obj) -> Obj:
         new = patched(ctx, scale_of(old), kind, document, SCALE, "autoscaling.v1.Scale")
@@ -77,6 +75,7 @@ def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
             error = required("fieldManager", "is required for apply patch")
             raise invalid_object("meta.k8s.io", "PatchOptions", "", [error])
         raise UnsupportedMediaType("server-side apply is not served yet")
+    require(ctx)
     try:
         return kind, orjson.loads(ctx.request.body)
     except orjson.JSONDecodeError as error:

@@ -171,5 +171,5 @@ async def token_review(ctx: RequestContext) -> Answer:
         status = {"authenticated": True, "user": user.to_obj()}
         status["audiences"] = [a for a in wanted if a in of_token]
     else:
-        status["error"] = "[invalid bearer token, token lookup failed]"
+        status["error"] = "invalid bearer token"
     return document_answer(ctx, 201, review | {"status": status})

@@ -11,6 +11,7 @@ from tiphys.api.field_errors import FieldError, invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339, uid_of
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.object_meta import new_uid
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.lib.http.message import Answer
@@ -40,6 +41,7 @@ async def create_token(ctx: RequestContext) -> Answer:
     metadata = {
         "name": account["metadata"]["name"],
         "namespace": account["metadata"]["namespace"],
+        "uid": new_uid(ctx.server.rng),
         "creationTimestamp": rfc3339(ctx.server.clock.now()),
     }
     request["metadata"] = metadata

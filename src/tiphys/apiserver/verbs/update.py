@@ -1,10 +1,11 @@
 """UPDATE and UPDATE of status: replace an object. Upstream: endpoints/handlers/update.go."""
 
 from collections.abc import Callable
+from typing import Final
 
 from tiphys.api.errors import OBJECT_MODIFIED, BadRequest, conflict, not_found
 from tiphys.api.field_errors import invalid
-from tiphys.api.meta import Obj
+from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_meta_update
@@ -84,7 +85,10 @@ def prepare_update(
     check_preconditions(ctx, new, old)
     new["kind"], new["apiVersion"] = old["kind"], old["apiVersion"]
     is_status = ctx.info.subresource == "status"
-    if is_status:
+    part = PARTS.get(ctx.info.subresource)
+    if part is not None:
+        new = part(new, old)
+    elif is_status:
         new = old | {"metadata": new["metadata"], "status": new.get("status", {})}
     elif "status" in info.subresources:
         new = {k: v for k, v in new.items() if k != "status"}
@@ -93,7 +97,7 @@ def prepare_update(
     fill_on_update(new, old)
     write = admission_write(ctx, "UPDATE", new, old)
     server.admission.mutate(write)
-    if is_status:
+    if is_status or ctx.info.subresource == "approval":
         resource.before_status_update(new, old)
         errors = resource.validate_status_update(new, old)
     else:
@@ -105,6 +109,47 @@ def prepare_update(
     if not is_status:
         releases.append(server.allocate(ctx, new, old).release)
     return new
+
+
+def _ephemeral_containers(new: Obj, old: Obj) -> Obj:
+    given = (new.get("spec") or {}).get("ephemeralContainers") or []
+    return old | {
+        "metadata": dict(old["metadata"]),
+        "spec": _with(old, "ephemeralContainers", given),
+    }
+
+
+def _with(old: Obj, field: str, value: object) -> Obj:
+    return {k: v for k, v in old["spec"].items() if k != field} | ({field: value} if value else {})
+
+
+def _resources(new: Obj, old: Obj) -> Obj:
+    """Only the resources of the containers that are there."""
+    given = {c.get("name"): c.get("resources") for c in at(new, "spec", "containers", default=[])}
+    containers = [
+        c | {"resources": given[c["name"]]} if given.get(c["name"]) is not None else c
+        for c in old["spec"].get("containers") or ()
+    ]
+    return old | {
+        "metadata": dict(old["metadata"]),
+        "spec": old["spec"] | {"containers": containers},
+    }
+
+
+def _conditions(new: Obj, old: Obj) -> Obj:
+    status = dict(old.get("status") or {})
+    conditions = (new.get("status") or {}).get("conditions")
+    if conditions:
+        status["conditions"] = conditions
+    return old | {"metadata": new["metadata"], "status": status}
+
+
+# What a subresource lets change, everything else staying as it was.
+PARTS: Final = {
+    "ephemeralcontainers": _ephemeral_containers,
+    "resize": _resources,
+    "approval": _conditions,
+}
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:

@@ -8,7 +8,7 @@ Upstream: endpoints/handlers/watch.go, pkg/storage/cacher.
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -39,6 +39,9 @@ def watch(ctx: RequestContext) -> Answer:
     """Raises Invalid, BadRequest, Timeout, NotAcceptable; a revision too old is an ERROR event."""
     media = ctx.media("watch")
     options = parse_list_options(ctx.params, watch=True)
+    if ctx.info.is_legacy_watch and ctx.info.name:
+        terms = [t for t in (options.field_selector, f"metadata.name={ctx.name}") if t]
+        options = replace(options, field_selector=",".join(terms))
     selection = select(ctx.endpoint, ctx.namespace, options)
     revision = get_revision(options.resource_version)
     if revision > ctx.server.store.revision:

@@ -58,7 +58,10 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     log_file = roots.state / name / "logs" / "supervisor.log"
     waiting = launch(roots, name, log_file)
     try:
-        profile = existing or _new_profile(roots, name, wanted, options)
+        if existing is not None:
+            profile = _resumed(existing)
+        else:
+            profile = _new_profile(roots, name, wanted, options)
         _prepare(profile, steps)
     except BaseException:
         waiting.give_up()
@@ -157,6 +160,24 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
     return profile
 
 
+def _resumed(profile: Profile) -> Profile:
+    """A stopped profile, fit for the machine as it is now. Raises CommandError."""
+    from tiphys.cluster import addresses, processes
+
+    processes.stop(profile)  # What a killed supervisor left behind.
+    overlaps = addresses.conflicts(profile) if profile.nodes else []
+    if overlaps:
+        raise CommandError(
+            f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
+            fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
+        )
+    if not addresses.is_free(profile.api_port):
+        port = addresses.free_port(profile.roots, profile.name)
+        profile = replace(profile, api_port=port)
+        profile.save()
+    return profile
+
+
 def _nodes(name: str, cidr: str, count: int) -> list[Node]:
     """As minikube names them: the profile's name, then -m02, -m03."""
     from ipaddress import IPv4Network
@@ -170,9 +191,8 @@ def _nodes(name: str, cidr: str, count: int) -> list[Node]:
 
 def _prepare(profile: Profile, steps: Steps) -> None:
     """Certificates, kubeconfigs, directories and the network; repairs what is missing."""
-    from tiphys.cluster import access, pki, processes
+    from tiphys.cluster import access, pki
 
-    processes.stop(profile)  # What a killed supervisor left behind.
     for directory in (profile.directory / "store", profile.logs, profile.run_directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
     pki.ensure(profile, datetime.now(UTC))  # noqa: TID251 - the command's own clock

@@ -2,20 +2,19 @@
 
 Paths are relative to the mount ("tiphys/p/kubepods/burstable/podUID/CONTAINER"). Resources have
 the shape of the OCI runtime spec's `linux.resources`. Everything is synchronous: these are writes
-of a few bytes to the kernel. The shim imports this package, so it imports little.
+of a few bytes to the kernel. The shim imports this package, so it imports little (no dataclasses:
+they bring inspect, ast and dis along).
 
 Source: OCI runtime-spec config-linux.md; Upstream: pkg/kubelet/cm (cgroupfs names).
 """
 
 import os
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 ROOT: Final = "/sys/fs/cgroup"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a group has used; memory in bytes, `memory_limit_bytes` 0 when unlimited."""
 
     cpu_nanoseconds: int

@@ -29,6 +29,20 @@ httpd -f -p 8080 -h /www -c /etc/httpd.conf &
 server=$!
 wait $server
 """
+# Debian builds busybox without wget's timeout: -T crashes it, and every script uses -T.
+_WGET: Final = """#!/bin/busybox sh
+seconds= n=$#
+while [ $n -gt 0 ]; do
+  word=$1; shift; n=$((n - 1))
+  case $word in
+    -T|--timeout) seconds=$1; shift; n=$((n - 1)) ;;
+    --timeout=*) seconds=${word#--timeout=} ;;
+    -T*) seconds=${word#-T} ;;
+    *) set -- "$@" "$word" ;;
+  esac
+done
+exec ${seconds:+/bin/busybox timeout "$seconds"} /bin/busybox wget "$@"
+"""
 _PAUSE: Final = """#!/bin/sh
 trap 'kill $! 2>/dev/null; exit 0' TERM INT
 while :; do sleep 2147483647 & wait $!; done
@@ -70,6 +84,7 @@ def busybox_entries(busybox: str) -> dict[str, Entry]:
     entries = {f"bin/{name}": Entry(link="busybox") for name in listed.stdout.split()}
     entries |= {
         "bin/busybox": Entry(binary),
+        "bin/wget": Entry(_WGET.encode()),
         "usr/bin/env": Entry(link="../../bin/busybox"),
         "etc/passwd": Entry(
             b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n", mode=0o644

@@ -71,4 +71,4 @@ def user_of(config: Mapping[str, Any]) -> dict[str, Any]:
     user = str(config.get("config", {}).get("User") or "").partition(":")[0]
     if user.isdigit():
         return {"uid": {"value": int(user)}}
-    return {"username": user} if user else {"uid": {"value": 0}}
+    return {"username": user} if user else {}

@@ -79,10 +79,11 @@ class RegistryStorage:
         """Let the tag of reference name digest."""
         directory = self._tag_directory(reference.repository)
         os.makedirs(directory, exist_ok=True)
-        path = os.path.join(directory, reference.tag)
-        with open(f"{path}.new", "w") as file:
+        # Several processes may tag at once: each writes a file of its own.
+        with tempfile.NamedTemporaryFile("w", dir=self.directory, delete=False) as file:
             file.write(digest)
-        os.rename(f"{path}.new", path)
+        os.chmod(file.name, 0o644)
+        os.rename(file.name, os.path.join(directory, reference.tag))
 
     def put_manifest(self, reference: Reference, data: bytes) -> str:
         """Store a manifest or index whose blobs are there. Raises: ValueError."""
@@ -110,7 +111,7 @@ class RegistryStorage:
     def tags(self, repository: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             found = os.listdir(self._tag_directory(repository))
-            return sorted(tag for tag in found if not tag.endswith(".new"))
+            return sorted(found)
         return []
 
     def repositories(self) -> list[str]:

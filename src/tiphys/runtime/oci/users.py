@@ -5,14 +5,12 @@ path of an image is ever followed on the host. Source: OCI image-spec config.md 
 Upstream: KEP-3619 (supplementalGroupsPolicy).
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 ID_MAX: Final = (1 << 31) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     uid: int
     gid: int
     groups: tuple[int, ...]

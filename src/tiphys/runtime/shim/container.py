@@ -12,6 +12,7 @@ from tiphys.runtime.shim.connection import Connection
 from tiphys.runtime.shim.container_log import ContainerLog
 from tiphys.runtime.shim.loop import READ, Loop
 
+RECORD_RETRY_SECONDS: Final = 5.0
 CGROUP_REMOVE_SECONDS: Final = 0.02  # Between tries: the kernel frees a group a moment late.
 CGROUP_REMOVE_TRIES_MAX: Final = 100
 
@@ -91,13 +92,19 @@ class ShimContainer:
             "started_at": self.started_at,
             "oom_killed": oom_kills > 0 and code != 0,
         }
-        write_durably(self._exit_file, json.dumps(self.exit_record).encode())
+        self._write_record()
         self.remove_cgroup()
         for connection in self._attached:
             connection.send_control({"event": "exit", "code": code})
             connection.finish()
         self._attached.clear()
         self._on_exit(self)
+
+    def _write_record(self) -> None:
+        try:
+            write_durably(self._exit_file, json.dumps(self.exit_record).encode())
+        except OSError:  # A full disk: what we know stays with us until there is room.
+            self._loop.call_later(RECORD_RETRY_SECONDS, self._write_record)
 
 
 def write_durably(path: str, data: bytes) -> None:

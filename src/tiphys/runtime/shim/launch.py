@@ -6,8 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tiphys.runtime import syscalls
 from tiphys.runtime.oci.process import STATUS_FD, StartError
@@ -18,18 +17,18 @@ STATUS_BYTES_MAX: Final = 65536
 Links = dict[str, Any]
 
 
-@dataclass
 class Process:
     """A child of the shim. `exit_code` is 128 + signal for a killed one, None while it runs."""
 
-    pid: int
-    pidfd: int
-    start_ticks: int
-    stdin: Input | None = None
-    outputs: dict[str, Output] = field(default_factory=dict)
-    terminal: int = -1
-    user: dict[str, Any] = field(default_factory=dict)
-    exit_code: int | None = None
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.start_ticks = start_ticks(pid)
+        self.stdin: Input | None = None
+        self.outputs: dict[str, Output] = {}
+        self.terminal = -1
+        self.user: dict[str, Any] = {}
+        self.exit_code: int | None = None
 
     def reap(self) -> int:
         """Wait for the process, which has ended, and close what belongs to it."""
@@ -49,8 +48,7 @@ class Process:
             self.terminal = -1
 
 
-@dataclass
-class Launch:
+class Launch(NamedTuple):
     """What `start` needs: body runs in the child; pid_namespace None means a new one."""
 
     body: Callable[[Links], None]
@@ -78,7 +76,7 @@ def start(loop: Loop, launch: Launch) -> None:
         pid = fork_then_return(launch.home_pid_namespace)
         if pid == 0:
             _child(launch.body, links)
-    process = Process(pid, os.pidfd_open(pid), start_ticks(pid))
+    process = Process(pid)
     if "stdin" in kept:
         process.stdin = Input(loop, kept.pop("stdin"))
     for name, fd in kept.items():

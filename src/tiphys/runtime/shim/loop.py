@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import select
+import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -46,6 +47,17 @@ class Loop:
             for fd, events in self._poll.poll(timeout):
                 callback = self._callbacks.get(fd)
                 if callback is not None:
-                    callback(events)
+                    _guarded(callback, events)
             while self._timers and self._timers[0][0] <= time.monotonic():
-                heapq.heappop(self._timers)[2]()
+                _guarded(heapq.heappop(self._timers)[2])
+
+
+def _guarded(callback: Callable[..., None], *args: int) -> None:
+    """One callback's error must not end the parent of a pod's containers: it is written down."""
+    try:
+        callback(*args)
+    except Exception:  # noqa: BLE001  # The supervisor of the loop; see above.
+        import traceback  # Rarely needed, and large.
+
+        sys.stderr.write(traceback.format_exc())
+        sys.stderr.flush()

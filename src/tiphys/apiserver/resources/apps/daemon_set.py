@@ -2,12 +2,15 @@
 
 from typing import Final
 
+from tiphys.api.field_errors import FieldError, invalid, not_supported, required
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import immutable, is_empty_selector, label_selector
 
 _INFO = built_in("apps", "v1", "daemonsets")
 
@@ -51,8 +54,50 @@ def before_update(new: Obj, old: Obj) -> None:
         new["metadata"].setdefault("annotations", {})[annotation] = now
 
 
+def validate(daemon_set: Obj) -> list[FieldError]:
+    spec = daemon_set["spec"]
+    selector, template = spec.get("selector"), spec.get("template")
+    errors = label_selector(selector, "spec.selector")
+    errors += workload.template_matches(selector, template, "spec.template")
+    if selector is not None and is_empty_selector(selector):
+        errors.append(invalid("spec.selector", {}, "empty selector is invalid for daemonset"))
+    errors += workload.template(template, "spec.template")
+    errors += workload.always_restarts(template, "spec.template", "DaemonSet")
+    errors += workload.not_negative_at(spec, "spec", "minReadySeconds")
+    errors += _strategy(spec.get("updateStrategy") or {}, "spec.updateStrategy")
+    return errors + workload.not_negative_at(spec, "spec", "revisionHistoryLimit")
+
+
+def _strategy(strategy: Obj, path: str) -> list[FieldError]:
+    kind = strategy.get("type")
+    if kind == "OnDelete":
+        return []
+    if kind != "RollingUpdate":
+        return [not_supported(f"{path}.type", kind, ("OnDelete", "RollingUpdate"))]
+    rolling = strategy.get("rollingUpdate") or {}
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    where = f"{path}.rollingUpdate"
+    errors = workload.int_or_percent(unavailable, f"{where}.maxUnavailable")
+    errors += workload.at_most_all(unavailable, f"{where}.maxUnavailable")
+    errors += workload.int_or_percent(surge, f"{where}.maxSurge")
+    errors += workload.at_most_all(surge, f"{where}.maxSurge")
+    no_unavailable, no_surge = workload.is_zero(unavailable), workload.is_zero(surge)
+    if not no_unavailable and not no_surge:
+        text = "may not be set when maxUnavailable is non-zero"
+        errors.append(invalid(f"{where}.maxSurge", surge, text))
+    elif no_unavailable and no_surge:
+        errors.append(required(f"{where}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+    return errors
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
+
+
 DAEMON_SET = Resource(
     _INFO,
+    validate=validate,
+    validate_update=validate_update,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -3,12 +3,15 @@
 from datetime import datetime
 from typing import Any
 
+from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import immutable
 
 _INFO = built_in("apps", "v1", "deployments")
 
@@ -35,8 +38,51 @@ def _ready(deployment: Obj, _: datetime) -> Any:
 
 _TEMPLATE = ("spec", "template", "spec")
 
+
+def validate(deployment: Obj) -> list[FieldError]:
+    spec = deployment["spec"]
+    errors = workload.not_negative_at(spec, "spec", "replicas")
+    text = "empty selector is invalid for deployment"
+    errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
+    errors += workload.replicated_template(spec)
+    errors += _strategy(spec.get("strategy") or {}, "spec.strategy")
+    errors += workload.not_negative_at(
+        spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"
+    )
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
+        text = "must be greater than minReadySeconds"
+        errors.append(invalid("spec.progressDeadlineSeconds", deadline, text))
+    return errors
+
+
+def _strategy(strategy: Obj, path: str) -> list[FieldError]:
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        text = "may not be specified when strategy `type` is 'Recreate'"
+        return [] if rolling is None else [forbidden(f"{path}.rollingUpdate", text)]
+    if kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": rolling}
+        return [not_supported(path, shown, ("Recreate", "RollingUpdate"))]
+    rolling = rolling or {}
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    where = f"{path}.rollingUpdate"
+    errors = workload.int_or_percent(unavailable, f"{where}.maxUnavailable")
+    errors += workload.int_or_percent(surge, f"{where}.maxSurge")
+    if workload.is_zero(unavailable) and workload.is_zero(surge):
+        text = "may not be 0 when `maxSurge` is 0"
+        errors.append(invalid(f"{where}.maxUnavailable", unavailable, text))
+    return errors + workload.at_most_all(unavailable, f"{where}.maxUnavailable")
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
+
+
 DEPLOYMENT = Resource(
     _INFO,
+    validate=validate,
+    validate_update=validate_update,
     default=default,
     before_create=generation.created({}),
     before_update=generation.updated_with_annotations,

@@ -1,11 +1,14 @@
 """ReplicaSet. Upstream: pkg/registry/apps/replicaset/strategy.go, pkg/apis/apps/v1/defaults.go."""
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import immutable
 
 _INFO = built_in("apps", "v1", "replicasets")
 
@@ -19,8 +22,23 @@ def default(replica_set: Obj) -> None:
 
 _TEMPLATE = ("spec", "template", "spec")
 
+
+def validate(replica_set: Obj) -> list[FieldError]:
+    spec = replica_set["spec"]
+    errors = workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
+    text = "empty selector is invalid for deployment"
+    errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
+    return errors + workload.replicated_template(spec)
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
+
+
 REPLICA_SET = Resource(
     _INFO,
+    validate=validate,
+    validate_update=validate_update,
     default=default,
     before_create=generation.created({"replicas": 0}),
     before_update=generation.updated,

@@ -1,15 +1,19 @@
 """StatefulSet. Upstream: pkg/registry/apps/statefulset."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj, at
+from tiphys.api.names import dns_label, name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core.persistent_volume_claim import default as default_claim
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import named, unsupported
 
 _INFO = built_in("apps", "v1", "statefulsets")
 
@@ -40,8 +44,89 @@ def _ready(stateful_set: Obj, _: datetime) -> Any:
     return f"{at(stateful_set, 'status', 'readyReplicas', default=0)}/{wanted}"
 
 
+def validate(stateful_set: Obj) -> list[FieldError]:
+    spec = stateful_set["spec"]
+    errors: list[FieldError] = []
+    policy = spec.get("podManagementPolicy")
+    if policy not in {"OrderedReady", "Parallel"}:
+        text = "must be 'OrderedReady' or 'Parallel'"
+        errors.append(invalid("spec.podManagementPolicy", policy, text))
+    errors += _strategy(spec.get("updateStrategy") or {}, "spec.updateStrategy")
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    for field in ("whenDeleted", "whenScaled"):
+        where = f"spec.persistentVolumeClaimRetentionPolicy.{field}"
+        value = retention.get(field, "")
+        if value not in {"Retain", "Delete"}:
+            errors.append(unsupported(where, value, ("Retain", "Delete")))
+    errors += workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
+    errors += workload.not_negative_at(spec.get("ordinals") or {}, "spec.ordinals", "start")
+    name = spec.get("serviceName", "")
+    errors += named(name, "spec.serviceName", dns_label, needed=False)
+    text = "empty selector is invalid for statefulset"
+    errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
+    template = spec.get("template")
+    errors += workload.template_matches(spec.get("selector"), template, "spec.template")
+    errors += workload.template(_with_claims(spec), "spec.template")
+    restart = at(template, "spec", "restartPolicy", default="")
+    if restart != "Always":
+        errors.append(unsupported("spec.template.spec.restartPolicy", restart, ("Always",)))
+    if at(template, "spec", "activeDeadlineSeconds") is not None:
+        text = "activeDeadlineSeconds in StatefulSet is not Supported"
+        errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", text))
+    return errors
+
+
+def _with_claims(spec: Obj) -> Obj:
+    """The template with the volumes that the claims will make."""
+    template: Obj = spec.get("template") or {}
+    claims = {c["metadata"].get("name", "") for c in spec.get("volumeClaimTemplates") or ()}
+    if not claims:
+        return template
+    pod_spec = dict(template.get("spec") or {})
+    own = [v for v in pod_spec.get("volumes") or () if v.get("name") not in claims]
+    made = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in sorted(claims)]
+    return template | {"spec": pod_spec | {"volumes": [*made, *own]}}
+
+
+def _strategy(strategy: Obj, path: str) -> list[FieldError]:
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind == "OnDelete":
+        if rolling is None:
+            return []
+        text = "only allowed for updateStrategy 'RollingUpdate'"
+        return [invalid(f"{path}.rollingUpdate", rolling, text)]
+    if kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": rolling}
+        return [invalid(path, shown, "must be 'RollingUpdate' or 'OnDelete'")]
+    return workload.not_negative_at(rolling or {}, f"{path}.rollingUpdate", "partition")
+
+
+_MUTABLE: Final = frozenset(
+    {
+        "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
+    }
+)  # fmt: skip
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    kept = {k: v for k, v in new["spec"].items() if k not in _MUTABLE}
+    before = {k: v for k, v in old["spec"].items() if k not in _MUTABLE}
+    if kept == before:
+        return []
+    text = (
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+        "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+        "'minReadySeconds' are forbidden"
+    )
+    return [forbidden("spec", text)]
+
+
 STATEFUL_SET = Resource(
     _INFO,
+    validate_name=name_is_dns_label,
+    validate=validate,
+    validate_update=validate_update,
     columns=columns_of(
         _INFO,
         cells.name,

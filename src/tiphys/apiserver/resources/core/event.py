@@ -10,6 +10,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core import event_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "events")
@@ -66,6 +67,7 @@ def _about(field: str) -> Any:
 
 EVENT = Resource(
     _INFO,
+    validate=event_rules.core_event,
     columns=columns_of(_INFO, *CELLS),
     allow_create_on_update=True,
     selectable_fields={

@@ -1,11 +1,13 @@
 """Namespace. Upstream: pkg/registry/core/namespace/strategy.go."""
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at
 from tiphys.api.names import name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.texts import kube_finalizer
 
 _INFO = built_in("", "v1", "namespaces")
 _FINALIZER = "kubernetes"
@@ -32,8 +34,17 @@ def before_update(new: Obj, old: Obj) -> None:
     generation.keep_status(new, old)
 
 
+def validate(namespace: Obj) -> list[FieldError]:
+    return [
+        error
+        for finalizer in namespace["spec"].get("finalizers") or ()
+        for error in kube_finalizer(finalizer, "spec.finalizers")
+    ]
+
+
 NAMESPACE = Resource(
     _INFO,
+    validate=validate,
     default=default,
     before_create=before_create,
     before_update=before_update,

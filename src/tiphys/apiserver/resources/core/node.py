@@ -3,12 +3,16 @@
 from datetime import datetime
 from typing import Any, Final
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at, condition, labels_of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.addresses import legacy_network
+from tiphys.apiserver.resources.rules.resource_requirements import quantity
+from tiphys.apiserver.resources.rules.scheduling import taints
 
 _INFO = built_in("", "v1", "nodes")
 _ROLE_PREFIX: Final = "node-role.kubernetes.io/"
@@ -59,8 +63,20 @@ def _kernel(node: Obj, _: datetime) -> Any:
     return f"{version} ({info['architecture']})" if info.get("architecture") else version
 
 
+def validate(node: Obj) -> list[FieldError]:
+    spec, status = node.get("spec") or {}, node.get("status") or {}
+    errors = taints(spec.get("taints") or (), "metadata.taints")
+    for field in ("capacity", "allocatable"):
+        for name, value in sorted((status.get(field) or {}).items()):
+            errors += quantity(name, value, f"status.{field}.{name}")
+    for index, cidr in enumerate(spec.get("podCIDRs") or ()):
+        errors += legacy_network(cidr, f"spec.podCIDRs[{index}]")
+    return errors
+
+
 NODE = Resource(
     _INFO,
+    validate=validate,
     default=default,
     before_update=generation.keep_status,
     before_status_update=generation.status_updated,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at, condition
 from tiphys.api.quantity import Quantity, of
 from tiphys.api.resources import built_in
@@ -12,6 +13,7 @@ from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.pod_template import default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.pod_spec import pod_spec
 
 _INFO = built_in("", "v1", "pods")
 _POD_LEVEL: Final = ("cpu", "memory")
@@ -162,8 +164,13 @@ def _readiness_gates(pod: Obj, _: datetime) -> Any:
     return f"{ready}/{len(gates)}"
 
 
+def validate(pod: Obj) -> list[FieldError]:
+    return pod_spec(pod["spec"], "spec", pod=pod)
+
+
 POD = Resource(
     _INFO,
+    validate=validate,
     default=default,
     before_create=before_create,
     before_update=generation.updated,

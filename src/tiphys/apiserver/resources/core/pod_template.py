@@ -1,11 +1,13 @@
 """PodTemplate. Upstream: pkg/registry/core/podtemplate."""
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
 
 _INFO = built_in("", "v1", "podtemplates")
 
@@ -19,8 +21,13 @@ def _same_generation(new: Obj, old: Obj) -> None:
     generation.bump(new, old, also=changed)
 
 
+def validate(pod_template: Obj) -> list[FieldError]:
+    return workload.template(pod_template.get("template"), "template")
+
+
 POD_TEMPLATE = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(
         _INFO,
         cells.name,

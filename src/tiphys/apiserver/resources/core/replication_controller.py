@@ -1,11 +1,13 @@
 """ReplicationController. Upstream: pkg/registry/core/replicationcontroller."""
 
+from tiphys.api.field_errors import FieldError, required
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
 
 _INFO = built_in("", "v1", "replicationcontrollers")
 
@@ -23,8 +25,24 @@ def default(controller: Obj) -> None:
     controller.setdefault("status", {"replicas": 0})
 
 
+def validate(controller: Obj) -> list[FieldError]:
+    spec = controller["spec"]
+    errors = workload.not_negative_at(spec, "spec", "minReadySeconds")
+    selector = spec.get("selector") or {}
+    if not selector:
+        errors.append(required("spec.selector"))
+    errors += workload.not_negative_at(spec, "spec", "replicas")
+    template = spec.get("template")
+    if template is None:
+        return [*errors, required("spec.template")]
+    errors += workload.template_matches({"matchLabels": selector}, template, "spec.template")
+    errors += workload.template(template, "spec.template")
+    return errors + workload.always_restarts(template, "spec.template", "ReplicationController")
+
+
 REPLICATION_CONTROLLER = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -6,6 +6,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.core import data_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "secrets")
@@ -21,6 +22,8 @@ def default(secret: Obj) -> None:
 
 SECRET = Resource(
     _INFO,
+    validate=data_rules.secret,
+    validate_update=data_rules.secret_update,
     default=default,
     columns=columns_of(_INFO, cells.name, cells.value("type"), cells.count("data"), cells.age),
     selectable_fields={"type": lambda s: str(s.get("type", ""))},

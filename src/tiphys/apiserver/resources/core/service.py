@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from tiphys.api.meta import Obj, at
-from tiphys.api.names import name_is_dns1035_label
+from tiphys.api.names import name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.core import service_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "services")
@@ -53,6 +54,9 @@ def _default_traffic(spec: Obj) -> None:
 
 def before_create(service: Obj) -> None:
     service["status"] = {"loadBalancer": {}}
+    spec = service["spec"]
+    if spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
 
 
 def before_update(new: Obj, old: Obj) -> None:
@@ -95,11 +99,12 @@ def _port(port: Obj) -> str:
 
 SERVICE = Resource(
     _INFO,
+    validate=service_rules.validate,
     default=default,
     before_create=before_create,
     before_update=before_update,
     before_status_update=generation.status_updated,
-    validate_name=name_is_dns1035_label,
+    validate_name=name_is_dns_label,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.discovery import endpoint_slice_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("discovery.k8s.io", "v1", "endpointslices")
@@ -45,6 +46,8 @@ def _endpoints(endpoint_slice: Obj, _: datetime) -> Any:
 
 ENDPOINT_SLICE = Resource(
     _INFO,
+    validate=endpoint_slice_rules.validate,
+    validate_update=endpoint_slice_rules.validate_update,
     default=default,
     before_create=generation.start,
     before_update=before_update,

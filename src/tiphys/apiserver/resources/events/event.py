@@ -5,10 +5,12 @@ Upstream: pkg/apis/events/v1/conversion.go.
 
 from typing import Any, Final
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core.event import CELLS
+from tiphys.apiserver.resources.core.event_rules import new_event
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("events.k8s.io", "v1", "events")
@@ -62,8 +64,14 @@ def _regarding(field: str) -> Any:
     return lambda event: str((event.get("regarding") or {}).get(field, ""))
 
 
+def validate(event: Obj) -> list[FieldError]:
+    return new_event(to_core(event))
+
+
 EVENT = Resource(
     _INFO,
+    validate=validate,
+    error_group="",
     columns=columns_of(
         _INFO, *[lambda event, now, cell=cell: cell(to_core(event), now) for cell in CELLS]
     ),

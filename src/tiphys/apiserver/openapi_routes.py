@@ -1,0 +1,119 @@
+"""Serves the OpenAPI documents, built in a thread when first asked, with ETags.
+
+Upstream: kube-openapi pkg/handler (v2), pkg/handler3 (v3).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.apiserver.openapi import v2, v3
+from tiphys.apiserver.request_info import RequestInfo
+from tiphys.apiserver.responses import GZIP_BYTES_MIN, GZIP_LEVEL
+from tiphys.lib.http.message import Answer, Headers, Request, Response
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.documents import Documents
+
+V3: Final = "/openapi/v3"
+_OLD_PROTOBUF: Final = "application/com.github.googleapis.gnostic.OpenAPIv2@68f4ded+protobuf"
+# Asked for with an "@", which is no valid media type in an answer.
+_SENT_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_FOREVER: Final = ("Cache-Control", "public, immutable")
+_YEAR: Final = ("Expires", "Fri, 31 Dec 2100 00:00:00 GMT")
+
+
+class OpenApiRoutes:
+    """`version` is the server's gitVersion."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._etags: dict[tuple[str, str], str] = {}
+        self._compressed: dict[tuple[str, str], bytes] = {}
+
+    def add_to(self, documents: "Documents") -> None:
+        documents.add("/openapi/v2", self._v2)
+        documents.add(V3, self._v3_index)
+        documents.add(f"{V3}/", self._v3_document, prefix=True)
+
+    def _v2(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
+        media_type = v2_media_type(request.headers.get("accept", ""))
+        if media_type is None:
+            return Response(406, b"")
+        if media_type == "application/json":
+            return self._built(request, "v2", media_type, lambda: v2.json_bytes(self._version))
+        return self._built(request, "v2", _SENT_TYPE, lambda: v2.protobuf_bytes(self._version))
+
+    def _v3_index(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
+        return self._built(request, V3, "application/json", lambda: v3.index_bytes(self._version))
+
+    def _v3_document(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
+        path = info.path.removeprefix(f"{V3}/").strip("/")
+        group_version = next((v for v in GROUP_VERSIONS if v3.path_of(v) == path), None)
+        if group_version is None:
+            return Response(404, b"")
+        headers: Headers = ()
+        asked = request.params().get("hash", [""])[0]
+        if asked:
+            current = v3.document_hash(group_version, self._version)
+            if asked != current:
+                return Response(301, b"", (("Location", f"{V3}/{path}?hash={current}"),))
+            headers = (_FOREVER, _YEAR)
+        return self._built(
+            request,
+            path,
+            "application/json",
+            lambda: v3.document_bytes(path, self._version) or b"",
+            headers,
+        )
+
+    async def _built(
+        self,
+        request: Request,
+        key: str,
+        media_type: str,
+        build: Callable[[], bytes],
+        headers: Headers = (),
+    ) -> Answer:
+        """Documents cost tenths of a second once; other requests go on meanwhile."""
+        body = await asyncio.to_thread(build)
+        etag = self._etags.get((key, media_type))
+        if etag is None:
+            etag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
+            self._etags[key, media_type] = etag
+        if request.headers.get("if-none-match") == etag:
+            return Response(304, b"", (("ETag", etag),))
+        shown: Headers = (
+            ("Content-Type", media_type),
+            ("ETag", etag),
+            ("Vary", "Accept-Encoding, Accept"),
+            *headers,
+        )
+        if len(body) > GZIP_BYTES_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+            compressed = self._compressed.get((key, media_type))
+            if compressed is None:
+                compressed = await asyncio.to_thread(_gzip, body)
+                self._compressed[key, media_type] = compressed
+            return Response(200, compressed, (*shown, ("Content-Encoding", "gzip")))
+        return Response(200, body, shown)
+
+
+def _gzip(body: bytes) -> bytes:
+    import gzip
+
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+def v2_media_type(accept: str) -> str | None:
+    """JSON or protobuf; parameters do not count here."""
+    if not accept:
+        return "application/json"
+    for clause in accept.split(","):
+        media_type = clause.partition(";")[0].strip()
+        if media_type in {"application/json", "application/*", "*/*"}:
+            return "application/json"
+        if media_type in {v2.PROTOBUF_TYPE, _OLD_PROTOBUF}:
+            return v2.PROTOBUF_TYPE
+    return None

@@ -1,0 +1,1 @@
+"""Rules of validation that several kinds share. Pure: objects in, field errors out."""

@@ -1,0 +1,58 @@
+"""The spec of a persistent volume claim, also as a template in pods and stateful sets.
+
+Upstream: pkg/apis/core/validation/validation.go (ValidatePersistentVolumeClaimSpec).
+"""
+
+from typing import Final
+
+from tiphys.api import names
+from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
+from tiphys.api.meta import Obj
+from tiphys.api.quantity import of
+from tiphys.apiserver.resources.rules.texts import each, label_selector, one_of
+
+ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+
+
+def access_modes(modes: list[str], path: str) -> list[FieldError]:
+    if not modes:
+        return [required(path, "at least 1 access mode is required")]
+    errors = [not_supported(path, m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
+    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+        text = "may not use ReadWriteOncePod with other access modes"
+        errors.append(forbidden(path, text))
+    return errors
+
+
+def claim_spec(spec: Obj, path: str) -> list[FieldError]:
+    errors = access_modes(spec.get("accessModes") or [], f"{path}.accessModes")
+    errors += label_selector(spec.get("selector"), f"{path}.selector")
+    storage = (spec.get("resources") or {}).get("requests", {}).get("storage")
+    where = f"{path}.resources[storage]"
+    if storage is None:
+        errors.append(required(where))
+    elif of(storage).nanos <= 0:
+        errors.append(invalid(where, storage, "must be greater than zero"))
+    name = spec.get("storageClassName")
+    if name:
+        errors += each(f"{path}.storageClassName", name, names.dns_subdomain(name))
+    if spec.get("volumeMode") is not None:
+        errors += one_of(spec["volumeMode"], f"{path}.volumeMode", ("Block", "Filesystem"))
+    return errors + _data_sources(spec, path)
+
+
+def _data_sources(spec: Obj, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for field in ("dataSource", "dataSourceRef"):
+        source = spec.get(field)
+        if source is None:
+            continue
+        where = f"{path}.{field}"
+        if not source.get("name"):
+            errors.append(required(f"{where}.name"))
+        if not source.get("kind"):
+            errors.append(required(f"{where}.kind"))
+        if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
+            text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+            errors.append(invalid(where, source.get("kind", ""), text))
+    return errors

@@ -1,0 +1,303 @@
+"""Volumes of pods. Upstream: pkg/apis/core/validation/validation.go (ValidateVolumes)."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tiphys.api import names
+from tiphys.api.field_errors import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+from tiphys.api.meta import Obj
+from tiphys.api.quantity import of
+from tiphys.apiserver.resources.rules import downward_api
+from tiphys.apiserver.resources.rules.claim_spec import claim_spec
+from tiphys.apiserver.resources.rules.paths import (
+    file_mode,
+    key_to_path,
+    local_non_reserved,
+    no_backsteps,
+)
+from tiphys.apiserver.resources.rules.texts import each, named, one_of
+
+_ONE_TYPE: Final = "may not specify more than 1 volume type"
+_TOKEN_SECONDS_MIN: Final = 600
+_HOST_PATH_TYPES: Final = (
+    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate",
+    "Socket",
+)  # fmt: skip
+
+Check = Callable[[Obj, str], list[FieldError]]
+
+
+def volumes(values: Sequence[Obj], path: str, pod_name: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for index, volume in enumerate(values):
+        where = f"{path}[{index}]"
+        found = _source(volume, where, pod_name)
+        name = volume.get("name", "")
+        if not name:
+            found.append(required(f"{where}.name"))
+        else:
+            texts = names.dns_label(name)
+            found += each(f"{where}.name", name, texts)
+            if not texts and name in seen:
+                found.append(duplicate(f"{where}.name", name))
+        if not found:
+            seen.add(name)
+        errors += found
+    return errors
+
+
+def _source(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    count = 0
+    for field, check in _SOURCES.items():
+        source = volume.get(field)
+        if source is None:
+            continue
+        count += 1
+        shown = _SHOWN_NAMES.get(field, field)
+        if count > 1:
+            errors.append(forbidden(f"{path}.{field}", _ONE_TYPE))
+        else:
+            errors += check(source, f"{path}.{shown}")
+            if field == "ephemeral":
+                errors += _ephemeral_name(volume, path, pod_name)
+    if not count:
+        errors.append(required(path, "must specify a volume type"))
+    return errors
+
+
+def _ephemeral_name(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
+    if not pod_name:
+        return []
+    name = f"{pod_name}-{volume.get('name', '')}"
+    return [
+        invalid(f"{path}.name", volume.get("name", ""), f'PVC name "{name}": {text}')
+        for text in names.dns_subdomain(name)
+    ]
+
+
+def _needs(*fields: str) -> Check:
+    """Fields that must not be empty."""
+
+    def check(source: Obj, path: str) -> list[FieldError]:
+        return [required(f"{path}.{f}") for f in fields if not source.get(f)]
+
+    return check
+
+
+def _empty_dir(source: Obj, path: str) -> list[FieldError]:
+    if of(source.get("sizeLimit")).nanos >= 0:
+        return []
+    return [forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")]
+
+
+def _host_path(source: Obj, path: str) -> list[FieldError]:
+    target = source.get("path", "")
+    if not target:
+        return [required(f"{path}.path")]
+    errors = no_backsteps(target, f"{path}.path")
+    kind = source.get("type") or ""
+    if kind not in _HOST_PATH_TYPES:
+        errors.append(not_supported(f"{path}.type", kind, _HOST_PATH_TYPES))
+    return errors
+
+
+def _items(source: Obj, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, item in enumerate(source.get("items") or ()):
+        errors += key_to_path(item, f"{path}.items[{index}]")
+    return errors
+
+
+def _keyed(name_field: str) -> Check:
+    """Secrets and config maps as files."""
+
+    def check(source: Obj, path: str) -> list[FieldError]:
+        errors = [] if source.get(name_field) else [required(f"{path}.{name_field}")]
+        errors += file_mode(source.get("defaultMode"), f"{path}.defaultMode")
+        return errors + _items(source, path)
+
+    return check
+
+
+def _downward_api(source: Obj, path: str) -> list[FieldError]:
+    errors = file_mode(source.get("defaultMode"), f"{path}.defaultMode")
+    for file in source.get("items") or ():
+        errors += downward_file(file, path)
+    return errors
+
+
+def downward_file(file: Obj, path: str) -> list[FieldError]:
+    errors = [] if file.get("path") else [required(f"{path}.path")]
+    errors += local_non_reserved(file.get("path", ""), f"{path}.path")
+    if "fieldRef" in file:
+        fields = downward_api.FILE_FIELDS
+        errors += downward_api.field_ref(file["fieldRef"], f"{path}.fieldRef", fields)
+        if "resourceFieldRef" in file:
+            text = "fieldRef and resourceFieldRef can not be specified simultaneously"
+            errors.append(invalid(path, "resource", text))
+    elif "resourceFieldRef" in file:
+        where = f"{path}.resourceFieldRef"
+        errors += downward_api.resource_ref(file["resourceFieldRef"], where, of_file=True)
+    else:
+        errors.append(required(path, "one of fieldRef and resourceFieldRef is required"))
+    return errors + file_mode(file.get("mode"), f"{path}.mode")
+
+
+def _projected(source: Obj, path: str) -> list[FieldError]:
+    errors = file_mode(source.get("defaultMode"), f"{path}.defaultMode")
+    seen: set[str] = set()
+    for index, projection in enumerate(source.get("sources") or ()):
+        where = f"{path}.sources[{index}]"
+        count = 0
+        for field in ("secret", "configMap", "downwardAPI", "serviceAccountToken"):
+            if field in projection:
+                count += 1
+                errors += _projection(field, projection[field], f"{where}.{field}", path, seen)
+        if "clusterTrustBundle" in projection or "podCertificate" in projection:
+            count += 1
+        if count > 1:
+            errors.append(forbidden(where, _ONE_TYPE))
+    return errors
+
+
+def _projection(field: str, value: Obj, path: str, top: str, seen: set[str]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    paths: list[tuple[str, str]] = []
+    if field in {"secret", "configMap"}:
+        if not value.get("name"):
+            errors.append(required(f"{path}.name"))
+        for index, item in enumerate(value.get("items") or ()):
+            errors += key_to_path(item, f"{path}.items[{index}]")
+            paths.append((item.get("path", ""), value.get("name", "")))
+    elif field == "downwardAPI":
+        for file in value.get("items") or ():
+            errors += downward_file(file, path)
+            paths.append((file.get("path", ""), file.get("path", "")))
+    else:
+        seconds = value.get("expirationSeconds", 0)
+        where = f"{path}.expirationSeconds"
+        if seconds < _TOKEN_SECONDS_MIN:
+            text = "may not specify a duration less than 10 minutes"
+            errors.append(invalid(where, seconds, text))
+        if seconds > 1 << 32:
+            text = "may not specify a duration larger than 2^32 seconds"
+            errors.append(invalid(where, seconds, text))
+        if not value.get("path"):
+            errors.append(required(f"{path}.path"))
+        else:
+            errors += local_non_reserved(value["path"], f"{path}.path")
+            paths.append((value["path"], value["path"]))
+    for name, shown in paths:
+        if name in seen:
+            errors.append(invalid(top, shown, "conflicting duplicate paths"))
+        if name:
+            seen.add(name)
+    return errors
+
+
+def _nfs(source: Obj, path: str) -> list[FieldError]:
+    errors = _needs("server", "path")(source, path)
+    if not source.get("path", "").startswith("/"):
+        errors.append(invalid(f"{path}.path", source.get("path", ""), "must be an absolute path"))
+    return errors
+
+
+def _azure_disk(source: Obj, path: str) -> list[FieldError]:
+    errors = _needs("diskName", "diskURI")(source, path)
+    uri = source.get("diskURI", "")
+    if source.get("kind") == "Managed" and not uri.startswith("/subscriptions/"):
+        valid = (
+            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/"
+            "disks/{disk-id}"
+        )
+        errors.append(not_supported(f"{path}.diskURI", uri, (valid,)))
+    elif source.get("kind") != "Managed" and not uri.startswith("https://"):
+        valid = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
+        errors.append(not_supported(f"{path}.diskURI", uri, (valid,)))
+    return errors
+
+
+def _fc(source: Obj, path: str) -> list[FieldError]:
+    wwns, wwids = source.get("targetWWNs"), source.get("wwids")
+    if not wwns and not wwids:
+        text = "must specify either targetWWNs or wwids, but not both"
+        return [required(f"{path}.targetWWNs", text)]
+    if wwns and wwids:
+        text = "targetWWNs and wwids can not be specified simultaneously"
+        return [invalid(f"{path}.targetWWNs", wwns, text)]
+    if wwns and source.get("lun") is None:
+        return [required(f"{path}.lun", "lun is required if targetWWNs is specified")]
+    return []
+
+
+def _csi(source: Obj, path: str) -> list[FieldError]:
+    errors = named(source.get("driver", ""), f"{path}.driver", names.dns_subdomain)
+    secret = source.get("nodePublishSecretRef")
+    if secret is not None and not secret.get("name"):
+        errors.append(required(f"{path}.nodePublishSecretRef.name"))
+    return errors
+
+
+def _ephemeral(source: Obj, path: str) -> list[FieldError]:
+    template = source.get("volumeClaimTemplate")
+    if template is None:
+        return [required(f"{path}.volumeClaimTemplate")]
+    meta = f"{path}.volumeClaimTemplate.metadata"
+    fields = [f for f in template.get("metadata") or {} if f not in {"labels", "annotations"}]
+    errors = [forbidden(f"{meta}.{field}", "cannot be set") for field in fields]
+    return errors + claim_spec(template.get("spec") or {}, f"{path}.volumeClaimTemplate.spec")
+
+
+def _image(source: Obj, path: str) -> list[FieldError]:
+    errors = [] if source.get("reference") else [required(f"{path}.reference")]
+    policy = source.get("pullPolicy", "")
+    return errors + one_of(policy, f"{path}.pullPolicy", ("Always", "IfNotPresent", "Never"))
+
+
+def _scale_io(source: Obj, path: str) -> list[FieldError]:
+    return _needs("gateway", "system", "volumeName")(source, path)
+
+
+# In upstream's order, which decides which of two types is one too many.
+_SOURCES: Final[dict[str, Check]] = {
+    "emptyDir": _empty_dir,
+    "hostPath": _host_path,
+    "gitRepo": _needs("repository"),
+    "gcePersistentDisk": _needs("pdName"),
+    "awsElasticBlockStore": _needs("volumeID"),
+    "secret": _keyed("secretName"),
+    "nfs": _nfs,
+    "iscsi": _needs("targetPortal", "iqn"),
+    "glusterfs": _needs("endpoints", "path"),
+    "flocker": lambda source, path: [],
+    "persistentVolumeClaim": _needs("claimName"),
+    "rbd": _needs("monitors", "image"),
+    "cinder": _needs("volumeID"),
+    "cephfs": _needs("monitors"),
+    "quobyte": _needs("registry", "volume"),
+    "downwardAPI": _downward_api,
+    "fc": _fc,
+    "flexVolume": _needs("driver"),
+    "configMap": _keyed("name"),
+    "azureFile": _needs("secretName", "shareName"),
+    "vsphereVolume": _needs("volumePath"),
+    "photonPersistentDisk": _needs("pdID"),
+    "portworxVolume": _needs("volumeID"),
+    "azureDisk": _azure_disk,
+    "storageos": _needs("volumeName"),
+    "projected": _projected,
+    "scaleIO": _scale_io,
+    "csi": _csi,
+    "ephemeral": _ephemeral,
+    "image": _image,
+}
+_SHOWN_NAMES: Final = {"gcePersistentDisk": "persistentDisk"}

@@ -1,0 +1,134 @@
+"""nodes, pods and services /proxy: any method, passed on.
+
+Upstream: pkg/registry/core/*/rest, apimachinery pkg/util/net (SplitSchemeNamePort).
+"""
+
+import random
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+from tiphys.api.errors import BadRequest, ServiceUnavailable, not_found
+from tiphys.api.meta import Obj, at
+from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.kubelet_target import kubelet_target
+from tiphys.apiserver.tunnel import Target, pass_on
+from tiphys.lib.http.message import Answer
+
+_SCHEMES: Final = frozenset({"", "http", "https"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyName:
+    """`[scheme:]name[:port]`"""
+
+    scheme: str
+    name: str
+    port: str
+
+
+def split_name(text: str) -> ProxyName | None:
+    parts = text.split(":")
+    match parts:
+        case [name]:
+            found = ProxyName("", name, "")
+        case [name, port]:
+            found = ProxyName("", name, port)
+        case [scheme, name, port]:
+            found = ProxyName(scheme, name, port)
+        case _:
+            return None
+    return found if found.name and found.scheme in _SCHEMES else None
+
+
+async def proxy(ctx: RequestContext) -> Answer:
+    """Raises NotFound, BadRequest, ServiceUnavailable."""
+    kind = ctx.info.resource
+    asked = split_name(ctx.name)
+    if asked is None:
+        raise BadRequest(f'invalid {kind.removesuffix("s")} request "{ctx.name}"')
+    path = _path(ctx)
+    if kind == "nodes":
+        return await pass_on(ctx.request, kubelet_target(ctx, asked.name, path))
+    endpoint = ctx.endpoint
+    cached = endpoint.cache.get(endpoint.key(ctx.namespace, asked.name))
+    if cached is None:
+        raise not_found("", kind, asked.name)
+    obj = endpoint.decode(cached)
+    if kind == "pods":
+        host, port = _pod_address(obj, asked)
+    else:
+        host, port = _service_address(ctx, obj, asked)
+    tls = _unverified() if asked.scheme == "https" else None
+    return await pass_on(ctx.request, Target(host, port, path, tls))
+
+
+def _path(ctx: RequestContext) -> str:
+    """What follows `/proxy`, as the client wrote it."""
+    raw, _, query = ctx.request.target.partition("?")
+    # /api/v1/nodes/NAME/proxy has 6 parts before the rest, with a namespace 8.
+    parts = raw.split("/", 6 if ctx.info.resource == "nodes" else 8)
+    rest = parts[-1] if len(parts) > (6 if ctx.info.resource == "nodes" else 8) else ""
+    return f"/{rest}?{query}" if query else f"/{rest}"
+
+
+def _pod_address(pod: Obj, asked: ProxyName) -> tuple[str, int]:
+    address = at(pod, "status", "podIP", default="")
+    if not address:
+        raise BadRequest("address not allowed")
+    port = asked.port
+    if not port:
+        first = at(pod, "spec", "containers", 0, "ports", 0, "containerPort", default=80)
+        return str(address), int(first)
+    return str(address), _number(port, f'invalid pod request "{asked.name}:{port}"')
+
+
+def _number(text: str, otherwise: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise BadRequest(otherwise)
+    return int(text)
+
+
+def _service_address(ctx: RequestContext, service: Obj, asked: ProxyName) -> tuple[str, int]:
+    """One ready endpoint behind the port asked for, by name or number."""
+    ports = at(service, "spec", "ports", default=[])
+    wanted = next(
+        (p for p in ports if asked.port in {p.get("name", ""), str(p.get("port", ""))}), None
+    )
+    if wanted is None and not asked.port and len(ports) == 1:
+        wanted = ports[0]
+    unavailable = f'no endpoints available for service "{ctx.name}"'
+    if wanted is None:
+        raise ServiceUnavailable(f'no service port "{asked.port}" found for service "{asked.name}"')
+    slices = ctx.server.endpoint_of("discovery.k8s.io", "endpointslices")
+    found: list[tuple[str, int]] = []
+    for cached in slices.cache.range(slices.collection(ctx.namespace)):
+        obj = slices.decode(cached)
+        labels = obj["metadata"].get("labels") or {}
+        if labels.get("kubernetes.io/service-name") == asked.name:
+            found += _ready(obj, wanted.get("name", ""))
+    if not found:
+        raise ServiceUnavailable(unavailable)
+    return random.choice(found)
+
+
+def _ready(obj: Obj, port_name: str) -> list[tuple[str, int]]:
+    port = next(
+        (p["port"] for p in obj.get("ports") or () if (p.get("name") or "") == port_name), None
+    )
+    if port is None:
+        return []
+    return [
+        (address, int(port))
+        for endpoint in obj.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready", True)
+        for address in endpoint.get("addresses") or ()
+    ]
+
+
+def _unverified() -> ssl.SSLContext:
+    """Pods' certificates are of no authority that we know; upstream does not verify them either."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,199 @@
+"""The API over TLS, request by request."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from support.api_server import NOBODY, Api, RunningApiServer, memory_backend, start
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+Story = Callable[[Api, RunningApiServer], Awaitable[None]]
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Callable[[Story], None]:
+    def run(story: Story) -> None:
+        async def whole() -> None:
+            running, listening = await start(tmp_path, memory_backend())
+            try:
+                async with asyncio.timeout(30):
+                    await story(running.client(), running)
+            finally:
+                await listening.__aexit__()
+
+        uvloop.run(whole())
+
+    return run
+
+
+Tell = Callable[[Story], None]
+
+
+def a_map(name: str, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name} | metadata, "data": {"k": "v"}}
+
+
+async def watch_events(api: Api, path: str, count: int) -> list[dict[str, Any]]:
+    stream = await api.http.stream("GET", path)
+    events = []
+    async for line in stream.lines():
+        events.append(json.loads(line))
+        if len(events) == count:
+            break
+    stream.close()
+    return events
+
+
+def test_a_write_is_found_at_once_and_conflicts_are_told(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        status, made = await api("POST", CONFIG_MAPS, a_map("a"))
+        assert status == 201
+        assert (await api("GET", f"{CONFIG_MAPS}/a")) == (200, made)
+        status, again = await api("POST", CONFIG_MAPS, a_map("a"))
+        assert (status, again["reason"]) == (409, "AlreadyExists")
+        stale = made | {"data": {"k": "2"}}
+        status, changed = await api("PUT", f"{CONFIG_MAPS}/a", stale)
+        assert int(changed["metadata"]["resourceVersion"]) > int(
+            made["metadata"]["resourceVersion"]
+        )
+        status, refused = await api("PUT", f"{CONFIG_MAPS}/a", stale | {"data": {}})
+        assert (status, refused["reason"]) == (409, "Conflict")
+        same = await api("PUT", f"{CONFIG_MAPS}/a", a_map("a") | {"data": {"k": "2"}})
+        assert same == (200, changed), "a write that changes nothing keeps its revision"
+        assert (await api("DELETE", f"{CONFIG_MAPS}/a"))[0] == 200
+        assert (await api("GET", f"{CONFIG_MAPS}/a"))[0] == 404
+
+    tell(story)
+
+
+def test_pages_are_one_snapshot(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        for name in "abcde":
+            await api("POST", CONFIG_MAPS, a_map(name))
+        _, first = await api("GET", f"{CONFIG_MAPS}?limit=2")
+        assert first["metadata"]["remainingItemCount"] == 3
+        await api("DELETE", f"{CONFIG_MAPS}/d")
+        await api("POST", CONFIG_MAPS, a_map("cc"))
+        token = first["metadata"]["continue"]
+        _, rest = await api("GET", f"{CONFIG_MAPS}?limit=9&continue={token}")
+        assert [o["metadata"]["name"] for o in rest["items"]] == ["c", "d", "e"]
+        assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+        _, now = await api("GET", f"{CONFIG_MAPS}?fieldSelector=metadata.name=cc")
+        assert len(now["items"]) == 1
+
+    tell(story)
+
+
+def test_a_watch_follows_a_selection(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        _, first = await api("POST", CONFIG_MAPS, a_map("a", labels={"x": "1"}))
+        revision = first["metadata"]["resourceVersion"]
+        await api("POST", CONFIG_MAPS, a_map("b"))
+        await api("PUT", f"{CONFIG_MAPS}/b", a_map("b", labels={"x": "2"}))
+        await api("PUT", f"{CONFIG_MAPS}/a", a_map("a"))
+        path = f"{CONFIG_MAPS}?watch=1&labelSelector=x&resourceVersion={revision}"
+        events = await watch_events(api, path, 2)
+        seen = [(e["type"], e["object"]["metadata"]["name"]) for e in events]
+        assert seen == [("ADDED", "b"), ("DELETED", "a")]
+        assert events[1]["object"]["metadata"]["labels"] == {"x": "1"}
+
+    tell(story)
+
+
+def test_initial_events_end_with_a_marked_bookmark(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        await api("POST", CONFIG_MAPS, a_map("a"))
+        path = (
+            f"{CONFIG_MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+            "&allowWatchBookmarks=true"
+        )
+        added, bookmark = await watch_events(api, path, 2)
+        assert (added["type"], bookmark["type"]) == ("ADDED", "BOOKMARK")
+        annotations = bookmark["object"]["metadata"]["annotations"]
+        assert annotations == {"k8s.io/initial-events-end": "true"}
+
+    tell(story)
+
+
+def test_finalizers_hold_an_object_until_they_are_gone(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        await api("POST", CONFIG_MAPS, a_map("a", finalizers=["x.io/hold"]))
+        status, marked = await api("DELETE", f"{CONFIG_MAPS}/a")
+        assert status == 200
+        assert marked["metadata"]["deletionTimestamp"]
+        patch = {"content-type": "application/merge-patch+json"}
+        await api("PATCH", f"{CONFIG_MAPS}/a", {"metadata": {"finalizers": None}}, patch)
+        assert (await api("GET", f"{CONFIG_MAPS}/a"))[0] == 404
+
+    tell(story)
+
+
+def test_addresses_are_given_out_once_and_taken_back(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/api/v1/namespaces/default/services"
+        service = {"spec": {"ports": [{"port": 80}], "clusterIP": "10.96.0.10"}}
+        assert (await api("POST", path, service | {"metadata": {"name": "dns"}}))[0] == 201
+        status, refused = await api("POST", path, service | {"metadata": {"name": "other"}})
+        assert status == 422
+        assert "provided IP is already allocated" in refused["message"]
+        await api("DELETE", f"{path}/dns")
+        assert (await api("POST", path, service | {"metadata": {"name": "other"}}))[0] == 201
+
+    tell(story)
+
+
+def test_a_namespace_goes_in_two_steps(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        await api("POST", "/api/v1/namespaces", {"metadata": {"name": "n"}})
+        _, ending = await api("DELETE", "/api/v1/namespaces/n")
+        assert ending["status"]["phase"] == "Terminating"
+        status, refused = await api("POST", "/api/v1/namespaces/n/configmaps", a_map("a"))
+        assert (status, refused["details"]["causes"][0]["reason"]) == (403, "NamespaceTerminating")
+        ending["spec"] = {}
+        assert (await api("PUT", "/api/v1/namespaces/n/finalize", ending))[0] == 200
+        assert (await api("GET", "/api/v1/namespaces/n"))[0] == 404
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "status"),
+    [
+        pytest.param(None, "/healthz", 200, id="anonymous-health"),
+        pytest.param(None, "/version", 200, id="anonymous-version"),
+        pytest.param(None, "/api/v1/namespaces", 403, id="anonymous-objects"),
+        pytest.param(NOBODY, "/api", 200, id="discovery-for-the-known"),
+        pytest.param(None, "/api", 403, id="discovery-not-for-all"),
+        pytest.param(NOBODY, "/api/v1/namespaces", 403, id="no-rights"),
+        pytest.param("admin", "/api/v1/namespaces", 200, id="master"),
+    ],
+)
+def test_who_may(tell: Tell, user: str | None, path: str, status: int) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        assert (await running.client(user)("GET", path))[0] == status
+
+    tell(story)
+
+
+def test_a_token_works_as_long_as_its_account(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        accounts = "/api/v1/namespaces/default/serviceaccounts"
+        await api("POST", accounts, {"metadata": {"name": "bot"}})
+        _, request = await api("POST", f"{accounts}/bot/token", {"spec": {}})
+        token = request["status"]["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        anyone = running.client(None)
+        assert (await anyone("GET", "/api", headers=headers))[0] == 200
+        _, refused = await anyone("GET", CONFIG_MAPS, headers=headers)
+        assert 'User "system:serviceaccount:default:bot"' in refused["message"]
+        other = {"authorization": f"Bearer {token[:-2]}AA"}
+        assert (await anyone("GET", "/api", headers=other))[0] == 401
+        await api("DELETE", f"{accounts}/bot")
+        assert (await anyone("GET", "/api", headers=headers))[0] == 401
+
+    tell(story)

@@ -1,0 +1,48 @@
+"""Accept headers to media types, with upstream's refusals."""
+
+import pytest
+
+from tiphys.api.errors import NotAcceptable
+from tiphys.apiserver.negotiation import MediaType, negotiate, wants_pretty
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("", MediaType()),
+        ("*/*", MediaType()),
+        ("application/json;q=0.5,application/yaml;q=0.9", MediaType("application/yaml")),
+        (f"{TABLE},application/json", MediaType("application/json", "Table", "v1")),
+        ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", MediaType()),
+        ("text/html,*/*;q=0.8", MediaType()),
+        (
+            "application/vnd.kubernetes.protobuf,application/json",
+            MediaType("application/vnd.kubernetes.protobuf"),
+        ),
+    ],
+)
+def test_accepted(accept: str, wanted: MediaType) -> None:
+    assert negotiate(accept, "object") == wanted
+
+
+@pytest.mark.parametrize(
+    ("accept", "text"),
+    [
+        ("text/html", "406: Not Acceptable\n\nAvailable representations: application/json"),
+        ("application/*", "406: Not Acceptable\n\nAvailable representations: application/json"),
+        ("application/json;as=Table", "only the following media types are accepted: "),
+    ],
+)
+def test_refused(accept: str, text: str) -> None:
+    with pytest.raises(NotAcceptable, match=text.split("\n")[0]):
+        negotiate(accept, "object")
+
+
+@pytest.mark.parametrize(
+    ("query", "agent", "pretty"),
+    [(None, "kubectl/v1", False), (None, "curl/8", True), ("false", "curl/8", False)],
+)
+def test_pretty(query: str | None, agent: str, *, pretty: bool) -> None:
+    assert wants_pretty(MediaType(), query, agent) == pretty
