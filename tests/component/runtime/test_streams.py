@@ -198,7 +198,7 @@ def test_many_execs_leave_the_shim_as_it_was(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
         container = await rig.run(await rig.sandbox("probed"), "sleep 1000")
-        (shim,) = processes_titled("default/probed")
+        (shim,) = processes_titled(f"{rig.config.label} default/probed")
         for _ in range(50):
             await rig.exec(container, "true")
         before = descriptors(shim), resident_kib(shim)
