@@ -144,6 +144,22 @@ def test_attach_joins_the_main_process(node: LiveNode) -> None:
     node.run(asyncio.wait_for(body(), 20))
 
 
+def test_input_that_is_open_once_ends_with_its_session(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(
+            await rig.sandbox("once"), "cat >/dev/null; exit 6", stdin=True, stdin_once=True
+        )
+        reader = await opened(rig, "Attach", container_id=container, stdout=True)
+        await reader.close()
+        assert (await rig.status(container))["state"] == "CONTAINER_RUNNING"
+        writer = await opened(rig, "Attach", container_id=container, stdin=True, stdout=True)
+        await writer.close()
+        assert (await rig.finished(container))["exit_code"] == 6
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
 def test_a_container_may_have_a_terminal(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
