@@ -28,11 +28,11 @@ async def opened(rig: Rig, method: str, **request: Any) -> ClientConnection:
 
 async def everything(socket: ClientConnection) -> dict[bytes, bytes]:
     """What comes on each channel until the server closes."""
-    found = {STDOUT: b"", STDERR: b"", ERROR: b""}
+    found = {STDOUT: bytearray(), STDERR: bytearray(), ERROR: bytearray()}
     async for message in socket:
         assert isinstance(message, bytes)
         found[message[:1]] += message[1:]
-    return found
+    return {channel: bytes(data) for channel, data in found.items()}
 
 
 def test_exec_carries_input_output_and_exit_code(node: LiveNode) -> None:
