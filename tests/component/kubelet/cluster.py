@@ -120,7 +120,7 @@ class SmallCluster:
 
     async def _answers(self) -> bool:
         try:
-            await self.client.request("GET", "/readyz")
+            await self.client.raw("GET", "/readyz")
         except ApiError as exc:
             return exc.code != 503
         return True

@@ -168,7 +168,13 @@ def test_exec_passes_through_to_the_runtime(live: Live) -> None:
     live.run(work(live.cluster))
 
 
-async def exec_command(port: int, tls: ssl.SSLContext, path: str, command: str) -> dict[int, bytes]:
+async def exec_command(
+    port: int,
+    tls: ssl.SSLContext,
+    path: str,
+    command: str,
+    protocol: str = "v5.channel.k8s.io",
+) -> dict[int, bytes]:
     """What comes back on each channel when `typed` is sent to stdin."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     key = base64.b64encode(os.urandom(16)).decode()
@@ -180,14 +186,15 @@ async def exec_command(port: int, tls: ssl.SSLContext, path: str, command: str) 
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Protocol: v5.channel.k8s.io",
+        f"Sec-WebSocket-Protocol: {protocol}",
     ]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     head = await reader.readuntil(b"\r\n\r\n")
     assert b"101" in head.split(b"\r\n")[0], head
     socket = websocket.WebSocket(mask=lambda: os.urandom(4))
     writer.write(socket.frame(websocket.BINARY, b"\0typed"))
-    writer.write(socket.frame(websocket.BINARY, b"\xff\0"))
+    if protocol.startswith("v5."):
+        writer.write(socket.frame(websocket.BINARY, b"\xff\0"))
     found: dict[int, bytes] = {}
     while not socket.close_received and (data := await reader.read(65536)):
         for message in socket.receive(data):
