@@ -150,7 +150,8 @@ _BY_REASON = {c.reason: c for c in ApiError.__subclasses__()}
 def from_status(status: Obj, code: int) -> ApiError:
     """The error that a server's Status body stands for."""
     cls = _BY_REASON.get(status.get("reason", ""), ApiError)
-    details = dict(status.get("details") or {})
+    found = status.get("details")
+    details = dict(found or {})
     causes = [
         StatusCause(c.get("reason", ""), c.get("message", ""), c.get("field", ""))
         for c in details.pop("causes", None) or []
@@ -158,7 +159,7 @@ def from_status(status: Obj, code: int) -> ApiError:
     retry = details.pop("retryAfterSeconds", 0)
     return cls(
         status.get("message") or f"the server answered {code}",
-        details=details,
+        details=details if found is not None else None,
         causes=causes,
         retry_after_seconds=retry,
         code=status.get("code") or code,

@@ -26,6 +26,10 @@ _WITHOUT_VALUE: Final = frozenset(
 )
 
 
+OMITTED: Final = object()
+"""A value that is not shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One finding: kind (upstream's wire word), path (`spec.containers[0].name`), value, detail."""
@@ -38,7 +42,9 @@ class FieldError:
     def text(self) -> str:
         """Without the path: `Invalid value: "x": must be ...`."""
         words = _WORDS[self.kind]
-        if self.kind not in _WITHOUT_VALUE and self.kind != "FieldValueTooMany":
+        if self.value is OMITTED:
+            pass
+        elif self.kind not in _WITHOUT_VALUE and self.kind != "FieldValueTooMany":
             words += f": {_shown(self.value)}"
         elif self.kind == "FieldValueTooMany" and self.value is not None:
             words += f": {self.value}"

@@ -54,7 +54,7 @@ PROGRAMS: list[Path | None] = [*kubectls()] or [None]
 
 
 @pytest.fixture(params=PROGRAMS, ids=lambda p: p.name if p else "none")
-def kubectl(request: pytest.FixtureRequest, server: RunningApiServer) -> Iterator["Kubectl"]:
+def kubectl(request: pytest.FixtureRequest, server: RunningApiServer) -> "Kubectl":
     if request.param is None:
         pytest.skip("kubectl is not installed")
     session = Kubectl(request.param, server)
@@ -62,7 +62,7 @@ def kubectl(request: pytest.FixtureRequest, server: RunningApiServer) -> Iterato
     session("create", "namespace", session.namespace)
     # Controllers do this in a cluster.
     session("create", "serviceaccount", "default")
-    yield session
+    return session
 
 
 class Kubectl:

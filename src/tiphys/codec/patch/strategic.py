@@ -20,7 +20,7 @@ _ORDER_PREFIX: Final = "$setElementOrder/"
 def apply(document: Obj, patch: Any, type_name: str) -> Obj:
     """A new document; type_name names the document's type in the schema.
 
-    Raises PatchError: 400 for a malformed patch, 422 for one that does not fit the document.
+    Raises PatchError: 400 for a malformed patch, 500 (as upstream) for one that does not fit.
     """
     if not isinstance(patch, dict):
         raise PatchError("invalid JSON document", 400)
@@ -53,7 +53,7 @@ def _directed(patch: Obj) -> Obj:
         return {k: v for k, v in patch.items() if k != _DIRECTIVE}
     if directive == "delete":
         return {}
-    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 422)
+    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 500)
 
 
 def _shown(value: Any) -> str:
@@ -143,7 +143,7 @@ def _special_elements(
     kept, rest, replaced = original, [], False
     for element in patch:
         if not isinstance(element, dict):
-            raise PatchError("invalid typed merge-list: elements must be maps of one kind", 422)
+            raise PatchError("invalid typed merge-list: elements must be maps of one kind", 500)
         directive = element.get(_DIRECTIVE)
         if directive is None:
             rest.append(element)
@@ -153,7 +153,7 @@ def _special_elements(
         elif directive == "replace":
             replaced = True
         else:
-            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 422)
+            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 500)
     return ([], rest) if replaced else (kept, rest)
 
 
@@ -163,7 +163,7 @@ def _key_of(element: Any, key: str) -> Any:
 
 def _merge_value_of(element: Obj, key: str) -> Any:
     if key not in element:
-        raise PatchError(f"map: {_shown(element)} does not contain declared merge key: {key}", 422)
+        raise PatchError(f"map: {_shown(element)} does not contain declared merge key: {key}", 500)
     return element[key]
 
 
@@ -193,7 +193,7 @@ def _ordered_lists(original: Obj, patch: Obj, schema: TypeDef | None) -> Obj:
             raise PatchError("invalid patch format of setElementOrder list", 400)
         field = schema.fields.get(name) if schema is not None else None
         if field is None:
-            raise PatchError(f'unable to find api field in struct for the json field "{name}"', 422)
+            raise PatchError(f'unable to find api field in struct for the json field "{name}"', 500)
         have, given = original.get(name), patch.get(name)
         if given is not None:
             _check_order(given, order, field.patch_merge_key)
@@ -220,7 +220,7 @@ def _check_order(given: Any, order: list[Any], key: str) -> None:
             raise PatchError(
                 f"The order in patch list:\n{_shown(given)}\n doesn't match $setElementOrder "
                 f"list:\n{_shown(order)}\n",
-                422,
+                500,
             )
 
 

@@ -12,7 +12,7 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core.persistent_volume_claim import default as default_claim
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules import warnings, workload
 from tiphys.apiserver.resources.rules.texts import named, unsupported
 
 _INFO = built_in("apps", "v1", "statefulsets")
@@ -122,8 +122,16 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return [forbidden("spec", text)]
 
 
+def template_warnings(obj: Obj, old: Obj | None) -> list[str]:
+    del old
+    return warnings.pod_template(
+        at(obj, "spec", "template", "spec", default={}), "spec.template.spec"
+    )
+
+
 STATEFUL_SET = Resource(
     _INFO,
+    warnings=template_warnings,
     validate_name=name_is_dns_label,
     validate=validate,
     validate_update=validate_update,

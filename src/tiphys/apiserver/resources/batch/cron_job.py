@@ -3,12 +3,16 @@
 from datetime import datetime
 from typing import Any
 
+from tiphys.api.field_errors import FieldError, invalid, required
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.batch.job import default_job_parts
+from tiphys.apiserver.resources.batch.job_rules import job_spec
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import one_of
 
 _INFO = built_in("batch", "v1", "cronjobs")
 
@@ -33,8 +37,36 @@ def _suspend(cron_job: Obj, _: datetime) -> Any:
     return "<unset>" if suspended is None else str(suspended)
 
 
+_NAME_MAX = 52  # 63 less the suffix of the jobs' names.
+
+
+def validate(cron_job: Obj) -> list[FieldError]:
+    spec = cron_job["spec"]
+    errors: list[FieldError] = []
+    schedule = spec.get("schedule", "")
+    if not schedule:
+        errors.append(required("spec.schedule"))
+    elif not schedule.startswith("@") and len(schedule.split()) != 5:
+        fields = schedule.split()
+        text = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
+        errors.append(invalid("spec.schedule", schedule, text))
+    errors += workload.not_negative_at(spec, "spec", "startingDeadlineSeconds")
+    valid = ("Allow", "Forbid", "Replace")
+    errors += one_of(spec.get("concurrencyPolicy", ""), "spec.concurrencyPolicy", valid)
+    errors += workload.not_negative_at(
+        spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
+    )
+    errors += job_spec(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
+    name = cron_job["metadata"].get("name", "")
+    if len(name) > _NAME_MAX:
+        text = f"must be no more than {_NAME_MAX} characters"
+        errors.append(invalid("metadata.name", name, text))
+    return errors
+
+
 CRON_JOB = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(
         _INFO,
         cells.name,

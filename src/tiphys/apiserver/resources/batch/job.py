@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, at, condition, parse_time
 from tiphys.api.resources import built_in
 from tiphys.apiserver.printing import human_duration
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.batch import job_rules
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
@@ -99,6 +100,8 @@ def _duration(job: Obj, now: datetime) -> Any:
 
 JOB = Resource(
     _INFO,
+    validate=job_rules.validate,
+    validate_update=job_rules.validate_update,
     columns=columns_of(
         _INFO,
         cells.name,

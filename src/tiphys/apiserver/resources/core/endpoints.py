@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.core import endpoints_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "endpoints")
@@ -36,8 +37,15 @@ def _endpoints(endpoints: Obj, _: datetime) -> Any:
     return ",".join(texts[:3]) + more
 
 
+def endpoints_warnings(endpoints: Obj, old: Obj | None) -> list[str]:
+    del endpoints, old
+    return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+
+
 ENDPOINTS = Resource(
     _INFO,
+    validate=endpoints_rules.validate,
+    warnings=endpoints_warnings,
     columns=columns_of(_INFO, cells.name, _endpoints, cells.age),
     default=default,
 )

@@ -1,11 +1,13 @@
 """PersistentVolumeClaim. Upstream: pkg/registry/core/persistentvolumeclaim."""
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 
 _INFO = built_in("", "v1", "persistentvolumeclaims")
 
@@ -26,8 +28,13 @@ def _bound(cell: Cell) -> Cell:
     return lambda claim, now: cell(claim, now) if at(claim, "spec", "volumeName") else ""
 
 
+def validate(claim: Obj) -> list[FieldError]:
+    return claim_spec(claim["spec"], "spec")
+
+
 PERSISTENT_VOLUME_CLAIM = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -11,8 +11,10 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
+from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
 
 _INFO = built_in("", "v1", "pods")
@@ -168,9 +170,18 @@ def validate(pod: Obj) -> list[FieldError]:
     return pod_spec(pod["spec"], "spec", pod=pod)
 
 
+def pod_warnings(pod: Obj, old: Obj | None) -> list[str]:
+    del old
+    text = "this is used in the Pod's hostname, which can result in surprising behavior"
+    name = warnings.pod_name(pod["metadata"].get("name", ""), text)
+    return warnings.joined(name, warnings.pod_template(pod["spec"], "spec"))
+
+
 POD = Resource(
     _INFO,
+    warnings=pod_warnings,
     validate=validate,
+    validate_update=validate_update,
     default=default,
     before_create=before_create,
     before_update=generation.updated,

@@ -7,7 +7,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules import warnings, workload
 
 _INFO = built_in("", "v1", "replicationcontrollers")
 
@@ -40,8 +40,16 @@ def validate(controller: Obj) -> list[FieldError]:
     return errors + workload.always_restarts(template, "spec.template", "ReplicationController")
 
 
+def template_warnings(obj: Obj, old: Obj | None) -> list[str]:
+    del old
+    return warnings.pod_template(
+        at(obj, "spec", "template", "spec", default={}), "spec.template.spec"
+    )
+
+
 REPLICATION_CONTROLLER = Resource(
     _INFO,
+    warnings=template_warnings,
     validate=validate,
     columns=columns_of(
         _INFO,

@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core import quota_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "resourcequotas")
@@ -32,6 +33,7 @@ def _usage(*, limits: bool) -> Cell:
 
 RESOURCE_QUOTA = Resource(
     _INFO,
+    validate=quota_rules.validate,
     columns=columns_of(_INFO, cells.name, _usage(limits=False), _usage(limits=True), cells.age),
     before_create=before_create,
     before_update=generation.keep_status,

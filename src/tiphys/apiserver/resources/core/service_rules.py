@@ -67,6 +67,29 @@ def validate(service: Obj) -> list[FieldError]:
     return errors + _traffic(spec, kind)
 
 
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    """An address that was given stays, as long as the type has one."""
+    spec, before = new["spec"], old["spec"]
+    if "ExternalName" in {spec.get("type"), before.get("type")}:
+        return []
+    now, then = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
+    errors: list[FieldError] = []
+    if now and then and now[0] != then[0]:
+        errors.append(invalid("spec.clusterIPs[0]", now, "may not change once set"))
+    if len(now) > 1 and len(then) > 1 and now[1] != then[1]:
+        errors.append(invalid("spec.clusterIPs[1]", now, "may not change once set"))
+    port, port_before = (s.get("healthCheckNodePort", 0) for s in (spec, before))
+    if port and port_before and port != port_before and _needs_health_check(spec, before):
+        errors.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
+    return errors
+
+
+def _needs_health_check(*specs: Obj) -> bool:
+    return all(
+        s.get("type") == "LoadBalancer" and s.get("externalTrafficPolicy") == "Local" for s in specs
+    )
+
+
 def _by_type(spec: Obj, kind: str) -> list[FieldError]:
     if kind in {"LoadBalancer", "NodePort"} and is_headless(spec):
         text = f"may not be set to 'None' for {kind} services"

@@ -25,8 +25,20 @@ def _content(endpoint_slice: Obj) -> Obj:
     return {k: v for k, v in endpoint_slice.items() if k not in {"metadata"}}
 
 
+def before_create(endpoint_slice: Obj) -> None:
+    generation.start(endpoint_slice)
+    _drop_topology(endpoint_slice)
+
+
+def _drop_topology(endpoint_slice: Obj) -> None:
+    """A field of the beta versions; v1 has it read-only."""
+    for endpoint in endpoint_slice.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
 def before_update(new: Obj, old: Obj) -> None:
     """Anything but the metadata is a new generation, and so are labels."""
+    _drop_topology(new)
     changed = _content(new) != _content(old) or (
         (new["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {})
     )
@@ -49,7 +61,7 @@ ENDPOINT_SLICE = Resource(
     validate=endpoint_slice_rules.validate,
     validate_update=endpoint_slice_rules.validate_update,
     default=default,
-    before_create=generation.start,
+    before_create=before_create,
     before_update=before_update,
     columns=columns_of(
         _INFO, cells.name, cells.value("addressType"), _ports, _endpoints, cells.age

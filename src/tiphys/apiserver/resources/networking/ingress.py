@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.networking import ingress_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("networking.k8s.io", "v1", "ingresses")
@@ -35,6 +36,7 @@ def _ports(ingress: Obj, _: datetime) -> Any:
 
 INGRESS = Resource(
     _INFO,
+    validate=ingress_rules.validate,
     columns=columns_of(
         _INFO,
         cells.name,

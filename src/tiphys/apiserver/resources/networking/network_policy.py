@@ -4,6 +4,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.networking import network_policy_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("networking.k8s.io", "v1", "networkpolicies")
@@ -25,6 +26,7 @@ def before_update(new: Obj, old: Obj) -> None:
 
 NETWORK_POLICY = Resource(
     _INFO,
+    validate=network_policy_rules.validate,
     columns=columns_of(_INFO, cells.name, cells.selector("spec", "podSelector"), cells.age),
     default=default,
     before_create=generation.start,

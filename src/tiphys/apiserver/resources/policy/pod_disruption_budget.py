@@ -2,11 +2,14 @@
 
 from typing import Final
 
+from tiphys.api.field_errors import FieldError, invalid
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import label_selector, unsupported
 
 _INFO = built_in("policy", "v1", "poddisruptionbudgets")
 
@@ -27,8 +30,28 @@ def _amount(field: str) -> Cell:
     return lambda budget, _: str(at(budget, "spec", field, default="N/A"))
 
 
+def validate(budget: Obj) -> list[FieldError]:
+    spec = budget["spec"]
+    least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
+    errors: list[FieldError] = []
+    if least is not None and most is not None:
+        text = "minAvailable and maxUnavailable cannot be both set"
+        errors.append(invalid("spec", spec, text))
+    for field, value in (("minAvailable", least), ("maxUnavailable", most)):
+        if value is not None:
+            errors += workload.int_or_percent(value, f"spec.{field}")
+            errors += workload.at_most_all(value, f"spec.{field}")
+    errors += label_selector(spec.get("selector"), "spec.selector")
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    valid = ("AlwaysAllow", "IfHealthyBudget")
+    if policy is not None and policy not in valid:
+        errors.append(unsupported("spec.unhealthyPodEvictionPolicy", policy, valid))
+    return errors
+
+
 POD_DISRUPTION_BUDGET = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -316,7 +316,10 @@ def _devices(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[Fiel
         if volume is None:
             errors.append(not_found(f"{where}.name", name))
         elif "persistentVolumeClaim" not in volume and "ephemeral" not in volume:
-            text = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
+            text = (
+                "can only use volume source type of PersistentVolumeClaim or Ephemeral "
+                "for block mode"
+            )
             errors.append(invalid(f"{where}.name", name, text))
         if not target:
             errors.append(required(f"{where}.devicePath"))

@@ -164,7 +164,10 @@ def _escalation(context: Obj, path: str) -> list[FieldError]:
         errors.append(invalid(path, internal_context(context), text))
     for capability in (context.get("capabilities") or {}).get("add") or ():
         if capability == "CAP_SYS_ADMIN":
-            text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
+            text = (
+                "cannot set `allowPrivilegeEscalation` to false and "
+                "`capabilities.Add` CAP_SYS_ADMIN"
+            )
             errors.append(invalid(path, internal_context(context), text))
     return errors
 

@@ -1,10 +1,12 @@
 """PriorityClass. Upstream: pkg/registry/scheduling/priorityclass."""
 
+from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE, unsupported
 
 _INFO = built_in("scheduling.k8s.io", "v1", "priorityclasses")
 
@@ -21,8 +23,42 @@ def before_update(new: Obj, old: Obj) -> None:
     generation.bump(new, old)
 
 
+_USER_VALUE_MAX = 1_000_000_000
+_SYSTEM = frozenset({"system-node-critical", "system-cluster-critical"})
+
+
+def validate(priority_class: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    name = priority_class["metadata"].get("name", "")
+    if name.startswith("system-") and name not in _SYSTEM:
+        text = (
+            "priority class names with 'system-' prefix are reserved for system use only. "
+            f"error: {name} is not a known system priority class"
+        )
+        errors.append(forbidden("metadata.name", text))
+    elif priority_class.get("value", 0) > _USER_VALUE_MAX and name not in _SYSTEM:
+        text = f"maximum allowed value of a user defined priority is {_USER_VALUE_MAX}"
+        errors.append(forbidden("value", text))
+    policy = priority_class.get("preemptionPolicy", "")
+    if policy not in {"PreemptLowerPriority", "Never"}:
+        valid = ("PreemptLowerPriority", "Never")
+        errors.append(unsupported("preemptionPolicy", policy, valid))
+    return errors
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if new.get("value", 0) != old.get("value", 0):
+        errors.append(forbidden("value", "may not be changed in an update."))
+    if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
+        errors.append(invalid("preemptionPolicy", new.get("preemptionPolicy"), IMMUTABLE))
+    return errors
+
+
 PRIORITY_CLASS = Resource(
     _INFO,
+    validate=validate,
+    validate_update=validate_update,
     columns=columns_of(
         _INFO,
         cells.name,

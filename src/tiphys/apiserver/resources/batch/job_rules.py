@@ -1,0 +1,243 @@
+"""Validation of Jobs and of the jobs in CronJobs. Upstream: pkg/apis/batch/validation."""
+
+from itertools import pairwise
+from typing import Any, Final
+
+from tiphys.api import names
+from tiphys.api.field_errors import (
+    OMITTED,
+    FieldError,
+    duplicate,
+    invalid,
+    required,
+    too_long,
+    too_many,
+)
+from tiphys.api.labels import from_object
+from tiphys.api.meta import Obj, at
+from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules.texts import (
+    IMMUTABLE,
+    label_name,
+    label_selector,
+    unsupported,
+)
+
+_NUMBERS: Final = (
+    "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
+    "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",
+)  # fmt: skip
+_ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
+_MANAGED_BY_MAX: Final = 63
+PARALLELISM_MAX: Final = 100_000  # Of indexed jobs.
+_RULES_MAX: Final = 20
+_EXIT_CODES_MAX: Final = 255
+_PATTERNS_MAX: Final = 20
+
+
+def validate(job: Obj) -> list[FieldError]:
+    spec = job["spec"]
+    errors = job_spec(spec, "spec")
+    selector = spec.get("selector")
+    if selector is None:
+        errors.append(required("spec.selector"))
+    errors += label_selector(selector, "spec.selector")
+    if workload.is_well_formed(selector):
+        labels = at(spec, "template", "metadata", "labels")
+        if not from_object(selector).matches(labels or {}):
+            text = "`selector` does not match template `labels`"
+            errors.append(invalid("spec.template.metadata.labels", labels, text))
+    return errors
+
+
+def job_spec(spec: Obj, path: str) -> list[FieldError]:
+    errors = workload.not_negative_at(spec, path, *_NUMBERS)
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        text = "when maxFailedIndexes is specified"
+        errors.append(required(f"{path}.backoffLimitPerIndex", text))
+    manager = spec.get("managedBy")
+    if manager is not None:
+        errors += _domain_path(manager, f"{path}.managedBy")
+        if len(manager) > _MANAGED_BY_MAX:
+            errors.append(too_long(f"{path}.managedBy", _MANAGED_BY_MAX))
+    errors += _completion_mode(spec, path)
+    if "podFailurePolicy" in spec:
+        errors += _failure_policy(spec, f"{path}.podFailurePolicy")
+    errors += _success_policy(spec, path)
+    errors += _replacement(spec, f"{path}.podReplacementPolicy")
+    errors += workload.template(spec.get("template"), f"{path}.template")
+    restart = at(spec, "template", "spec", "restartPolicy", default="")
+    where = f"{path}.template.spec.restartPolicy"
+    if restart in {"", "Always"}:
+        errors.append(required(where, 'valid values: "OnFailure", "Never"'))
+    elif restart not in {"OnFailure", "Never"}:
+        errors.append(unsupported(where, restart, ("OnFailure", "Never")))
+    elif "podFailurePolicy" in spec and restart != "Never":
+        text = 'only "Never" is supported when podFailurePolicy is specified'
+        errors.append(invalid(where, restart, text))
+    return errors
+
+
+def _domain_path(value: str, path: str) -> list[FieldError]:
+    if not value:
+        return [required(path)]
+    host, _, rest = value.partition("/")
+    if not host or not rest:
+        return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [invalid(path, host, text) for text in names.dns_subdomain(host)]
+    if not names.is_http_path(rest):
+        pattern = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+        errors.append(invalid(path, rest, names.regex_text("Invalid path", pattern)))
+    return errors
+
+
+def _completion_mode(spec: Obj, path: str) -> list[FieldError]:
+    mode = spec.get("completionMode")
+    failed, completions = spec.get("maxFailedIndexes"), spec.get("completions")
+    errors: list[FieldError] = []
+    if mode not in {None, "NonIndexed", "Indexed"}:
+        errors.append(unsupported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed")))
+    if mode == "Indexed":
+        if completions is None:
+            errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
+        if (spec.get("parallelism") or 0) > PARALLELISM_MAX:
+            text = (
+                f"must be less than or equal to {PARALLELISM_MAX} when completion mode is Indexed"
+            )
+            errors.append(invalid(f"{path}.parallelism", spec["parallelism"], text))
+        if completions is not None and failed is not None and failed > completions:
+            text = "must be less than or equal to completions"
+            errors.append(invalid(f"{path}.maxFailedIndexes", failed, text))
+    if mode in {None, "NonIndexed"}:
+        errors += [
+            invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
+            for field in ("backoffLimitPerIndex", "maxFailedIndexes")
+            if spec.get(field) is not None
+        ]
+    return errors
+
+
+def _failure_policy(spec: Obj, path: str) -> list[FieldError]:
+    rules = spec["podFailurePolicy"].get("rules") or ()
+    if len(rules) > _RULES_MAX:
+        return [too_many(f"{path}.rules", len(rules), _RULES_MAX)]
+    pod = at(spec, "template", "spec", default={})
+    containers = {c.get("name") for f in ("containers", "initContainers") for c in pod.get(f) or ()}
+    return [
+        error
+        for index, rule in enumerate(rules)
+        for error in _failure_rule(spec, rule, f"{path}.rules[{index}]", containers)
+    ]
+
+
+def _failure_rule(spec: Obj, rule: Obj, path: str, containers: set[Any]) -> list[FieldError]:
+    action, codes = rule.get("action", ""), rule.get("onExitCodes")
+    patterns = rule.get("onPodConditions") or ()
+    errors: list[FieldError] = []
+    if not action:
+        text = 'valid values: ["Count" "FailIndex" "FailJob" "Ignore"]'
+        errors.append(required(f"{path}.action", text))
+    elif action == "FailIndex":
+        if spec.get("backoffLimitPerIndex") is None:
+            text = "requires the backoffLimitPerIndex to be set"
+            errors.append(invalid(f"{path}.action", action, text))
+    elif action not in _ACTIONS:
+        errors.append(unsupported(f"{path}.action", action, _ACTIONS))
+    if codes is not None:
+        errors += _exit_codes(codes, f"{path}.onExitCodes", containers)
+    if len(patterns) > _PATTERNS_MAX:
+        errors.append(too_many(f"{path}.onPodConditions", len(patterns), _PATTERNS_MAX))
+    for index, pattern in enumerate(patterns):
+        where = f"{path}.onPodConditions[{index}]"
+        errors += label_name(pattern.get("type", ""), f"{where}.type")
+        status = pattern.get("status", "")
+        if status not in {"True", "False", "Unknown"}:
+            errors.append(unsupported(f"{where}.status", status, ("False", "True", "Unknown")))
+    if codes is not None and patterns:
+        text = "specifying both OnExitCodes and OnPodConditions is not supported"
+        errors.append(invalid(path, OMITTED, text))
+    if codes is None and not patterns:
+        text = "specifying one of OnExitCodes and OnPodConditions is required"
+        errors.append(invalid(path, OMITTED, text))
+    return errors
+
+
+def _exit_codes(codes: Obj, path: str, containers: set[Any]) -> list[FieldError]:
+    operator, values = codes.get("operator", ""), codes.get("values") or []
+    errors: list[FieldError] = []
+    if not operator:
+        errors.append(required(f"{path}.operator", 'valid values: ["In" "NotIn"]'))
+    elif operator not in {"In", "NotIn"}:
+        errors.append(unsupported(f"{path}.operator", operator, ("In", "NotIn")))
+    name = codes.get("containerName")
+    if name is not None and name not in containers:
+        text = "must be one of the container or initContainer names in the pod template"
+        errors.append(invalid(f"{path}.containerName", name, text))
+    where = f"{path}.values"
+    if not values:
+        errors.append(invalid(where, codes.get("values"), "at least one value is required"))
+    elif len(values) > _EXIT_CODES_MAX:
+        errors.append(too_many(where, len(values), _EXIT_CODES_MAX))
+    for index, value in enumerate(values):
+        if operator == "In" and value == 0:
+            text = "must not be 0 for the In operator"
+            errors.append(invalid(f"{where}[{index}]", value, text))
+        if value in values[:index]:
+            errors.append(duplicate(f"{where}[{index}]", value))
+    if any(a > b for a, b in pairwise(values)):
+        errors.append(invalid(where, values, "must be ordered"))
+    return errors
+
+
+def _success_policy(spec: Obj, path: str) -> list[FieldError]:
+    policy = spec.get("successPolicy")
+    if policy is None:
+        return []
+    where = f"{path}.successPolicy"
+    rules = policy.get("rules") or ()
+    if spec.get("completionMode") != "Indexed":
+        shown = {
+            "Rules": [
+                {
+                    "SucceededIndexes": r.get("succeededIndexes"),
+                    "SucceededCount": r.get("succeededCount"),
+                }
+                for r in rules
+            ]
+        }
+        return [invalid(where, shown, "requires indexed completion mode")]
+    if not rules:
+        text = "at least one rules must be specified when the successPolicy is specified"
+        return [required(f"{where}.rules", text)]
+    return []
+
+
+def _replacement(spec: Obj, path: str) -> list[FieldError]:
+    policy = spec.get("podReplacementPolicy")
+    if policy is None:
+        return []
+    valid = ("Failed",) if "podFailurePolicy" in spec else ("Failed", "TerminatingOrFailed")
+    return [] if policy in valid else [unsupported(path, policy, valid)]
+
+
+_FIXED: Final = (
+    "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
+    "successPolicy",
+)  # fmt: skip
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    spec, before = new["spec"], old["spec"]
+    errors: list[FieldError] = []
+    if spec.get("completions") != before.get("completions"):
+        indexed = spec.get("completionMode") == "Indexed" == before.get("completionMode")
+        if not indexed or spec.get("completions") != spec.get("parallelism"):
+            errors.append(invalid("spec.completions", spec.get("completions"), IMMUTABLE))
+    for field in _FIXED[:1]:
+        if spec.get(field) != before.get(field):
+            shown = workload.shown_selector(spec.get(field))
+            errors.append(invalid(f"spec.{field}", shown, IMMUTABLE))
+    if spec.get("template") != before.get("template") and not before.get("suspend"):
+        errors.append(invalid("spec.template", spec.get("template"), IMMUTABLE))
+    changed = [f for f in _FIXED[1:] if spec.get(f) != before.get(f)]
+    return errors + [invalid(f"spec.{f}", spec.get(f), IMMUTABLE) for f in changed]

@@ -1,0 +1,92 @@
+"""What may change in a pod's spec. Upstream: pkg/apis/core/validation (ValidatePodUpdate).
+
+Differs: the message does not end with Go's diff of the internal structs.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tiphys.api.field_errors import FieldError, forbidden, invalid
+from tiphys.api.meta import Obj
+
+_UNCHANGEABLE: Final = (
+    "pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
+    "to 1 if it was previously negative)"
+)
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    spec, before = new["spec"], old["spec"]
+    errors: list[FieldError] = []
+    for kind in ("containers", "initContainers"):
+        if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
+            text = "pod updates may not add or remove containers"
+            return [*errors, forbidden(f"spec.{kind}", text)]
+    errors += _deadline(spec, before)
+    errors += _tolerations(spec.get("tolerations") or [], before.get("tolerations") or [])
+    errors += _gates(spec, before)
+    if _fixed(spec, before) != before:
+        errors.append(forbidden("spec", _UNCHANGEABLE))
+    return errors
+
+
+def _deadline(spec: Obj, before: Obj) -> list[FieldError]:
+    path = "spec.activeDeadlineSeconds"
+    now, then = spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if then is None or now == then:
+        return []
+    if now is None:
+        return [invalid(path, None, "must not update from a positive integer to nil value")]
+    if now > then:
+        return [invalid(path, now, "must be less than or equal to previous value")]
+    return []
+
+
+def _without_seconds(toleration: Obj) -> Obj:
+    return {k: v for k, v in toleration.items() if k != "tolerationSeconds"}
+
+
+def _tolerations(now: Sequence[Obj], then: Sequence[Obj]) -> list[FieldError]:
+    """Old ones stay; only how long they last may change."""
+    kept = [_without_seconds(t) for t in now]
+    if all(_without_seconds(t) in kept for t in then):
+        return []
+    text = "existing toleration can not be modified except its tolerationSeconds"
+    return [forbidden("spec.tolerations", text)]
+
+
+def _gates(spec: Obj, before: Obj) -> list[FieldError]:
+    names = {g.get("name") for g in before.get("schedulingGates") or ()}
+    return [
+        forbidden(
+            f"spec.schedulingGates[{index}]",
+            f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'",
+        )
+        for index, gate in enumerate(spec.get("schedulingGates") or ())
+        if gate.get("name") not in names
+    ]
+
+
+def _fixed(spec: Obj, before: Obj) -> Obj:
+    """The new spec with everything that may change as it was."""
+    found = dict(spec)
+    for kind in ("containers", "initContainers"):
+        if kind in before and kind in spec:
+            found[kind] = [
+                new | {"image": old.get("image", "")}
+                for new, old in zip(spec[kind], before[kind], strict=True)
+            ]
+    fields = ["activeDeadlineSeconds", "tolerations", "schedulingGates"]
+    if before.get("terminationGracePeriodSeconds", 0) < 0:
+        fields.append("terminationGracePeriodSeconds")
+    if before.get("schedulingGates"):
+        # A gated pod may still be narrowed to fewer nodes.
+        fields += ["nodeSelector", "affinity"]
+    for field in fields:
+        if field in before:
+            found[field] = before[field]
+        else:
+            found.pop(field, None)
+    return found

@@ -1,0 +1,128 @@
+"""What writers are told though it is accepted: deprecated and useless settings.
+
+Upstream: pkg/api/pod/warnings.go, pkg/api/service/warnings.go, pkg/api/persistentvolume.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from tiphys.api import names
+from tiphys.api.meta import Obj, annotations_of, at
+
+_LABELS: Final = {
+    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
+    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
+    "failure-domain.beta.kubernetes.io/region": (
+        'deprecated since v1.17; use "topology.kubernetes.io/region" instead'
+    ),
+    "failure-domain.beta.kubernetes.io/zone": (
+        'deprecated since v1.17; use "topology.kubernetes.io/zone" instead'
+    ),
+    "beta.kubernetes.io/instance-type": (
+        'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead'
+    ),
+}
+# field -> (name in the text, what to say)
+_VOLUMES: Final = {
+    "photonPersistentDisk": ("photonPersistentDisk", "v1.11, non-functional in v1.16+"),
+    "gitRepo": ("gitRepo", "v1.11, and disabled by default in v1.33+"),
+    "scaleIO": ("scaleIO", "v1.16, non-functional in v1.22+"),
+    "flocker": ("flocker", "v1.22, non-functional in v1.25+"),
+    "storageos": ("storageOS", "v1.22, non-functional in v1.25+"),
+    "quobyte": ("quobyte", "v1.22, non-functional in v1.25+"),
+    "glusterfs": ("glusterfs", "v1.25, non-functional in v1.26+"),
+    "cephfs": ("cephfs", "v1.28, non-functional in v1.31+"),
+    "rbd": ("rbd", "v1.28, non-functional in v1.31+"),
+}
+
+
+def volume(source: Obj, path: str) -> Iterator[str]:
+    """Of a pod's volume or a persistent volume."""
+    for field, (name, since) in _VOLUMES.items():
+        if field in source:
+            yield f"{path}.{name}: deprecated in {since}"
+
+
+def pod_template(spec: Obj, path: str) -> list[str]:
+    return list(_pod_spec(spec, path))
+
+
+def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
+    for key in sorted(spec.get("nodeSelector") or {}):
+        if key in _LABELS:
+            yield f"{path}.nodeSelector[{key}]: {_LABELS[key]}"
+    yield from _null_selectors(spec, path)
+    for index, found in enumerate(spec.get("volumes") or ()):
+        yield from volume(found, f"{path}.volumes[{index}]")
+        if "projected" in found and not found["projected"].get("sources"):
+            yield f'volume "{found.get("name", "")}" (Projected) has no sources provided'
+    for kind in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(kind) or ()):
+            yield from _container(container, f"{path}.{kind}[{index}]")
+
+
+def _null_selectors(spec: Obj, path: str) -> Iterator[str]:
+    text = "a null labelSelector results in matching no pod"
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
+        if constraint.get("labelSelector") is None:
+            where = f"{path}.topologySpreadConstraints[{index}].labelSelector"
+            yield f"{where}: {text}"
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules = at(spec, "affinity", kind, default={})
+        field = "requiredDuringSchedulingIgnoredDuringExecution"
+        for index, term in enumerate(rules.get(field) or ()):
+            if term.get("labelSelector") is None:
+                yield f"{path}.affinity.{kind}.{field}[{index}].labelSelector: {text}"
+        field = "preferredDuringSchedulingIgnoredDuringExecution"
+        for index, term in enumerate(rules.get(field) or ()):
+            if at(term, "podAffinityTerm", "labelSelector") is None:
+                where = f"{path}.affinity.{kind}.{field}[{index}].podAffinityTerm.labelSelector"
+                yield f"{where}: {text}"
+
+
+def _container(container: Obj, path: str) -> Iterator[str]:
+    for kind in ("limits", "requests"):
+        amounts = at(container, "resources", kind, default={})
+        for name in ("memory", "ephemeral-storage"):
+            value = str(amounts.get(name, ""))
+            if value.endswith("m"):
+                yield (
+                    f'{path}.resources.{kind}[{name}]: fractional byte value "{value}" is invalid, '
+                    "must be an integer"
+                )
+    seen: set[str] = set()
+    for index, variable in enumerate(container.get("env") or ()):
+        name = variable.get("name", "")
+        if name in seen:
+            where = f"{path}.env[{index}]"
+            yield f'{where}: hides previous definition of "{name}", which may be dropped'
+        seen.add(name)
+
+
+def pod_name(name: str, text: str) -> Iterator[str]:
+    """A name that is no DNS label makes a bad host name."""
+    if name and (why := names.dns_label(name)):
+        shown = " ".join(why)
+        yield f"metadata.name: {text}; a DNS label is recommended: [{shown}]"
+
+
+def service(new: Obj, old: Obj | None) -> list[str]:
+    spec = new["spec"]
+    found: list[str] = []
+    if "service.kubernetes.io/topology-aware-hints" in annotations_of(new):
+        found.append(
+            "metadata.annotations[service.kubernetes.io/topology-aware-hints]: deprecated; "
+            "use service.kubernetes.io/topology-mode"
+        )
+    if spec.get("externalIPs"):
+        found.append(
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
+        )
+    if spec.get("trafficDistribution") == "PreferClose":
+        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    del old
+    return found
+
+
+def joined(*parts: Iterable[str]) -> list[str]:
+    return [text for part in parts for text in part]
