@@ -113,7 +113,7 @@ def _converted(container: Obj, instance: RuntimeContainer, observed: Observed) -
 
 def _user(user: Mapping[str, Any]) -> Obj:
     shown: Obj = {"uid": user.get("uid", 0), "gid": user.get("gid", 0)}
-    groups = list(user.get("supplemental_groups") or [])
+    groups = sorted(user.get("supplemental_groups") or [])
     return shown | ({"supplementalGroups": groups} if groups else {})
 
 

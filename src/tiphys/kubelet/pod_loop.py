@@ -37,6 +37,8 @@ from tiphys.lib.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 RESYNC_SECONDS: Final = 60.0  # kubelet SyncFrequency: tokens are renewed, volumes looked at.
+RESIZE_SECONDS: Final = 30.0
+BUG_SECONDS: Final = 10.0
 RETRY_INITIAL_SECONDS: Final = 0.5  # nestedpendingoperations initialDurationBeforeRetry
 RETRY_MAX_SECONDS: Final = 122.0  # maxDurationBeforeRetry
 
@@ -105,16 +107,18 @@ class PodLoop:
         """Until the pod is finished and its object gone."""
         while not (self.life.stage is Stage.FINISHED and self.life.object_gone):
             self._wake.clear()
-            self._work = self._tasks.start(self._step(), f"pod {key_of(self.pod)}")
+            work = self._work = self._tasks.start(self._step(), f"pod {key_of(self.pod)}")
             try:
-                pause = await self._work
+                await asyncio.wait([work])
             except asyncio.CancelledError:
-                if not self._work.cancelled():
-                    self._work.cancel()
-                    raise  # We are cancelled ourselves.
-                continue  # Interrupted: look again at once.
+                work.cancel()
+                raise
             finally:
                 self._work = None
+            if work.cancelled():
+                continue  # Interrupted: look again at once.
+            # A bug in one step must not end the pod's loop; the task set has logged it.
+            pause = BUG_SECONDS if work.exception() is not None else work.result()
             await self._pause(RESYNC_SECONDS if pause is None else min(pause, RESYNC_SECONDS))
 
     async def _pause(self, seconds: float) -> None:
@@ -175,7 +179,10 @@ class PodLoop:
             if self.life.stage is not Stage.SYNCING:
                 return 0.0
             following = plan(self.pod, runtime, deps.prober.results(uid))
-            if not following.is_empty and not outcome.waiting:
+            if following.resize and following == wanted:
+                # A runtime that takes new bounds but does not tell them must not keep us busy.
+                outcome.retry_in(RESIZE_SECONDS)
+            elif not following.is_empty and not outcome.waiting:
                 return 0.0
         left = pod_worker.deadline_seconds(
             self._dated(deps.statuses.status(uid) or {}), deps.clock.now()

@@ -15,6 +15,7 @@ from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.pod_cgroup import PodCgroups
 from tiphys.kubelet.pod_loop import PodLoop
 from tiphys.kubelet.pod_phase import is_terminal
+from tiphys.kubelet.runtime_state import EMPTY
 from tiphys.kubelet.volumes.pod_volumes import tear_down
 from tiphys.lib.tasks import TaskSet
 
@@ -31,6 +32,8 @@ class Pods:
         self._loops: dict[str, PodLoop] = {}
         self._objects: dict[str, Obj] = {}
         self._tasks = TaskSet()
+        # Until the API's pods have their loops, nothing of the runtime may be called an orphan.
+        self._knows_all = False
 
     def get(self, uid: str) -> Obj | None:
         """The API's newest known object."""
@@ -63,7 +66,7 @@ class Pods:
         loop = self._loops.get(uid)
         if loop is not None:
             loop.wake()
-        elif self._informer.has_synced:
+        elif self._knows_all and self._deps.cache.get(uid) != EMPTY:
             self._adopt_orphan(uid)
 
     async def run(self) -> None:
@@ -71,6 +74,7 @@ class Pods:
         await self._deps.cache.relisted.wait()
         self._informer.on_change(self._changed)
         await self._informer.synced()
+        self._knows_all = True
         for uid in self._deps.cache.uids():
             if uid not in self._loops:
                 self._adopt_orphan(uid)

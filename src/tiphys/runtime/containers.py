@@ -56,6 +56,7 @@ class Containers:
             raise invalid("container config must include metadata")
         if sandbox.state != READY:
             raise CriError("UNKNOWN", f"sandbox container {sandbox.id!r} is not running")
+        check_supported(config)
         image = self._image(config)
         if image.tags:
             # The kubelet asks by id; users want to see the name, as containerd shows it.
@@ -311,6 +312,16 @@ class Containers:
         except ShimError as exc:
             raise CriError("UNKNOWN", str(exc)) from exc
         return {}
+
+
+def check_supported(config: Call) -> None:
+    """Refuse confinement that we cannot give, rather than run the container without it.
+
+    Raises: CriError.
+    """
+    context = (config.get("linux") or {}).get("security_context") or {}
+    if (context.get("apparmor") or {}).get("profile_type") == "Localhost":
+        raise invalid("AppArmor profiles are not supported by this runtime yet")
 
 
 def summary(container: Container) -> Answer:

@@ -53,6 +53,7 @@ class Sandboxes:
         if request.get("runtime_handler", "") not in HANDLERS:
             handler = request["runtime_handler"]
             raise invalid(f'no runtime for "{handler}" is configured')
+        check_supported(config)
         self._check_name(metadata)
         sandbox = Sandbox(
             id=secrets.token_hex(32),
@@ -304,6 +305,17 @@ def full_status(sandbox: Sandbox) -> Answer:
         "network": network or {},
         "linux": {"namespaces": {"options": options}},
     }
+
+
+def check_supported(config: Call) -> None:
+    """Refuse isolation that we cannot give, rather than run the pod without it.
+
+    Raises: CriError.
+    """
+    context = (config.get("linux") or {}).get("security_context") or {}
+    users = (context.get("namespace_options") or {}).get("userns_options")
+    if users is not None and users.get("mode", "POD") != "NODE":
+        raise invalid("user namespaces are not supported by this runtime yet")
 
 
 def check_sysctls(sysctls: Call, namespaces: Collection[str]) -> None:

@@ -110,6 +110,16 @@ def setns(fd: int, kind: int) -> None:
     _check(_libc.setns(fd, kind), "setns")
 
 
+def enter_mount_namespace(fd: int, root: int) -> None:
+    """Enter a mount namespace and take root (a directory of it) for the root again.
+
+    setns alone would put us at the namespace's own root, which a chroot had hidden.
+    """
+    setns(fd, CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+
+
 def prctl(option: int, arg: int | bytes = 0, arg3: int = 0) -> None:
     value = ctypes.c_char_p(arg) if isinstance(arg, bytes) else ctypes.c_ulong(arg)
     zero = ctypes.c_ulong(0)

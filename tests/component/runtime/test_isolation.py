@@ -1,6 +1,7 @@
 """What a container may not do, and limits that hold. Lessons: runc's CVEs (see oci.process)."""
 
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -98,6 +99,11 @@ def test_user_names_come_from_the_image(node: LiveNode) -> None:
     assert text.endswith("hi\n")
 
 
+def test_open_files_are_as_many_as_the_machine_allows(node: LiveNode) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert output(node, "files", "ulimit -n").strip() == str(min(hard, 1 << 20))
+
+
 def test_an_unknown_user_is_a_start_error(node: LiveNode) -> None:
     with pytest.raises(CriError, match="unable to find user ghost"):
         output(node, "ghost", "id", context={"run_as_username": "ghost"})
@@ -107,11 +113,11 @@ def test_paths_are_masked_and_read_only(node: LiveNode) -> None:
     context = {"masked_paths": [*MASKED, "/proc/version"], "readonly_paths": READ_ONLY}
     script = (
         "cat /proc/version /proc/keys; ls /sys/firmware; "
-        "echo 1 > /proc/sys/kernel/domainname; mkdir /sys/fs/cgroup/memory/x; echo end"
+        "echo 1 > /proc/sys/kernel/domainname; mkdir /sys/fs/cgroup/x; echo end"
     )
     assert output(node, "masked", script, context=context).splitlines() == [
         "sh: can't create /proc/sys/kernel/domainname: Read-only file system",
-        "mkdir: can't create directory '/sys/fs/cgroup/memory/x': Read-only file system",
+        "mkdir: can't create directory '/sys/fs/cgroup/x': Read-only file system",
         "end",
     ]
 
@@ -181,6 +187,20 @@ def test_a_privileged_container_may(node: LiveNode) -> None:
     assert os.path.basename("/dev/vda") in lines or "kvm" in lines or len(lines) > 20
 
 
+def test_isolation_that_we_cannot_give_is_refused(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        with pytest.raises(CriError, match="user namespaces are not supported"):
+            await rig.sandbox("users", namespace_options={"userns_options": {"uids": []}})
+        node_users = {"userns_options": {"mode": "NODE"}}
+        sandbox = await rig.sandbox("users", namespace_options=node_users)
+        profile = {"profile_type": "Localhost", "localhost_ref": "x"}
+        with pytest.raises(CriError, match="AppArmor profiles are not supported"):
+            await rig.create(sandbox, "true", context={"apparmor": profile})
+
+    node.run(body())
+
+
 def test_memory_over_the_limit_is_killed(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
@@ -192,6 +212,23 @@ def test_memory_over_the_limit_is_killed(node: LiveNode) -> None:
         assert status["resources"]["linux"] == {"memory_limit_in_bytes": 16 << 20}
 
     node.run(body())
+
+
+# File below the group (or the pod's group), and what is in it: version 1, version 2.
+LIMITS = (
+    {
+        "cpu/c/cpu.shares": "512",
+        "cpu/c/cpu.cfs_quota_us": "20000",
+        "memory/c/memory.limit_in_bytes": str(32 << 20),
+        "memory/pod/memory.limit_in_bytes": str(64 << 20),
+    },
+    {
+        "c/cpu.weight": "20",
+        "c/cpu.max": "20000 100000",
+        "c/memory.max": str(32 << 20),
+        "pod/memory.max": str(64 << 20),
+    },
+)
 
 
 def test_limits_are_in_the_cgroup_and_can_be_changed(node: LiveNode) -> None:
@@ -207,24 +244,31 @@ def test_limits_are_in_the_cgroup_and_can_be_changed(node: LiveNode) -> None:
         }
         sandbox = await rig.sandbox("limits", resources={"memory_limit_in_bytes": 64 << 20})
         container = await rig.run(sandbox, "sleep 60", linux=linux)
-        groups = {Path(path).parts[4]: Path(path) for path in rig.cgroup_names(container)}
         pid = int((await rig.verbose(container))["pid"])
         assert container in read(f"/proc/{pid}/cgroup")
-        assert (groups["cpu"] / "cpu.shares").read_text() == "512\n"
-        assert (groups["cpu"] / "cpu.cfs_quota_us").read_text() == "20000\n"
-        assert (groups["memory"] / "memory.limit_in_bytes").read_text() == f"{32 << 20}\n"
-        pod = groups["memory"].parent / "memory.limit_in_bytes"
-        assert pod.read_text() == f"{64 << 20}\n"
-        seen = await rig.exec(container, "cat /sys/fs/cgroup/memory/memory.limit_in_bytes")
+        groups = {Path(path).parts[4]: Path(path) for path in rig.cgroup_names(container)}
+        version2 = "memory" not in groups
+        expected = LIMITS[version2]
+        assert {name: limit(groups, name) for name in expected} == expected
+        name = "memory.max" if version2 else "memory/memory.limit_in_bytes"
+        seen = await rig.exec(container, f"cat /sys/fs/cgroup/{name}")
         assert seen["stdout"] == b"%d\n" % (32 << 20)
         update = {"container_id": container, "linux": {"memory_limit_in_bytes": 48 << 20}}
         await rig.client.call("UpdateContainerResources", update)
-        assert (groups["memory"] / "memory.limit_in_bytes").read_text() == f"{48 << 20}\n"
+        changed = "c/memory.max" if version2 else "memory/c/memory.limit_in_bytes"
+        assert limit(groups, changed) == str(48 << 20)
         stats = await rig.client.call("ContainerStats", {"container_id": container})
         assert stats["stats"]["memory"]["usage_bytes"]["value"] > 0
         assert stats["stats"]["cpu"]["usage_core_nano_seconds"]["value"] > 0
 
     node.run(body())
+
+
+def limit(groups: dict[str, Path], name: str) -> str:
+    """What is in a file of LIMITS; groups has one entry for each hierarchy."""
+    *controller, level, file = name.split("/")
+    group = groups[controller[0]] if controller else next(iter(groups.values()))
+    return read(str((group if level == "c" else group.parent) / file)).strip()
 
 
 @pytest.mark.skipif(not os.path.isdir(UNIFIED), reason="no cgroup v2 mount to try it on")

@@ -67,7 +67,7 @@ async def get_log(ctx: RequestContext) -> Answer:
     if not node:
         return Response(204, b"", (CACHE_CONTROL,))
     query = [(name, ctx.params[name][0]) for name in _LOG_OPTIONS if ctx.params.get(name)]
-    text = urlencode([(k, "true" if v == "1" else v) for k, v in query])
+    text = urlencode(query)
     path = f"/containerLogs/{_path(ctx)}/{quote(container, safe='')}"
     return await pass_on(ctx.request, kubelet_target(ctx, node, f"{path}?{text}" if text else path))
 

@@ -66,9 +66,11 @@ def take_sources(mounts: list[dict[str, Any]]) -> list[int]:
 
 def take_namespace_root(namespace: int, home: int) -> int:
     """A detached copy of the root mount of another mount namespace (the pod's /dev/shm)."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     sys.setns(namespace, sys.CLONE_NEWNS)
     tree = sys.open_tree("/", sys.OPEN_TREE_CLONE)
-    sys.setns(home, sys.CLONE_NEWNS)
+    sys.enter_mount_namespace(home, root)
+    os.close(root)
     return tree
 
 

@@ -79,6 +79,7 @@ def make_shm(scratch: str, size_bytes: int) -> tuple[int, int]:
     scratch is an empty directory; nothing of the tmpfs is seen outside of the new namespace.
     """
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     syscalls.unshare(syscalls.CLONE_NEWNS)
     shm = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
@@ -87,8 +88,8 @@ def make_shm(scratch: str, size_bytes: int) -> tuple[int, int]:
     os.chdir(scratch)
     syscalls.pivot_root(".", ".")
     syscalls.umount(".", syscalls.MNT_DETACH)
-    syscalls.setns(home, syscalls.CLONE_NEWNS)
-    os.chdir("/")
+    syscalls.enter_mount_namespace(home, root)
+    os.close(root)
     return shm, home
 
 
