@@ -106,6 +106,7 @@ def plan_delete(obj: Obj, options: DeleteOptions, now: datetime) -> Obj | None:
     mark(metadata, grace, now)
     new = obj | {"metadata": metadata}
     if obj["kind"] == "Namespace":
+        metadata.pop("deletionGracePeriodSeconds", None)
         new["status"] = dict(obj.get("status") or {}) | {"phase": "Terminating"}
     return new
 

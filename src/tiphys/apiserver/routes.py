@@ -83,11 +83,15 @@ CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
 _NAMED: Final = frozenset({"get", "update", "patch", "delete"})
 
 
-def _lacks_namespace(ctx: RequestContext) -> bool:
-    """A single object of a namespaced kind, asked for outside any namespace."""
+def _is_misplaced(ctx: RequestContext) -> bool:
+    """A namespaced object asked for outside any namespace, or the other way round."""
     info = ctx.info
+    if "/" in info.name or "/" in info.namespace:
+        return True
+    if not ctx.endpoint.info.namespaced:
+        return bool(info.namespace) and info.resource != "namespaces"
     named = info.verb in _NAMED or info.is_legacy_watch
-    return ctx.endpoint.info.namespaced and not info.namespace and named and bool(info.name)
+    return not info.namespace and named and bool(info.name)
 
 
 def _has_names(ctx: RequestContext) -> bool:
@@ -102,7 +106,7 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
         raise method_not_allowed()
     if info.subresource:
         return _subresource(ctx)
-    if (info.name and not _has_names(ctx)) or _lacks_namespace(ctx):
+    if (info.name and not _has_names(ctx)) or _is_misplaced(ctx):
         raise no_such_resource()
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
         raise method_not_allowed()

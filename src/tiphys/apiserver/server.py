@@ -156,9 +156,9 @@ class ApiServer:
             return error_response(error)
         if found is not None:
             return found
-        if info.is_resource and any(
-            (g, v) == (info.group, info.version) or g == info.group for g, v, _ in self.endpoints
-        ):
+        first, group, *rest = [*info.path.strip("/").split("/"), "", ""]
+        groups = {g for g, _, _ in self.endpoints}
+        if (first == "api" and group) or (first == "apis" and group in groups and any(rest)):
             return error_response(no_such_resource())
         return text_response(404, "404 page not found\n")
 

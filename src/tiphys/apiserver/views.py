@@ -47,7 +47,7 @@ class Views:
                 "you requested PartialObjectMetadataList, but the requested object is not a list"
                 f" (*{group}.{kind})"
             )
-        # Upstream writes null for a list without items, here and in rows.
+        # Upstream writes null for a list without items, but not in rows.
         items = [partial(item, version) for item in obj["items"]] or None
         return {
             "kind": "PartialObjectMetadataList",
@@ -72,8 +72,7 @@ class Views:
             "rows": [
                 printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
                 for o in rows
-            ]
-            or None,
+            ],
         }
 
     def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:

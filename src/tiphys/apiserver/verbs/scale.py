@@ -11,6 +11,7 @@ from tiphys.api.field_errors import invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.verbs.options import check_write_options
@@ -57,6 +58,7 @@ async def update_scale(ctx: RequestContext) -> Answer:
     scale = read_object(ctx, KIND)
     stored(ctx)
     check_name(ctx, scale)
+    set_namespace(scale["metadata"], ctx.namespace, namespaced=True)
     cached = await guaranteed_update(
         ctx, ctx.endpoint, ctx.key, lambda old: with_scale(ctx, old, scale)
     )
