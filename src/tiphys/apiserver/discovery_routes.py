@@ -64,7 +64,7 @@ class DiscoveryRoutes:
         return self._send(request, "", legacy.api_resource_list(group, version, RESOURCES))
 
     def _only_get(self, request: Request) -> None:
-        if request.method not in {"GET", "HEAD"}:
+        if request.method != "GET":
             raise MethodNotAllowed(_NO_METHOD, details={})
 
     def _send(self, request: Request, aggregate: str, document: Obj) -> Answer:

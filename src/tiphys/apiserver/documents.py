@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from tiphys import __version__
+from tiphys.api.errors import MethodNotAllowed
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import JSON_HEADERS, TEXT_HEADERS
 from tiphys.lib.http.message import Answer, Request, Response
@@ -66,6 +67,10 @@ class Documents:
         return found(request, info) if found else None
 
     def _version(self, request: Request, info: RequestInfo) -> Answer:
+        if request.method != "GET":
+            raise MethodNotAllowed(
+                "the server does not allow this method on the requested resource", details={}
+            )
         major, minor, _ = UPSTREAM_VERSION.removeprefix("v").split(".")
         return json_response(
             {

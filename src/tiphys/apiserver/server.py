@@ -166,10 +166,14 @@ class ApiServer:
         """Addresses and ports of a Service. Raises Invalid."""
         if ctx.endpoint.info.kind != "Service" or ctx.info.subresource:
             return NOTHING
+        if ctx.is_dry_run:
+            # As upstream: what it might get, out of pools in which nothing is taken.
+            network, ports = self.addresses.network, self.config.node_ports
+            _, errors = ServiceAddresses(network, ports, self.rng).allocate(new, old)
+            raise_invalid(ctx.endpoint, new, errors)
+            return NOTHING
         taken, errors = self.addresses.allocate(new, old)
         raise_invalid(ctx.endpoint, new, errors)
-        if ctx.is_dry_run:  # What it would get, without keeping it.
-            taken.release()
         return taken
 
     def deallocate(self, endpoint: Endpoint, obj: Obj) -> None:

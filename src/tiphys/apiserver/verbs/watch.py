@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from tiphys.api.errors import ApiError, Expired
+from tiphys.api.errors import ApiError, BadRequest, Expired
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import ListOptions, get_revision, parse_list_options
 from tiphys.apiserver.responses import CACHE_CONTROL, PIECE_BYTES
@@ -40,6 +40,7 @@ def watch(ctx: RequestContext) -> Answer:
     media = ctx.media("watch")
     options = parse_list_options(ctx.params, watch=True)
     if ctx.info.is_legacy_watch and ctx.info.name:
+        _check_name(ctx, options.field_selector)
         terms = [t for t in (options.field_selector, f"metadata.name={ctx.name}") if t]
         options = replace(options, field_selector=",".join(terms))
     selection = select(ctx.endpoint, ctx.namespace, options)
@@ -50,6 +51,14 @@ def watch(ctx: RequestContext) -> Answer:
     stream = _Stream(ctx, options, selection, revision, view)
     headers = _STREAM_HEADERS if media.stream else WATCH_HEADERS
     return StreamResponse(200, stream.run, headers)
+
+
+def _check_name(ctx: RequestContext, field_selector: str) -> None:
+    """A name in the path and another one in the selector cannot both be meant."""
+    for term in field_selector.split(","):
+        name, _, value = term.partition("=")
+        if name == "metadata.name" and value.removeprefix("=") != ctx.name:
+            raise BadRequest("fieldSelector metadata.name doesn't match requested name")
 
 
 @dataclass(slots=True)
