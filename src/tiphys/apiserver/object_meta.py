@@ -80,6 +80,8 @@ def fill_on_update(new: Obj, old: Obj) -> None:
     for field in _SERVER_SET:
         if field in before and not metadata.get(field):
             metadata[field] = before[field]
+    if "creationTimestamp" in before:
+        metadata["creationTimestamp"] = before["creationTimestamp"]
     if "generation" in before:
         metadata["generation"] = before["generation"]
     else:
