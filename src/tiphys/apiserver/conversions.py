@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tiphys.apiserver.endpoint import Conversion
-from tiphys.apiserver.resources.autoscaling import horizontal_pod_autoscaler_v1
+from tiphys.apiserver.resources.autoscaling import conversion
 from tiphys.apiserver.resources.events import event
 
 _REFERENCE: Final = (
@@ -19,8 +19,8 @@ CONVERSIONS: Final[Mapping[tuple[str, str, str], Conversion]] = {
         "autoscaling",
         "v2",
         "horizontalpodautoscalers",
-        horizontal_pod_autoscaler_v1.to_v2,
-        horizontal_pod_autoscaler_v1.from_v2,
+        conversion.to_v2,
+        conversion.from_v2,
     ),
     ("events.k8s.io", "v1", "events"): Conversion(
         "", "v1", "events", event.to_core, event.from_core, _EVENT_FIELDS

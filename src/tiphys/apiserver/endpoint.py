@@ -66,7 +66,7 @@ class Endpoint:
         if self.conversion is None:
             return cached
         known = self._converted.get(cached.key)
-        if known is not None and known[0] == cached.revision:
+        if known is not None and cached.revision and known[0] == cached.revision:
             return known[1]
         obj = self.decode(cached)
         made = CachedObject(cached.key, cached.revision, encode_tail(obj))

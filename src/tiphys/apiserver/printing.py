@@ -74,6 +74,7 @@ class Printer:
     """One Table's columns and rows at one moment."""
 
     def __init__(self, resource: Resource, now: datetime) -> None:
+        self._row_conditions = resource.row_conditions
         self._columns = resource.columns or (NAME, CREATED_AT)
         self._now = now
 
@@ -91,4 +92,6 @@ class Printer:
 
     def row(self, obj: Obj, sent: Obj | None, *, info: ResourceInfo) -> Obj:
         row: Obj = {"cells": [c.cell(obj, self._now) for c in self._columns]}
+        if conditions := self._row_conditions(obj):
+            row["conditions"] = conditions
         return row | {"object": sent}

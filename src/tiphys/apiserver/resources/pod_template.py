@@ -133,8 +133,11 @@ def default_volume(volume: Obj) -> None:
             volume[kind].setdefault("defaultMode", FILE_MODE_DEFAULT)
     for item in (volume.get("downwardAPI") or {}).get("items") or ():
         default_field_ref(item)
-    for source in (volume.get("projected") or {}).get("sources") or ():
+    projected = volume.get("projected") or {}
+    for source in projected.get("sources") or ():
         _default_projection(source)
+    if "sources" in projected:
+        projected["sources"] = [s for s in projected["sources"] or () if s] or None
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
     if "ephemeral" in volume:
@@ -172,8 +175,7 @@ def _default_projection(source: Obj) -> None:
     token = source.get("serviceAccountToken")
     if token is not None:
         token.setdefault("expirationSeconds", TOKEN_SECONDS_DEFAULT)
-    if "podCertificate" in source:
-        source["podCertificate"].setdefault("maxExpirationSeconds", 86400)
+    source.pop("podCertificate", None)  # PodCertificateRequest is off.
     for item in (source.get("downwardAPI") or {}).get("items") or ():
         default_field_ref(item)
 

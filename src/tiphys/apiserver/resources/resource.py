@@ -43,6 +43,11 @@ def no_update_errors(new: Obj, old: Obj) -> list[FieldError]:
     return []
 
 
+def no_conditions(obj: Obj) -> list[Obj]:
+    """What a Table says of a row beside its cells."""
+    return []
+
+
 def no_warnings(new: Obj, old: Obj | None) -> list[str]:
     return []
 
@@ -61,6 +66,7 @@ class Resource:
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
     columns: tuple[Column, ...] = ()
+    row_conditions: Callable[[Obj], list[Obj]] = no_conditions
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
     error_group: str | None = None  # The group that 422s name, where not the own one.

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.api.meta import Obj, at, condition
+from tiphys.api.names import path_segment_name
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.apiregistration import rules
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 
@@ -51,6 +53,8 @@ def _available(api_service: Obj, _: datetime) -> Any:
 
 API_SERVICE = Resource(
     _INFO,
+    validate=rules.validate,
+    validate_name=path_segment_name,
     columns=columns_of(_INFO, cells.name, _service, _available, cells.age),
     default=default,
     before_create=before_create,

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
+from tiphys.api.field_errors import FieldError, invalid, required
 from tiphys.api.meta import Obj, controller_of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE, NOT_NEGATIVE
 
 _INFO = built_in("apps", "v1", "controllerrevisions")
 
@@ -21,8 +23,26 @@ def _controller(revision: Obj, _: datetime) -> Any:
     return f"{kind}.{group}/{owner.get('name')}" if group else f"{kind}/{owner.get('name')}"
 
 
+def validate(revision: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not isinstance(revision.get("data"), dict):
+        errors.append(required("data", "data must be a valid JSON object"))
+    number = revision.get("revision", 0)
+    if number < 0:
+        errors.append(invalid("revision", number, NOT_NEGATIVE))
+    return errors
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    if new.get("data") == old.get("data"):
+        return []
+    return [invalid("data", new.get("data"), IMMUTABLE)]
+
+
 CONTROLLER_REVISION = Resource(
     _INFO,
+    validate=validate,
+    validate_update=validate_update,
     columns=columns_of(
         _INFO, cells.name, _controller, cells.value("revision", default=0), cells.age
     ),

@@ -13,6 +13,7 @@ from tiphys.apiserver.resources.core.persistent_volume_claim import default as d
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload
+from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 from tiphys.apiserver.resources.rules.texts import named, unsupported
 
 _INFO = built_in("apps", "v1", "statefulsets")
@@ -27,6 +28,7 @@ def default(stateful_set: Obj) -> None:
         strategy.setdefault("rollingUpdate", {})
     if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
         strategy["rollingUpdate"].setdefault("partition", 0)
+        strategy["rollingUpdate"].pop("maxUnavailable", None)  # MaxUnavailableStatefulSet is off.
     retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
     retention.setdefault("whenDeleted", "Retain")
     retention.setdefault("whenScaled", "Retain")
@@ -58,6 +60,8 @@ def validate(stateful_set: Obj) -> list[FieldError]:
         value = retention.get(field, "")
         if value not in {"Retain", "Delete"}:
             errors.append(unsupported(where, value, ("Retain", "Delete")))
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        errors += claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
     errors += workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
     errors += workload.not_negative_at(spec.get("ordinals") or {}, "spec.ordinals", "start")
     name = spec.get("serviceName", "")
@@ -65,6 +69,9 @@ def validate(stateful_set: Obj) -> list[FieldError]:
     text = "empty selector is invalid for statefulset"
     errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
     template = spec.get("template")
+    if not workload.is_well_formed(spec.get("selector")):
+        shown = workload.shown_selector(spec.get("selector"))
+        return [*errors, invalid("spec.selector", shown, "")]
     errors += workload.template_matches(spec.get("selector"), template, "spec.template")
     errors += workload.template(_with_claims(spec), "spec.template")
     restart = at(template, "spec", "restartPolicy", default="")
@@ -94,11 +101,21 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
         if rolling is None:
             return []
         text = "only allowed for updateStrategy 'RollingUpdate'"
-        return [invalid(f"{path}.rollingUpdate", rolling, text)]
+        return [invalid(f"{path}.rollingUpdate", _internal(rolling), text)]
     if kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": rolling}
+        shown = {"Type": kind, "RollingUpdate": _internal(rolling)}
         return [invalid(path, shown, "must be 'RollingUpdate' or 'OnDelete'")]
     return workload.not_negative_at(rolling or {}, f"{path}.rollingUpdate", "partition")
+
+
+def _internal(rolling: Obj | None) -> Obj | None:
+    """As upstream's internal struct marshals."""
+    if rolling is None:
+        return None
+    return {
+        "Partition": rolling.get("partition"),
+        "MaxUnavailable": rolling.get("maxUnavailable"),
+    }
 
 
 _MUTABLE: Final = frozenset(

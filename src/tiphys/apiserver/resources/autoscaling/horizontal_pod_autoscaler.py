@@ -5,6 +5,7 @@ from typing import Final
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.autoscaling import rules
 from tiphys.apiserver.resources.autoscaling.hpa_cells import metrics, min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
@@ -42,6 +43,7 @@ def before_create(autoscaler: Obj) -> None:
 
 HORIZONTAL_POD_AUTOSCALER = Resource(
     _INFO,
+    validate=rules.validate,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.autoscaling import rules
 from tiphys.apiserver.resources.autoscaling.hpa_cells import min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
@@ -35,106 +34,9 @@ def before_create(autoscaler: Obj) -> None:
     autoscaler["status"] = dict(_EMPTY_STATUS)
 
 
-# Annotations that carry in v1 what only v2 has fields for.
-_EXTRA: Final = {
-    "metrics": "autoscaling.alpha.kubernetes.io/metrics",
-    "behavior": "autoscaling.alpha.kubernetes.io/behavior",
-    "conditions": "autoscaling.alpha.kubernetes.io/conditions",
-    "currentMetrics": "autoscaling.alpha.kubernetes.io/current-metrics",
-}
-
-
-def _cpu_metric(percent: int) -> Obj:
-    target = {"type": "Utilization", "averageUtilization": percent}
-    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
-
-
-def _cpu_percent(metric: Obj, part: str) -> int | None:
-    """The utilisation of cpu that a metric asks for or shows, if it is one."""
-    resource = metric.get("resource") or {}
-    if metric.get("type") != "Resource" or resource.get("name") != "cpu":
-        return None
-    found = (resource.get(part) or {}).get("averageUtilization")
-    return found if isinstance(found, int) else None
-
-
-def to_v2(autoscaler: Obj) -> Obj:
-    """A new object in the stored form."""
-    spec, status = dict(autoscaler["spec"]), dict(autoscaler.get("status") or {})
-    notes = dict(autoscaler["metadata"].get("annotations") or {})
-    extra = {field: _parsed(notes.pop(key, None)) for field, key in _EXTRA.items()}
-    percent = spec.pop("targetCPUUtilizationPercentage", None)
-    metrics = [*([_cpu_metric(percent)] if percent is not None else []), *(extra["metrics"] or [])]
-    if metrics:
-        spec["metrics"] = metrics
-    if extra["behavior"]:
-        spec["behavior"] = extra["behavior"]
-    current = status.pop("currentCPUUtilizationPercentage", None)
-    shown = list(extra["currentMetrics"] or [])
-    if current is not None:
-        usage = {"averageUtilization": current}
-        shown = [{"type": "Resource", "resource": {"name": "cpu", "current": usage}}, *shown]
-    status["currentMetrics"] = shown or None
-    if extra["conditions"]:
-        status["conditions"] = extra["conditions"]
-    return {
-        "kind": "HorizontalPodAutoscaler",
-        "apiVersion": "autoscaling/v2",
-        "metadata": _with_notes(autoscaler["metadata"], notes),
-        "spec": spec,
-        "status": status,
-    }
-
-
-def from_v2(autoscaler: Obj) -> Obj:
-    """A new object in this version's form."""
-    spec, status = dict(autoscaler["spec"]), dict(autoscaler.get("status") or {})
-    notes = dict(autoscaler["metadata"].get("annotations") or {})
-    others: list[Obj] = []
-    for metric in spec.pop("metrics", None) or []:
-        percent = _cpu_percent(metric, "target")
-        if percent is None or "targetCPUUtilizationPercentage" in spec:
-            others.append(metric)
-        else:
-            spec["targetCPUUtilizationPercentage"] = percent
-    shown: list[Obj] = []
-    for metric in status.pop("currentMetrics", None) or []:
-        percent = _cpu_percent(metric, "current")
-        if percent is None or "currentCPUUtilizationPercentage" in status:
-            shown.append(metric)
-        else:
-            status["currentCPUUtilizationPercentage"] = percent
-    extra = {
-        "metrics": others,
-        "behavior": spec.pop("behavior", None),
-        "conditions": status.pop("conditions", None),
-        "currentMetrics": shown,
-    }
-    notes |= {_EXTRA[f]: orjson.dumps(value).decode() for f, value in extra.items() if value}
-    return {
-        "kind": "HorizontalPodAutoscaler",
-        "apiVersion": "autoscaling/v1",
-        "metadata": _with_notes(autoscaler["metadata"], notes),
-        "spec": spec,
-        "status": _EMPTY_STATUS | status,
-    }
-
-
-def _parsed(text: str | None) -> Any:
-    """What an annotation holds; one that is not JSON says nothing."""
-    try:
-        return orjson.loads(text) if text else None
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _with_notes(metadata: Obj, notes: Obj) -> Obj:
-    rest = {k: v for k, v in metadata.items() if k != "annotations"}
-    return rest | {"annotations": notes} if notes else rest
-
-
 HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     _INFO,
+    validate=rules.validate_v1,
     columns=columns_of(
         _INFO,
         cells.name,

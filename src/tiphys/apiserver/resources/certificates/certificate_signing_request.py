@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.printing import human_duration
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.certificates import rules
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 
@@ -39,6 +40,7 @@ def _duration(request: Obj, _: datetime) -> Any:
 
 CERTIFICATE_SIGNING_REQUEST = Resource(
     _INFO,
+    validate=rules.validate,
     columns=columns_of(
         _INFO,
         cells.name,

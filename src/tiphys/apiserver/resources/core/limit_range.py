@@ -4,6 +4,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.core import limit_range_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "limitranges")
@@ -23,6 +24,7 @@ def default(limit_range: Obj) -> None:
 
 LIMIT_RANGE = Resource(
     _INFO,
+    validate=limit_range_rules.validate,
     columns=columns_of(_INFO, cells.name, cells.created),
     default=default,
 )

@@ -25,6 +25,11 @@ def default(node: Obj) -> None:
         status["allocatable"] = dict(status["capacity"])
     for resources in ("capacity", "allocatable"):
         round_up(status.get(resources) or {})
+    spec = node.setdefault("spec", {})
+    if spec.get("podCIDR") and not spec.get("podCIDRs"):
+        spec["podCIDRs"] = [spec["podCIDR"]]
+    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
+        spec["podCIDR"] = spec["podCIDRs"][0]
 
 
 def _status(node: Obj, _: datetime) -> Any:
@@ -74,8 +79,30 @@ def validate(node: Obj) -> list[FieldError]:
     return errors
 
 
+def node_warnings(node: Obj, old: Obj | None) -> list[str]:
+    del old
+    texts: list[str] = []
+    if at(node, "spec", "configSource") is not None:
+        texts.append("spec.configSource: the feature is removed, do not specify this field")
+    if at(node, "spec", "externalID"):
+        texts.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    return texts
+
+
+_NOT_READY: Final[Obj] = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+
+
+def before_create(node: Obj) -> None:
+    """No pod goes to a node before it says that it is ready (TaintNodesByCondition)."""
+    taints_of = node.setdefault("spec", {}).get("taints") or []
+    if not any({k: t.get(k) for k in ("key", "effect")} == _NOT_READY for t in taints_of):
+        node["spec"]["taints"] = [*taints_of, dict(_NOT_READY)]
+
+
 NODE = Resource(
     _INFO,
+    before_create=before_create,
+    warnings=node_warnings,
     validate=validate,
     default=default,
     before_update=generation.keep_status,

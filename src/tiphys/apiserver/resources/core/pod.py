@@ -174,11 +174,26 @@ def pod_warnings(pod: Obj, old: Obj | None) -> list[str]:
     del old
     text = "this is used in the Pod's hostname, which can result in surprising behavior"
     name = warnings.pod_name(pod["metadata"].get("name", ""), text)
-    return warnings.joined(name, warnings.pod_template(pod["spec"], "spec"))
+    found = warnings.pod_template(pod["spec"], "spec")
+    return warnings.joined(name, warnings.pod_annotations(pod), found)
+
+
+_ENDED: Final = {
+    "Succeeded": "The pod has completed successfully.",
+    "Failed": "The pod failed.",
+}
+
+
+def row_conditions(pod: Obj) -> list[Obj]:
+    phase = at(pod, "status", "phase", default="")
+    if phase not in _ENDED:
+        return []
+    return [{"type": "Completed", "status": "True", "reason": phase, "message": _ENDED[phase]}]
 
 
 POD = Resource(
     _INFO,
+    row_conditions=row_conditions,
     warnings=pod_warnings,
     validate=validate,
     validate_update=validate_update,

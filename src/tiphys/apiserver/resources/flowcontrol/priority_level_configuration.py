@@ -4,6 +4,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.flowcontrol import priority_level_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("flowcontrol.apiserver.k8s.io", "v1", "prioritylevelconfigurations")
@@ -33,6 +34,7 @@ def _queuing(field: str) -> Cell:
 
 PRIORITY_LEVEL_CONFIGURATION = Resource(
     _INFO,
+    validate=priority_level_rules.validate,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, annotations_of, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.networking import address_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("networking.k8s.io", "v1", "ingressclasses")
@@ -38,6 +39,8 @@ def before_update(new: Obj, old: Obj) -> None:
 
 INGRESS_CLASS = Resource(
     _INFO,
+    validate=address_rules.ingress_class,
+    validate_update=address_rules.ingress_class_update,
     columns=columns_of(_INFO, _name, cells.value("spec", "controller"), _parameters, cells.age),
     default=default,
     before_create=generation.start,

@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.networking import address_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("networking.k8s.io", "v1", "servicecidrs")
@@ -26,6 +27,7 @@ def _cidrs(cidr: Obj, _: datetime) -> Any:
 
 SERVICE_CIDR = Resource(
     _INFO,
+    validate=address_rules.service_cidr,
     columns=columns_of(_INFO, cells.name, _cidrs, cells.age),
     default=default,
     before_create=before_create,

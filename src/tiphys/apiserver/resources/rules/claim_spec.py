@@ -38,7 +38,14 @@ def claim_spec(spec: Obj, path: str) -> list[FieldError]:
         errors += each(f"{path}.storageClassName", name, names.dns_subdomain(name))
     if spec.get("volumeMode") is not None:
         errors += one_of(spec["volumeMode"], f"{path}.volumeMode", ("Block", "Filesystem"))
-    return errors + _data_sources(spec, path)
+    errors += _data_sources(spec, path)
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and ref is not None and not ref.get("namespace") and source != ref:
+        errors.append(invalid(path, {}, "must match dataSourceRef"))
+    name = spec.get("volumeAttributesClassName")
+    if name:
+        errors += each(f"{path}.volumeAttributesClassName", name, names.dns_subdomain(name))
+    return errors
 
 
 def _data_sources(spec: Obj, path: str) -> list[FieldError]:
@@ -52,7 +59,12 @@ def _data_sources(spec: Obj, path: str) -> list[FieldError]:
             errors.append(required(f"{where}.name"))
         if not source.get("kind"):
             errors.append(required(f"{where}.kind"))
-        if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
+        is_ref = field == "dataSourceRef"
+        wrong_kind = source.get("kind") != "PersistentVolumeClaim"
+        if source.get("apiGroup"):
+            group = source["apiGroup"]
+            errors += each(f"{where}.apiGroup", group, names.dns_subdomain(group))
+        elif wrong_kind and (is_ref or "dataSourceRef" not in spec):
             text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
             errors.append(invalid(where, source.get("kind", ""), text))
     return errors

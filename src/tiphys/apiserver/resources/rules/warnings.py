@@ -56,6 +56,14 @@ def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
         yield from volume(found, f"{path}.volumes[{index}]")
         if "projected" in found and not found["projected"].get("sources"):
             yield f'volume "{found.get("name", "")}" (Projected) has no sources provided'
+    seen: set[str] = set()
+    for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
+        name = secret.get("name", "")
+        if not name:
+            yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
+        elif name in seen:
+            yield f'{path}.imagePullSecrets[{index}].name: duplicate name "{name}"'
+        seen.add(name)
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
             yield from _container(container, f"{path}.{kind}[{index}]")
@@ -97,6 +105,26 @@ def _container(container: Obj, path: str) -> Iterator[str]:
             where = f"{path}.env[{index}]"
             yield f'{where}: hides previous definition of "{name}", which may be dropped'
         seen.add(name)
+
+
+_POD_ANNOTATIONS: Final = {
+    "scheduler.alpha.kubernetes.io/critical-pod": (
+        'non-functional in v1.16+; use the "priorityClassName" field instead'
+    ),
+    "seccomp.security.alpha.kubernetes.io/pod": (
+        'non-functional in v1.27+; use the "seccompProfile" field instead'
+    ),
+}
+_APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
+
+
+def pod_annotations(pod: Obj) -> Iterator[str]:
+    for key in sorted(annotations_of(pod)):
+        if key in _POD_ANNOTATIONS:
+            yield f"metadata.annotations[{key}]: {_POD_ANNOTATIONS[key]}"
+        elif key.startswith(_APP_ARMOR):
+            text = 'deprecated since v1.30; use the "appArmorProfile" field instead'
+            yield f"metadata.annotations[{key}]: {text}"
 
 
 def pod_name(name: str, text: str) -> Iterator[str]:

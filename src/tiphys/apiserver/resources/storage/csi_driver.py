@@ -8,6 +8,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.storage import rules
 
 _INFO = built_in("storage.k8s.io", "v1", "csidrivers")
 
@@ -43,6 +44,8 @@ def _token_requests(driver: Obj, _: datetime) -> Any:
 
 CSI_DRIVER = Resource(
     _INFO,
+    validate=rules.csi_driver,
+    validate_update=rules.csi_driver_update,
     columns=columns_of(
         _INFO,
         cells.name,

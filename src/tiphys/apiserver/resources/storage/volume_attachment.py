@@ -5,6 +5,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.storage import rules
 
 _INFO = built_in("storage.k8s.io", "v1", "volumeattachments")
 
@@ -19,6 +20,8 @@ def before_create(attachment: Obj) -> None:
 
 VOLUME_ATTACHMENT = Resource(
     _INFO,
+    validate=rules.volume_attachment,
+    validate_update=rules.volume_attachment_update,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -1,0 +1,111 @@
+"""Validation of IngressClasses, IPAddresses and ServiceCIDRs.
+
+Upstream: pkg/apis/networking/validation/validation.go.
+"""
+
+from tiphys.api import names
+from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.rules.addresses import (
+    canonical_network,
+    parse_address,
+    parse_network,
+)
+from tiphys.apiserver.resources.rules.texts import each, immutable, unsupported
+
+_DOMAIN_PATH = 'must be a domain-prefixed path (such as "acme.io/foo")'
+
+
+def ingress_class(obj: Obj) -> list[FieldError]:
+    spec = obj["spec"]
+    controller = spec.get("controller", "")
+    host, _, rest = controller.partition("/")
+    errors: list[FieldError] = []
+    if not controller:
+        errors.append(required("spec.controller"))
+    elif not host or not rest:
+        errors.append(invalid("spec.controller", controller, _DOMAIN_PATH))
+    else:
+        errors += each("spec.controller", host, names.dns_subdomain(host))
+    parameters = spec.get("parameters")
+    return errors + (_parameters(parameters, "spec.parameters") if parameters else [])
+
+
+def _parameters(parameters: Obj, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    group, scope = parameters.get("apiGroup"), parameters.get("scope")
+    if group:
+        errors += each(f"{path}.apiGroup", group, names.dns_subdomain(group))
+    for field in ("kind", "name"):
+        value = parameters.get(field, "")
+        if not value:
+            errors.append(required(f"{path}.{field}"))
+        else:
+            errors += each(f"{path}.{field}", value, names.path_segment_name(value, False))
+    namespace, where = parameters.get("namespace"), f"{path}.namespace"
+    if scope not in {"Cluster", "Namespace"}:
+        errors.append(unsupported(f"{path}.scope", str(scope or ""), ("Cluster", "Namespace")))
+    elif scope == "Namespace":
+        if not namespace:
+            errors.append(required(where, "`parameters.scope` is set to 'Namespace'"))
+        else:
+            errors += each(where, namespace, names.dns_label(namespace))
+    elif namespace is not None:
+        errors.append(forbidden(where, "`parameters.scope` is set to 'Cluster'"))
+    return errors
+
+
+def ingress_class_update(new: Obj, old: Obj) -> list[FieldError]:
+    return immutable(
+        new["spec"].get("controller"), old["spec"].get("controller"), "spec.controller"
+    )
+
+
+def ip_address_name(name: str, is_prefix: bool) -> list[str]:
+    """The object's name is the address, in canonical form."""
+    del is_prefix
+    address = parse_address(name)
+    if address is None:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return [] if str(address) == name else [f'must be in canonical form ("{address}")']
+
+
+def ip_address(obj: Obj) -> list[FieldError]:
+    parent = obj["spec"].get("parentRef")
+    if parent is None:
+        return [required("spec.parentRef")]
+    errors: list[FieldError] = []
+    group = parent.get("group", "")
+    if group:
+        errors += each("spec.parentRef.group", group, names.dns_subdomain(group))
+    for field, needed in (("resource", True), ("name", True), ("namespace", False)):
+        value, where = parent.get(field, ""), f"spec.parentRef.{field}"
+        if value:
+            errors += each(where, value, names.path_segment_name(value, False))
+        elif needed:
+            errors.append(required(where))
+    return errors
+
+
+def ip_address_update(new: Obj, old: Obj) -> list[FieldError]:
+    return immutable(new["spec"].get("parentRef"), old["spec"].get("parentRef"), "spec.parentRef")
+
+
+def service_cidr(obj: Obj) -> list[FieldError]:
+    cidrs = obj["spec"].get("cidrs") or []
+    if not cidrs:
+        return [required("spec.cidrs", "at least one CIDR required")]
+    errors: list[FieldError] = []
+    if len(cidrs) > 2:
+        errors.append(invalid("spec.cidrs", {"CIDRs": cidrs}, "may only hold up to 2 values"))
+    networks = [parse_network(c) for c in cidrs]
+    versions = [n.version for n in networks if n is not None]
+    if len(cidrs) == 2 and len(versions) == 2 and versions[0] == versions[1]:
+        text = (
+            "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and "
+            "2001:db8::/64"
+        )
+        errors.append(invalid("spec.cidrs", cidrs, text))
+    for index, cidr in enumerate(cidrs):
+        errors += canonical_network(cidr, f"spec.cidrs[{index}]")
+    return errors
