@@ -4,7 +4,7 @@ import pytest
 
 from tiphys.kubelet.probes.http import headers_of, url_of
 from tiphys.kubelet.probes.probe import Outcome, PortError, Target, port_number
-from tiphys.kubelet.probes.prober import Tally
+from tiphys.kubelet.probes.prober import Kind, Tally, was_so
 from unit.kubelet.builders import a_container, a_pod, a_run
 
 WEB = a_container(ports=[{"name": "web", "containerPort": 8080}])
@@ -48,3 +48,17 @@ def test_urls(action: dict[str, object], ip: str, wanted: str) -> None:
 def test_own_headers_replace_ours() -> None:
     found = headers_of({"httpHeaders": [{"name": "user-agent", "value": "me"}]})
     assert found == {"Accept": "*/*", "Connection": "close", "user-agent": "me"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "container", "wanted"),
+    [
+        ("readiness", "id1", True),
+        ("startup", "id1", True),
+        ("liveness", "id1", False),
+        ("readiness", "id2", False),
+    ],
+)
+def test_what_was_ready_before_a_restart_stays_so(kind: Kind, container: str, wanted: bool) -> None:
+    status = {"containerStatuses": [{"containerID": "x://id1", "ready": True, "started": True}]}
+    assert was_so(a_pod(status=status), kind, container) is wanted
