@@ -19,7 +19,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from component.runtime.rig import Rig
-
 from tiphys.runtime.images import bundled
 from tiphys.runtime.images.registry_storage import RegistryStorage
 
@@ -78,7 +77,7 @@ def runc(directory: Path, rounds: int) -> list[float]:
 def show(name: str, times: list[float]) -> None:
     ordered = sorted(times)
     p90 = ordered[int(len(ordered) * 0.9)]
-    print(f"{name:28} median {statistics.median(times):6.1f} ms   p90 {p90:6.1f} ms")  # noqa: T201
+    print(f"{name:28} median {statistics.median(times):6.1f} ms   p90 {p90:6.1f} ms")
 
 
 def main() -> None:

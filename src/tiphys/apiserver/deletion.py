@@ -70,17 +70,22 @@ def parse_delete_options(obj: Obj, *, dry_run: bool) -> DeleteOptions:
 def check_delete_preconditions(info: ResourceInfo, obj: Obj, options: DeleteOptions) -> None:
     """Raises Conflict."""
     metadata = obj["metadata"]
-    for given, found, word in (
-        (options.uid, metadata.get("uid", ""), "UID"),
-        (options.resource_version, metadata.get("resourceVersion", ""), "ResourceVersion"),
+    for given, found, word, what in (
+        (options.uid, metadata.get("uid", ""), "UID", "deleted and then recreated"),
+        (
+            options.resource_version,
+            metadata.get("resourceVersion", ""),
+            "ResourceVersion",
+            "modified",
+        ),
     ):
         if given and given != found:
             raise conflict(
                 info.group,
-                info.plural,
+                info.kind,
                 metadata["name"],
-                f"Precondition failed: {word} in precondition: {given},"
-                f" {word} in object meta: {found}",
+                f"the {word} in the precondition ({given}) does not match the {word} in record"
+                f" ({found}). The object might have been {what}",
             )
 
 

@@ -19,6 +19,15 @@ _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: n
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
+STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+# From the recorded answers of every kind (upstream's ValidateXUpdate functions differ in this).
+KINDS_WITHOUT_CHANGE_RULES: Final = frozenset({"Event", "EndpointSlice"})
+KINDS_CHECKED_WHOLE: Final = frozenset(
+    {"APIService", "CertificateSigningRequest", "ConfigMap", "CSIStorageCapacity", "IngressClass"}
+    | {"IPAddress", "Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim", "Pod"}
+    | {"ResourceClaimTemplate", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
+    | {"Secret", "Service", "ServiceAccount"}
+)
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]
@@ -66,18 +75,17 @@ def set_namespace(metadata: Obj, namespace: str, *, namespaced: bool) -> None:
 
 
 def fill_on_update(new: Obj, old: Obj) -> None:
-    """What a client cannot change stays as it was."""
+    """What a client left out stays as it was; what it changed is for validation to judge."""
     metadata, before = new["metadata"], old["metadata"]
     for field in _SERVER_SET:
-        if field in before:
+        if field in before and not metadata.get(field):
             metadata[field] = before[field]
-        else:
-            metadata.pop(field, None)
+    if "creationTimestamp" in before:
+        metadata["creationTimestamp"] = before["creationTimestamp"]
     if "generation" in before:
         metadata["generation"] = before["generation"]
     else:
         metadata.pop("generation", None)
-    metadata.pop("selfLink", None)
     metadata.pop("managedFields", None)
     drop_empty(metadata)
 
@@ -185,14 +193,26 @@ def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
     return errors
 
 
+def validate_finalizer_names(obj: Obj) -> list[FieldError]:
+    """Finalizers of one's own have a domain. Upstream core validation ValidateFinalizerName."""
+    return [
+        invalid(
+            f"metadata.finalizers[{index}]",
+            name,
+            "name is neither a standard finalizer name nor is it fully qualified",
+        )
+        for index, name in enumerate(obj["metadata"].get("finalizers") or [])
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
+
+
 def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     """Upstream ValidateObjectMetaAccessorUpdate."""
     metadata, before = new["metadata"], old["metadata"]
     errors: list[FieldError] = []
     if before.get("deletionTimestamp"):
-        added = [
-            f for f in metadata.get("finalizers") or [] if f not in (before.get("finalizers") or [])
-        ]
+        kept = before.get("finalizers") or []
+        added = [f for f in metadata.get("finalizers") or [] if f not in kept]
         if added:
             texts = ", ".join(f'"{f}"' for f in added)
             errors.append(
@@ -204,7 +224,26 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
             )
     errors += [
         invalid(f"metadata.{field}", metadata.get(field, ""), "field is immutable")
-        for field in ("name", "namespace", "uid")
+        for field in ("name", "namespace", *_SERVER_SET)
         if metadata.get(field, "") != before.get(field, "")
     ]
+    errors += validate_labels(metadata.get("labels") or {})
+    errors += validate_annotations(metadata.get("annotations") or {})
+    return errors + validate_owners(metadata.get("ownerReferences") or [])
+
+
+def validate_kind_update(kind: str, new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:
+    """All metadata rules that an update of a kind checks, as often as upstream does.
+
+    The generic layer checks metadata as a whole and as a change; most kinds check the change
+    again, and those that validate the whole object check the whole again.
+    """
+    change = validate_meta_update(new, old)
+    errors = validate_meta(new, namespaced=namespaced, validate_name=names.path_segment_name)
+    errors += change
+    if kind not in KINDS_WITHOUT_CHANGE_RULES:
+        errors += change + validate_finalizer_names(new)
+    if kind in KINDS_CHECKED_WHOLE:
+        errors += validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
+        errors += validate_finalizer_names(new)
     return errors

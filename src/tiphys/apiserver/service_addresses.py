@@ -107,6 +107,8 @@ class ServiceAddresses:
         errors = self._allocate_address(new, old, taken)
         if not errors:
             errors = self._allocate_ports(new, old, taken)
+        if not errors:
+            errors = self._allocate_health_port(new, taken)
         if errors:
             taken.release()
         return taken, errors
@@ -192,6 +194,19 @@ class ServiceAddresses:
                 continue
             held.add(int(number or 0))
             taken.add(lambda taken_port=number: self._ports.release(taken_port))  # type: ignore[misc]
+        return []
+
+    def _allocate_health_port(self, new: Obj, taken: Allocated) -> list[FieldError]:
+        """A load balancer that only wants local endpoints asks each node whether it has one."""
+        spec = new["spec"]
+        local = spec.get("externalTrafficPolicy") == "Local"
+        if spec.get("type") != "LoadBalancer" or not local or spec.get("healthCheckNodePort"):
+            return []
+        number = self._ports.take_any()
+        if number is None:
+            raise InternalError("failed to allocate a healthCheckNodePort: range is full")
+        taken.add(lambda: self._ports.release(number))
+        spec["healthCheckNodePort"] = number
         return []
 
     def _twin(self, ports: list[Obj], port: Obj) -> int:

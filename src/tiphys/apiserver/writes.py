@@ -21,7 +21,7 @@ from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
-from tiphys.apiserver.object_meta import validate_meta
+from tiphys.apiserver.object_meta import validate_finalizer_names, validate_meta
 from tiphys.storage.backend import KeyExists, RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject, encode_value
 
@@ -61,7 +61,7 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
     errors = validate_meta(
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
-    return errors + endpoint.resource.validate(obj)
+    return errors + validate_finalizer_names(obj) + endpoint.resource.validate(obj)
 
 
 def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:

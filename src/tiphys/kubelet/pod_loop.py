@@ -37,6 +37,7 @@ from tiphys.lib.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 RESYNC_SECONDS: Final = 60.0  # kubelet SyncFrequency: tokens are renewed, volumes looked at.
+RESIZE_SECONDS: Final = 30.0
 BUG_SECONDS: Final = 10.0
 RETRY_INITIAL_SECONDS: Final = 0.5  # nestedpendingoperations initialDurationBeforeRetry
 RETRY_MAX_SECONDS: Final = 122.0  # maxDurationBeforeRetry
@@ -178,7 +179,10 @@ class PodLoop:
             if self.life.stage is not Stage.SYNCING:
                 return 0.0
             following = plan(self.pod, runtime, deps.prober.results(uid))
-            if not following.is_empty and not outcome.waiting:
+            if following.resize and following == wanted:
+                # A runtime that takes new bounds but does not tell them must not keep us busy.
+                outcome.retry_in(RESIZE_SECONDS)
+            elif not following.is_empty and not outcome.waiting:
                 return 0.0
         left = pod_worker.deadline_seconds(
             self._dated(deps.statuses.status(uid) or {}), deps.clock.now()

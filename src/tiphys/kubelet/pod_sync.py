@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tiphys.api.meta import Obj, uid_of
 from tiphys.cri.errors import CriError
+from tiphys.kubelet.cgroups import container_resources
 from tiphys.kubelet.container_starter import ContainerStarter
 from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.grpc_text import error_text
@@ -83,6 +84,8 @@ class PodSync:
             await self._remove_init_containers(pod, runtime)
         for kill in plan.kill:
             await self._kill(pod, runtime, kill)
+        if plan.resize:
+            await self._resize(pod, runtime, plan.resize)
         volumes = await self._set_up_volumes(pod)
         if plan.create_sandbox:
             sandbox = await self._create_sandbox(pod, plan.attempt)
@@ -116,6 +119,20 @@ class PodSync:
         if running is not None and found is not None:
             grace = probe_grace(pod, found[1], kill)
             await self._killer.kill_container(pod, running, kill.message, grace)
+
+    async def _resize(self, pod: Obj, runtime: PodRuntime, names: tuple[str, ...]) -> None:
+        """New bounds for running containers; the pod's own first, so that they have room."""
+        self._cgroups.create(pod)
+        for name in names:
+            running, found = runtime.newest(name), find_container(pod, name)
+            if running is None or found is None:
+                continue
+            linux = {
+                "cpu_quota": -1,  # None, unless the spec says one.
+                **container_resources(pod, found[1], self._deps.node_memory),
+            }
+            request = {"container_id": running.id, "linux": linux}
+            await self._deps.cri.call("UpdateContainerResources", request)
 
     def _sandbox(self, pod: Obj, sandbox_id: str, attempt: int) -> dict[str, Any]:
         config = sandbox_config(

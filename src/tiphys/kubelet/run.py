@@ -14,6 +14,7 @@ from tiphys.kubelet.config import KubeletConfig
 from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.dns import ClusterDNS, Resolver, parse_resolv_conf
 from tiphys.kubelet.images import Images
+from tiphys.kubelet.log_rotation import LogRotation
 from tiphys.kubelet.machine import read_machine
 from tiphys.kubelet.node import COMPONENT, NodeReporter
 from tiphys.kubelet.pod_cgroup import PodCgroups
@@ -109,6 +110,7 @@ class Kubelet:
             "service watch": services.run,
             "runtime events": deps.cache.run_events,
             "runtime list": deps.cache.run_relist,
+            "log rotation": LogRotation(self.cri, deps.cache, self.clock).run,
         }
         for name, work in loops.items():
             self._tasks.start(keep_running(name, work), name)

@@ -47,6 +47,8 @@ class RuntimeContainer:
     log_path: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     user: Mapping[str, Any] | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """LinuxContainerResources as they are; empty where the runtime does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ def _container(status: Mapping[str, Any]) -> RuntimeContainer:
         log_path=status.get("log_path", ""),
         annotations=annotations,
         user=_inner(status, "user", "linux") if status.get("user") else None,
+        resources=_inner(status, "resources", "linux"),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tiphys.api.meta import Obj
+from tiphys.kubelet.cgroups import container_resources
 from tiphys.kubelet.pod_spec import (
     container_hash,
     containers_of,
@@ -55,6 +56,8 @@ class SyncPlan:
     start_init: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     start_ephemeral: tuple[str, ...] = ()
+    resize: tuple[str, ...] = ()
+    """Running containers whose bounds change in place."""
 
     @property
     def is_empty(self) -> bool:
@@ -76,6 +79,12 @@ def plan(pod: Obj, runtime: PodRuntime, results: ProbeResults = NO_RESULTS) -> S
             kill=tuple(init.kill), start_init=tuple(init.start), start_ephemeral=ephemeral
         )
     kill, start, kept = _plan_main(pod, runtime, results)
+    killed = {k.name for k in kill}
+    resize = tuple(
+        c["name"]
+        for c in containers_of(pod, "main")
+        if c["name"] not in killed and changed_resources(pod, c, runtime)
+    )
     if not kept and not start:
         return SyncPlan(kill_pod=True)
     return SyncPlan(
@@ -83,7 +92,27 @@ def plan(pod: Obj, runtime: PodRuntime, results: ProbeResults = NO_RESULTS) -> S
         start_init=tuple(init.start),
         start=tuple(start),
         start_ephemeral=ephemeral,
+        resize=resize,
     )
+
+
+def changed_resources(pod: Obj, container: Obj, runtime: PodRuntime) -> set[str]:
+    """Which of cpu and memory a running container has other bounds of than its spec says.
+
+    KEP-1287. Runtimes that do not tell a container's bounds cannot resize it.
+    """
+    running = runtime.newest(container["name"])
+    if running is None or running.state != "running" or not running.resources:
+        return set()
+    wanted = container_resources(pod, container, 0)
+    return {
+        resource
+        for key, resource in _BOUNDS.items()
+        if wanted.get(key, 0) != max(0, running.resources.get(key, 0))
+    }
+
+
+_BOUNDS = {"cpu_shares": "cpu", "cpu_quota": "cpu", "memory_limit_in_bytes": "memory"}
 
 
 def _sandbox_is_gone(pod: Obj, runtime: PodRuntime) -> bool:
@@ -240,6 +269,8 @@ def _plan_main(
                 start.append(name)
             continue
         reason = _why_replaced(pod, container, newest, results)
+        if reason is None and _resize_restarts(pod, container, runtime):
+            reason = f"Container {name} resize requires restart", "", True
         if reason is None:
             kept += 1
             continue
@@ -248,6 +279,14 @@ def _plan_main(
             start.append(name)
         kill.append(Kill(newest.id, name, message, probe))
     return kill, start, kept
+
+
+def _resize_restarts(pod: Obj, container: Obj, runtime: PodRuntime) -> bool:
+    changed = changed_resources(pod, container, runtime)
+    return any(
+        policy.get("resourceName") in changed and policy.get("restartPolicy") == "RestartContainer"
+        for policy in container.get("resizePolicy") or []
+    )
 
 
 def _why_replaced(

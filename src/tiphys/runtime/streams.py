@@ -92,7 +92,8 @@ class RuntimeStreams:
         container = self._running(container_id)
         try:
             shim = self._node.shim(container.sandbox_id)
-            stream = await shim.stream("attach", container=container.id)
+            stdin = streams.stdin is not None
+            stream = await shim.stream("attach", container=container.id, stdin=stdin)
         except ShimError as exc:
             raise CriError("UNKNOWN", f"failed to attach to container: {exc}") from exc
         await _join(stream, streams)

@@ -12,6 +12,7 @@ nobody can write to the host's interpreter (CVE-2019-5736) or look into these pr
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -22,6 +23,7 @@ from tiphys.runtime.cgroups.interface import Cgroups, detect
 from tiphys.runtime.shim import frames
 from tiphys.runtime.shim import main as shim
 
+OPEN_FILES_MAX: Final = 1 << 20  # Docker's and containerd's limit for containers.
 SANDBOX_SECONDS_MAX: Final = 10.0  # The frame comes at once or something is wrong.
 
 
@@ -30,6 +32,7 @@ def main(listening_fd: int, lifeline_fd: int, title: str) -> None:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     syscalls.set_title(title)
     os.umask(0o022)
+    _raise_open_files()
     listening = socket.socket(fileno=listening_fd)
     listening.setblocking(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's.
@@ -50,6 +53,13 @@ def main(listening_fd: int, lifeline_fd: int, title: str) -> None:
         except OSError:
             continue
         _fork_shim(connection, (listening, lifeline_fd), cgroups)
+
+
+def _raise_open_files() -> None:
+    """Containers get as many open files as the machine allows, as from other runtimes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _fork_shim(
@@ -76,6 +86,7 @@ def _be_shim(connection: socket.socket, cgroups: Cgroups) -> None:
     length, _ = frames.HEADER.unpack(header)
     sandbox = json.loads(_receive(connection, min(length, frames.FRAME_BYTES_MAX)))
     os.chdir("/")
+    gc.enable()  # It sees only what the shim itself makes: all before is frozen.
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):
         os.dup2(null, fd)

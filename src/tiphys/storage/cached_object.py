@@ -63,6 +63,19 @@ def splice(key: str, value: bytes, revision: int, head: bytes) -> CachedObject:
     return CachedObject(key, revision, tail)
 
 
+def adopt(key: str, value: bytes, revision: int, head: bytes) -> CachedObject:
+    """A value that was stored in another version or order, taken as one of ours.
+
+    Raises StorageError when it is no object at all.
+    """
+    try:
+        obj = orjson.loads(value)
+        ours = orjson.loads(head[:-1] + b"}")
+        return splice(key, encode_value(obj | ours), revision, head)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StorageError(f"{key} holds no object: {error}") from error
+
+
 def respliced(old: CachedObject, revision: int) -> CachedObject:
     """The same object under another revision: what a DELETED event carries."""
     after = old.tail.index(b'",', len(_METADATA) + len(b'"resourceVersion":"')) + 2

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tiphys.api.meta import Obj
-from tiphys.storage.backend import Compacted, Event, KeyValue, prefix_end
-from tiphys.storage.cached_object import CachedObject, respliced, splice
+from tiphys.storage.backend import Compacted, Event, KeyValue, StorageError, prefix_end
+from tiphys.storage.cached_object import CachedObject, adopt, respliced, splice
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +155,24 @@ class WatchCache:
 
     def load(self, items: Sequence[KeyValue], revision: int) -> None:
         """Start from a snapshot at a revision."""
-        self.objects = {kv.key: splice(kv.key, kv.value, kv.revision, self.head) for kv in items}
+        for item in items:
+            try:
+                self.objects[item.key] = splice(item.key, item.value, item.revision, self.head)
+            except StorageError as error:
+                self._load_foreign(item, error)
         self._sorted_is_stale = True
         self._oldest = revision
         self.changed_at = max((kv.revision for kv in items), default=0)
+
+    def _load_foreign(self, item: KeyValue, error: StorageError) -> None:
+        """An object in another form must not keep the server from starting."""
+        try:
+            adopted = adopt(item.key, item.value, item.revision, self.head)
+        except StorageError:
+            log.error("object not readable", extra={"key": item.key, "why": error})
+        else:
+            log.warning("object stored in another form", extra={"key": item.key})
+            self.objects[item.key] = adopted
 
     # --- reading
 

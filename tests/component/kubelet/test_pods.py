@@ -11,7 +11,11 @@ import pytest
 from component.kubelet.cluster import NAMESPACE, SmallCluster
 from component.kubelet.conftest import Live
 from tiphys.api.errors import NotFound
+from tiphys.cri.client import CriClient
+from tiphys.kubelet.log_rotation import LogRotation
 from tiphys.kubelet.resources import CONFIG_MAPS, LEASES, NODES, PODS
+from tiphys.kubelet.runtime_cache import RuntimeCache
+from tiphys.lib.clock import SystemClock
 from tiphys.lib.http import websocket
 from tiphys.lib.http.client import HttpClient
 from tiphys.lib.tls import client_context
@@ -168,7 +172,13 @@ def test_exec_passes_through_to_the_runtime(live: Live) -> None:
     live.run(work(live.cluster))
 
 
-async def exec_command(port: int, tls: ssl.SSLContext, path: str, command: str) -> dict[int, bytes]:
+async def exec_command(
+    port: int,
+    tls: ssl.SSLContext,
+    path: str,
+    command: str,
+    protocol: str = "v5.channel.k8s.io",
+) -> dict[int, bytes]:
     """What comes back on each channel when `typed` is sent to stdin."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     key = base64.b64encode(os.urandom(16)).decode()
@@ -180,14 +190,15 @@ async def exec_command(port: int, tls: ssl.SSLContext, path: str, command: str) 
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Protocol: v5.channel.k8s.io",
+        f"Sec-WebSocket-Protocol: {protocol}",
     ]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     head = await reader.readuntil(b"\r\n\r\n")
     assert b"101" in head.split(b"\r\n")[0], head
     socket = websocket.WebSocket(mask=lambda: os.urandom(4))
     writer.write(socket.frame(websocket.BINARY, b"\0typed"))
-    writer.write(socket.frame(websocket.BINARY, b"\xff\0"))
+    if protocol.startswith("v5."):
+        writer.write(socket.frame(websocket.BINARY, b"\xff\0"))
     found: dict[int, bytes] = {}
     while not socket.close_received and (data := await reader.read(65536)):
         for message in socket.receive(data):
@@ -209,5 +220,31 @@ def test_strangers_are_not_let_in(live: Live) -> None:
         finally:
             http.close()
         assert (answer.status, wrong.status) == (401, 401)
+
+    live.run(work(live.cluster))
+
+
+def test_a_large_log_is_rotated_and_followed(live: Live) -> None:
+    async def work(cluster: SmallCluster) -> None:
+        await cluster.pod("chatty", "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.02; done")
+        pod = await cluster.phase("chatty", "Running")
+        cri = CriClient(cluster.config.runtime_socket)
+        cache = RuntimeCache(cri, lambda uid: None)
+        rotation = LogRotation(cri, cache, SystemClock(), bytes_max=500)
+        folder = cluster.config.pod_logs_dir / f"{NAMESPACE}_chatty_{pod['metadata']['uid']}" / "c"
+
+        async def is_rotated() -> bool:
+            await cache.relist()
+            await rotation.check()
+            rotated = list(folder.glob("0.log.*"))
+            return bool(rotated) and (folder / "0.log").exists()
+
+        await cluster.until(is_rotated, "the log has a new file")
+        cri.close()
+
+        async def goes_on() -> bool:
+            return "line" in await cluster.log("chatty", "tailLines=1")
+
+        await cluster.until(goes_on, "the new file is written to")
 
     live.run(work(live.cluster))

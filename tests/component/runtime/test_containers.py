@@ -287,11 +287,11 @@ def test_removing_leaves_nothing(node: LiveNode) -> None:
         sandbox = await rig.sandbox(name)
         container = await rig.run(sandbox, "sleep 100")
         pid = int((await rig.verbose(container))["pid"])
-        assert processes_titled(f"default/{name}")
+        assert processes_titled(f"{rig.config.label} default/{name}")
         await rig.client.call("StopPodSandbox", {"pod_sandbox_id": sandbox})
         await rig.client.call("RemovePodSandbox", {"pod_sandbox_id": sandbox})
         assert pid not in processes_titled("sleep\0100")
-        assert not processes_titled(f"default/{name}")
+        assert not processes_titled(f"{rig.config.label} default/{name}")
         assert not (rig.directory / "root" / "containers" / container).exists()
         assert not (rig.directory / "root" / "sandboxes" / sandbox).exists()
         assert rig.cgroup_names(container) == []

@@ -68,7 +68,7 @@ def test_many_kills_lose_nothing(node: LiveNode) -> None:
             await rig.start()
             assert await rig.status(container) == before
         await rig.client.call("RemovePodSandbox", {"pod_sandbox_id": sandbox})
-        assert processes_titled("default/often") == []
+        assert processes_titled(f"{rig.config.label} default/often") == []
 
     node.run(body())
 
@@ -115,7 +115,7 @@ def test_a_killed_shim_takes_its_pod_along(node: LiveNode) -> None:
         sandbox = await rig.sandbox("shimless")
         container = await rig.run(sandbox, "sleep 1000")
         pid = int((await rig.verbose(container))["pid"])
-        (shim,) = processes_titled("default/shimless")
+        (shim,) = processes_titled(f"{rig.config.label} default/shimless")
         os.kill(shim, signal.SIGKILL)
         status = await rig.finished(container)
         assert (status["exit_code"], status["reason"]) == (255, "Unknown")
@@ -152,7 +152,7 @@ def test_after_a_reboot_pods_are_not_ready_and_containers_exited(node: LiveNode)
         rig = node.rig
         sandbox = await rig.sandbox("rebooted")
         container = await rig.run(sandbox, "sleep 1000")
-        (shim,) = processes_titled("default/rebooted")
+        (shim,) = processes_titled(f"{rig.config.label} default/rebooted")
         rig.kill()
         os.kill(shim, signal.SIGKILL)
         change_boot_id(rig.directory / "root" / "sandboxes" / sandbox / "sandbox.json")
@@ -185,7 +185,9 @@ def test_a_torn_record_is_dropped(node: LiveNode) -> None:
         await rig.start()
         items = (await rig.client.call("ListPodSandbox", {})).get("items", [])
         assert sandbox not in [item["id"] for item in items]
-        await rig.until(lambda: not processes_titled("default/torn"), "its shim is ended")
+        await rig.until(
+            lambda: not processes_titled(f"{rig.config.label} default/torn"), "its shim is ended"
+        )
 
     node.run(body())
 

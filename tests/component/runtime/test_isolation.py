@@ -1,6 +1,7 @@
 """What a container may not do, and limits that hold. Lessons: runc's CVEs (see oci.process)."""
 
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -96,6 +97,11 @@ def test_user_names_come_from_the_image(node: LiveNode) -> None:
     )
     assert text.startswith("uid=65534(nobody) gid=65534(nobody) groups=65534(nobody)\n")
     assert text.endswith("hi\n")
+
+
+def test_open_files_are_as_many_as_the_machine_allows(node: LiveNode) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert output(node, "files", "ulimit -n").strip() == str(min(hard, 1 << 20))
 
 
 def test_an_unknown_user_is_a_start_error(node: LiveNode) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from component.runtime.conftest import LiveNode
-from component.runtime.rig import Rig
+from component.runtime.rig import Rig, processes_titled
 from tiphys.cri.errors import CriError
 
 pytestmark = pytest.mark.root
@@ -26,11 +28,11 @@ async def opened(rig: Rig, method: str, **request: Any) -> ClientConnection:
 
 async def everything(socket: ClientConnection) -> dict[bytes, bytes]:
     """What comes on each channel until the server closes."""
-    found = {STDOUT: b"", STDERR: b"", ERROR: b""}
+    found = {STDOUT: bytearray(), STDERR: bytearray(), ERROR: bytearray()}
     async for message in socket:
         assert isinstance(message, bytes)
         found[message[:1]] += message[1:]
-    return found
+    return {channel: bytes(data) for channel, data in found.items()}
 
 
 def test_exec_carries_input_output_and_exit_code(node: LiveNode) -> None:
@@ -142,6 +144,22 @@ def test_attach_joins_the_main_process(node: LiveNode) -> None:
     node.run(asyncio.wait_for(body(), 20))
 
 
+def test_input_that_is_open_once_ends_with_its_session(node: LiveNode) -> None:
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(
+            await rig.sandbox("once"), "cat >/dev/null; exit 6", stdin=True, stdin_once=True
+        )
+        reader = await opened(rig, "Attach", container_id=container, stdout=True)
+        await reader.close()
+        assert (await rig.status(container))["state"] == "CONTAINER_RUNNING"
+        writer = await opened(rig, "Attach", container_id=container, stdin=True, stdout=True)
+        await writer.close()
+        assert (await rig.finished(container))["exit_code"] == 6
+
+    node.run(asyncio.wait_for(body(), 20))
+
+
 def test_a_container_may_have_a_terminal(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
@@ -188,3 +206,30 @@ def test_a_port_nobody_listens_on_is_an_error(node: LiveNode) -> None:
         assert b"failed to connect to localhost:7778" in text
 
     node.run(asyncio.wait_for(body(), 20))
+
+
+def test_many_execs_leave_the_shim_as_it_was(node: LiveNode) -> None:
+    """Probes execute for months: neither descriptors nor memory may grow."""
+
+    async def body() -> None:
+        rig = node.rig
+        container = await rig.run(await rig.sandbox("probed"), "sleep 1000")
+        (shim,) = processes_titled(f"{rig.config.label} default/probed")
+        for _ in range(50):
+            await rig.exec(container, "true")
+        before = descriptors(shim), resident_kib(shim)
+        for _ in range(20):
+            await asyncio.gather(*(rig.exec(container, "echo x") for _ in range(10)))
+        await rig.until(lambda: descriptors(shim) == before[0], "descriptors are closed")
+        assert resident_kib(shim) - before[1] < 350
+
+    node.run(asyncio.wait_for(body(), 60))
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))

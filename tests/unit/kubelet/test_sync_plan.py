@@ -1,5 +1,7 @@
 """What a pod needs next. Upstream's rules: kuberuntime_manager.go computePodActions."""
 
+from dataclasses import replace
+
 import pytest
 
 from tiphys.api.meta import Obj
@@ -144,3 +146,25 @@ def test_a_started_sidecar_lets_the_rest_begin() -> None:
     assert plan(a_pod(init=PROBED_SIDECAR), a_runtime(a_run("s")), results) == SyncPlan(
         start=("c",)
     )
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        ([], SyncPlan(resize=("c",))),
+        (
+            [{"resourceName": "memory", "restartPolicy": "RestartContainer"}],
+            SyncPlan(kill=(Kill("c-0", "c", "Container c resize requires restart"),), start=("c",)),
+        ),
+        (
+            [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}],
+            SyncPlan(resize=("c",)),
+        ),
+    ],
+    ids=["in place", "by a restart", "another resource"],
+)
+def test_new_bounds(policy: list[Obj], wanted: SyncPlan) -> None:
+    """node/resources/12 and 14."""
+    container = a_container(resources={"limits": {"memory": "64Mi"}}, resizePolicy=policy)
+    running = replace(a_run(), resources={"cpu_shares": 2, "memory_limit_in_bytes": 32 << 20})
+    assert plan(a_pod(container), a_runtime(running)) == wanted

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tiphys.storage.backend import Compacted, Event
+from tiphys.storage.backend import Compacted, Event, KeyValue
 from tiphys.storage.cached_object import CachedObject, encode_head, encode_value
 from tiphys.storage.watch_cache import WATCHER_BYTES_MAX, Filter, WatchCache, Watcher
 
@@ -182,6 +182,14 @@ def test_a_view_that_fails_drops_its_watcher_only() -> None:
     cache.apply([put("a", 2)])
     assert sink.closed
     assert good.seen() == [("ADDED", "a", "2")]
+
+
+def test_an_object_in_another_form_is_adopted_and_rubbish_is_left_out() -> None:
+    cache = a_cache()
+    other = b'{"apiVersion":"v0","kind":"ConfigMap","metadata":{"name":"a"}}'
+    items = [KeyValue(f"{PREFIX}default/a", other, 2), KeyValue(f"{PREFIX}default/b", b"x", 3)]
+    cache.load(items, 3)
+    assert [o.decode(HEAD)["apiVersion"] for o in cache.range(PREFIX)] == ["v1"]
 
 
 def test_lists_are_in_the_order_of_keys() -> None:

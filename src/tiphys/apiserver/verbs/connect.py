@@ -3,7 +3,7 @@
 Upstream: pkg/registry/core/pod/rest/{subresources,log}.go, pkg/registry/core/pod/strategy.go.
 """
 
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote, urlencode
 
 from tiphys.api.errors import BadRequest
@@ -17,7 +17,8 @@ from tiphys.apiserver.list_options import query_bool, query_int
 from tiphys.apiserver.responses import CACHE_CONTROL
 from tiphys.apiserver.tunnel import pass_on
 from tiphys.apiserver.verbs.get import stored
-from tiphys.lib.http.message import Answer, Response
+from tiphys.lib.http.flow import BodyWriter
+from tiphys.lib.http.message import Answer, Response, StreamResponse
 
 # Query names of PodExecOptions -> the kubelet's.
 _STREAMS: Final = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
@@ -25,6 +26,7 @@ _LOG_OPTIONS: Final = (
     *("follow", "previous", "timestamps", "tailLines", "limitBytes", "sinceSeconds"),
     *("sinceTime", "stream"),
 )
+ERROR_BYTES_MAX: Final = 2048  # response_checker.go maxReadBytes: 50 KiB; texts have 100 bytes.
 DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
@@ -46,7 +48,7 @@ async def _stream(ctx: RequestContext, verb: str, *, commands: bool) -> Answer:
     if commands:
         query += [("command", word) for word in ctx.params.get("command", [])]
     path = f"/{verb}/{_path(ctx)}/{quote(container, safe='')}?{urlencode(query)}"
-    return await pass_on(ctx.request, kubelet_target(ctx, node, path))
+    return await checked(await pass_on(ctx.request, kubelet_target(ctx, node, path)))
 
 
 async def connect_port_forward(ctx: RequestContext) -> Answer:
@@ -55,7 +57,7 @@ async def connect_port_forward(ctx: RequestContext) -> Answer:
     node = _node_of(pod)
     query = urlencode([("port", port) for port in ctx.params.get("ports", [])])
     path = f"/portForward/{_path(ctx)}" + (f"?{query}" if query else "")
-    return await pass_on(ctx.request, kubelet_target(ctx, node, path))
+    return await checked(await pass_on(ctx.request, kubelet_target(ctx, node, path)))
 
 
 async def get_log(ctx: RequestContext) -> Answer:
@@ -67,9 +69,39 @@ async def get_log(ctx: RequestContext) -> Answer:
     if not node:
         return Response(204, b"", (CACHE_CONTROL,))
     query = [(name, ctx.params[name][0]) for name in _LOG_OPTIONS if ctx.params.get(name)]
-    text = urlencode([(k, "true" if v == "1" else v) for k, v in query])
+    text = urlencode(query)
     path = f"/containerLogs/{_path(ctx)}/{quote(container, safe='')}"
-    return await pass_on(ctx.request, kubelet_target(ctx, node, f"{path}?{text}" if text else path))
+    target = kubelet_target(ctx, node, f"{path}?{text}" if text else path)
+    return await checked(await pass_on(ctx.request, target))
+
+
+async def checked(answer: Answer) -> Answer:
+    """A kubelet's refusal becomes the API's own error.
+
+    Raises BadRequest. Upstream: registry/generic/rest response_checker.go.
+    """
+    if not isinstance(answer, StreamResponse) or answer.status != 400:
+        return answer
+    collected = _Collected()
+    await answer.write_body(cast(BodyWriter, collected))
+    raise BadRequest(collected.data.decode(errors="replace").strip())
+
+
+class _Collected:
+    """A BodyWriter that keeps the start of a body: errors are short."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.closed = False
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def write(self, data: bytes) -> None:
+        self.data += data[: ERROR_BYTES_MAX - len(self.data)]
+
+    async def drain(self) -> None:
+        """There is always room."""
 
 
 def _path(ctx: RequestContext) -> str:

@@ -27,6 +27,7 @@ from tiphys.apiserver.verbs.scale import scale_of, with_scale
 from tiphys.apiserver.verbs.update import check_name, require, update_object
 from tiphys.apiserver.writes import guaranteed_update
 from tiphys.codec.patch import PatchError, json_patch, merge, strategic
+from tiphys.codec.typed import json_kind
 from tiphys.lib.http.message import Answer
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -88,6 +89,12 @@ def patched(
     """The object after the patch, in its kind's form. Raises ApiError."""
     try:
         if kind == JSON_PATCH:
+            if not isinstance(document, list):
+                raise PatchError(
+                    f"error decoding patch: json: cannot unmarshal {json_kind(document)} into Go"
+                    " value of type []handlers.jsonPatchOp",
+                    400,
+                )
             loose = json_patch.apply(old, document)
         elif kind == MERGE_PATCH:
             loose = merge.apply(old, document)

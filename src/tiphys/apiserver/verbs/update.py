@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from typing import Final
 
-from tiphys.api.errors import OBJECT_MODIFIED, BadRequest, conflict, not_found
-from tiphys.api.field_errors import invalid
+from tiphys.api.errors import (
+    OBJECT_MODIFIED,
+    BadRequest,
+    InternalError,
+    conflict,
+    not_found,
+)
+from tiphys.api.field_errors import invalid, invalid_object
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_meta_update
+from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
 from tiphys.apiserver.verbs.options import check_write_options
@@ -16,7 +22,6 @@ from tiphys.apiserver.writes import (
     admission_write,
     guaranteed_update,
     raise_invalid,
-    validate_object,
 )
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
@@ -102,8 +107,9 @@ def prepare_update(
         errors = resource.validate_status_update(new, old)
     else:
         resource.before_update(new, old)
-        errors = validate_object(endpoint, new) + resource.validate_update(new, old)
-    raise_invalid(endpoint, new, validate_meta_update(new, old) + errors)
+        errors = resource.validate(new) + resource.validate_update(new, old)
+    meta_errors = validate_kind_update(info.kind, new, old, namespaced=info.namespaced)
+    raise_invalid(endpoint, new, meta_errors + errors)
     ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status:
@@ -160,17 +166,36 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
     if not revision or revision == "0":
         if not ctx.endpoint.resource.allow_unconditional_update:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise_invalid(ctx.endpoint, new, [error])
+            raise invalid_object(info.group, info.plural, ctx.name, [error])
+    elif not (revision.isascii() and revision.isdigit()):
+        raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
     uid = metadata.get("uid", "")
-    if uid and uid != before.get("uid"):
+    if ctx.info.verb == "update" and uid and uid != before.get("uid"):
         raise conflict(
             info.group,
             info.plural,
             ctx.name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}",
+            f"StorageError: invalid object, Code: 4, Key: {_upstream_key(ctx)}, ResourceVersion: 0,"
+            f" AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object"
+            f" meta: {before['uid']}",
         )
+
+
+def _upstream_key(ctx: RequestContext) -> str:
+    """Where upstream keeps the object; clients see it in this one message."""
+    plural = ctx.endpoint.info.plural
+    where = f"{ctx.namespace}/{ctx.name}" if ctx.endpoint.info.namespaced else ctx.name
+    return f"/{_UPSTREAM_PREFIXES.get(plural, plural)}/{where}"
+
+
+_UPSTREAM_PREFIXES: Final = {
+    "nodes": "minions",
+    "services": "services/specs",
+    "endpoints": "services/endpoints",
+    "ingresses": "ingress",
+}
 
 
 def require(ctx: RequestContext) -> CachedObject:

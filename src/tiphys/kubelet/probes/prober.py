@@ -61,6 +61,21 @@ class Tally:
         return "failure" if self.last == "failure" else "success"
 
 
+def was_so(pod: Obj, kind: Kind, container_id: str) -> bool:
+    """Whether the pod's status, written by the kubelet before us, says so of this container.
+
+    A kubelet that starts again must not make ready pods unready until it has asked them.
+    """
+    field = {"startup": "started", "readiness": "ready"}.get(kind)
+    lists = ("initContainerStatuses", "containerStatuses")
+    return field is not None and any(
+        bool(s.get(field))
+        for name in lists
+        for s in at(pod, "status", name, default=[])
+        if str(s.get("containerID", "")).endswith(f"://{container_id}")
+    )
+
+
 class Prober:
     """`changed` is called with a pod's uid when a result of it has changed."""
 
@@ -117,6 +132,10 @@ class Prober:
 
     def _ensure(self, key: _Key, name: str, running: RuntimeContainer, runtime: PodRuntime) -> None:
         if key not in self._running:
+            if was_so(self._pods[key.uid], key.kind, running.id):
+                self._results[key] = "success"
+                if key.kind == "startup":
+                    self._started.setdefault(key.container_id, asyncio.Event()).set()
             ips = runtime.ips or tuple(
                 e["ip"] for e in at(self._pods[key.uid], "status", "podIPs", default=[])
             )
@@ -124,6 +143,8 @@ class Prober:
             self._running[key] = self._tasks.start(work, f"{key.kind} probe of {name}")
 
     async def _probe(self, key: _Key, name: str, running: RuntimeContainer, pod_ip: str) -> None:
+        if key.kind == "startup" and self._results.get(key) == "success":
+            return
         probe, has_startup = self._spec(key, name)
         delay = int(probe.get("initialDelaySeconds") or 0)
         age = self._clock.now().timestamp() - running.started_at / 1e9

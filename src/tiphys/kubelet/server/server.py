@@ -82,7 +82,7 @@ class KubeletServer:
             return text_response(
                 403,
                 f"Forbidden (user={user.name}, verb={request.method.lower()}, "
-                f"resource=nodes, subresource(s)=[proxy])\n",
+                f"resource=nodes, subresource(s)=[proxy])",
             )
         _, _, path = request.path.partition("/")
         first, _, rest = path.partition("/")
@@ -90,7 +90,7 @@ class KubeletServer:
             return text_response(200, "ok")
         handler = self._routes.get(first)
         if handler is None:
-            return text_response(404, "404 page not found\n")
+            return text_response(404, "404 page not found")
         try:
             params = request.params()
         except ValueError as exc:
@@ -120,9 +120,9 @@ class KubeletServer:
             return Response(422, b'{"message": "Invalid request."}', JSON)
         pod = self._pods.find(namespace, pod_name)
         if pod is None:
-            return text_response(404, f'pod "{pod_name}" does not exist\n')
+            return text_response(404, f'pod "{pod_name}" does not exist')
         if find_container(pod, name) is None:
-            return text_response(404, f'container "{name}" not found in pod "{pod_name}"\n')
+            return text_response(404, f'container "{name}" not found in pod "{pod_name}"')
         previous = params.get("previous", ["false"])[0] in ("true", "1")
         container = self._instance(pod, name, previous=previous)
         if isinstance(container, str):
@@ -182,13 +182,13 @@ class KubeletServer:
     def _running(self, path: list[str]) -> RuntimeContainer | Response:
         """The container of `namespace/pod/container` or `namespace/pod/uid/container`."""
         if len(path) not in (3, 4):
-            return text_response(404, "404 page not found\n")
+            return text_response(404, "404 page not found")
         pod = self._pods.find(path[0], path[1])
         if pod is None or (len(path) == 4 and uid_of(pod) != path[2]):
-            return text_response(404, "pod does not exist\n")
+            return text_response(404, "pod does not exist")
         newest = self._deps.cache.get(uid_of(pod)).newest(path[-1])
         if newest is None:
-            return text_response(500, f'container not found ("{path[-1]}")\n')
+            return text_response(500, f'container not found ("{path[-1]}")')
         return newest
 
     async def _exec(self, request: Request, path: list[str], params: _Params) -> Answer:
@@ -210,13 +210,13 @@ class KubeletServer:
 
     async def _port_forward(self, request: Request, path: list[str], params: _Params) -> Answer:
         if len(path) not in (2, 3):
-            return text_response(404, "404 page not found\n")
+            return text_response(404, "404 page not found")
         pod = self._pods.find(path[0], path[1])
         if pod is None or (len(path) == 3 and uid_of(pod) != path[2]):
-            return text_response(404, "pod does not exist\n")
+            return text_response(404, "pod does not exist")
         sandbox = self._deps.cache.get(uid_of(pod)).ready_sandbox
         if sandbox is None:
-            return text_response(500, "pod is not running\n")
+            return text_response(500, "pod is not running")
         if not request.wants_upgrade:
             return text_response(400, "Upgrade request required")
         ports = [
@@ -237,7 +237,7 @@ class KubeletServer:
         answer = await self._deps.cri.call("ExecSync", call, RUN_SECONDS_MAX)
         output = answer.get("stdout", b"") + answer.get("stderr", b"")
         if code := answer.get("exit_code", 0):
-            return text_response(500, f"command '{' '.join(command)}' exited with {code}\n")
+            return text_response(500, f"command '{' '.join(command)}' exited with {code}")
         return Response(200, output, TEXT)
 
     # --- numbers
@@ -247,7 +247,7 @@ class KubeletServer:
 
     async def _stats(self, request: Request, path: list[str], params: _Params) -> Answer:
         if path != ["summary"]:
-            return text_response(404, "404 page not found\n")
+            return text_response(404, "404 page not found")
         body = await stats.summary(self._deps, self._pods)
         return Response(200, orjson.dumps(body), JSON)
 

@@ -1,8 +1,9 @@
 """cgroup v2: one directory. Source: kernel admin-guide/cgroup-v2.rst."""
 
+import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tiphys.runtime.cgroups import devices
@@ -49,7 +50,7 @@ class CgroupsV2:
             enabled = read_text(directory, "cgroup.subtree_control").split()
             wanted = [c for c in CONTROLLERS if c in available and c not in enabled]
             if wanted:
-                write(directory, "cgroup.subtree_control", " ".join(f"+{c}" for c in wanted))
+                _enable(directory, wanted)
             directory = f"{directory}/{part}"
             os.makedirs(directory, exist_ok=True)
 
@@ -87,6 +88,16 @@ class CgroupsV2:
 
     def remove(self, path: str) -> bool:
         return remove_tree(f"{self.root}/{path}")
+
+
+def _enable(directory: str, controllers: Sequence[str]) -> None:
+    """All at once, or else each that can be: one that cannot fails when its limit is set."""
+    try:
+        write(directory, "cgroup.subtree_control", " ".join(f"+{c}" for c in controllers))
+    except OSError:
+        for controller in controllers:
+            with contextlib.suppress(OSError):
+                write(directory, "cgroup.subtree_control", f"+{controller}")
 
 
 def limit_files(resources: dict[str, Any]) -> dict[str, str]:

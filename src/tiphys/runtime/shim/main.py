@@ -255,7 +255,12 @@ class Shim:
                 elif container.stdin_once:
                     process.stdin.end()
 
-        self.open_stream(connection, on_frame, lambda: container.detach(connection))
+        def on_close() -> None:
+            container.detach(connection)
+            if container.stdin_once and request["stdin"] and process.stdin is not None:
+                process.stdin.end()  # The one session that may write is over.
+
+        self.open_stream(connection, on_frame, on_close)
         return {}
 
     def _kill(self, connection: Connection, request: Request) -> Request:

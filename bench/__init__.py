@@ -1,0 +1,1 @@
+"""Numbers for docs/performance.md, each beside a yardstick run in the same minute."""
