@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from tiphys.api.field_errors import FieldError, invalid, required
+from tiphys.api.field_errors import FieldError, invalid
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.batch import schedule_rules
 from tiphys.apiserver.resources.batch.job import default_job_parts
 from tiphys.apiserver.resources.batch.job_rules import job_spec
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import workload
-from tiphys.apiserver.resources.rules.texts import one_of
+from tiphys.apiserver.resources.rules.texts import one_of, unsupported
 
 _INFO = built_in("batch", "v1", "cronjobs")
 
@@ -43,20 +44,21 @@ _NAME_MAX = 52  # 63 less the suffix of the jobs' names.
 def validate(cron_job: Obj) -> list[FieldError]:
     spec = cron_job["spec"]
     errors: list[FieldError] = []
-    schedule = spec.get("schedule", "")
-    if not schedule:
-        errors.append(required("spec.schedule"))
-    elif not schedule.startswith("@") and len(schedule.split()) != 5:
-        fields = schedule.split()
-        text = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
-        errors.append(invalid("spec.schedule", schedule, text))
+    errors += schedule_rules.schedule(spec.get("schedule", ""), "spec.schedule")
     errors += workload.not_negative_at(spec, "spec", "startingDeadlineSeconds")
+    errors += schedule_rules.time_zone(spec.get("timeZone"), "spec.timeZone")
     valid = ("Allow", "Forbid", "Replace")
     errors += one_of(spec.get("concurrencyPolicy", ""), "spec.concurrencyPolicy", valid)
     errors += workload.not_negative_at(
         spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
     )
-    errors += job_spec(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
+    job, path = spec["jobTemplate"]["spec"], "spec.jobTemplate.spec"
+    errors += job_spec(job, path)
+    if job.get("selector") is not None:
+        shown = workload.shown_selector(job["selector"])
+        errors.append(invalid(f"{path}.selector", shown, "`selector` will be auto-generated"))
+    if job.get("manualSelector"):
+        errors.append(unsupported(f"{path}.manualSelector", True, ("nil", "false")))
     name = cron_job["metadata"].get("name", "")
     if len(name) > _NAME_MAX:
         text = f"must be no more than {_NAME_MAX} characters"

@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.core import persistent_volume_rules
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.pod_template import default_old_volume
 from tiphys.apiserver.resources.resource import Resource
@@ -37,6 +38,7 @@ def _claim(volume: Obj, _: datetime) -> Any:
 
 PERSISTENT_VOLUME = Resource(
     _INFO,
+    validate=persistent_volume_rules.validate,
     columns=columns_of(
         _INFO,
         cells.name,

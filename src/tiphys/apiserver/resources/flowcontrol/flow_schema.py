@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, condition
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources.flowcontrol import flow_schema_rules
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("flowcontrol.apiserver.k8s.io", "v1", "flowschemas")
@@ -24,6 +25,7 @@ def _missing(flow_schema: Obj, _: datetime) -> Any:
 
 FLOW_SCHEMA = Resource(
     _INFO,
+    validate=flow_schema_rules.validate,
     columns=columns_of(
         _INFO,
         cells.name,

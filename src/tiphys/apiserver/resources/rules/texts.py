@@ -36,7 +36,7 @@ def one_of(value: str, path: str, valid: Sequence[str], *, needed: bool = True) 
     return [] if value in valid else [unsupported(path, value, list(valid))]
 
 
-def unsupported(path: str, value: str, valid: Sequence[str]) -> FieldError:
+def unsupported(path: str, value: Any, valid: Sequence[str]) -> FieldError:
     """Not one of the valid values, which are shown in this order."""
     quoted = ", ".join(f'"{v}"' for v in valid)
     return FieldError("FieldValueNotSupported", path, value, f"supported values: {quoted}")

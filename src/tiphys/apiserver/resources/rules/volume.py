@@ -1,5 +1,6 @@
 """Volumes of pods. Upstream: pkg/apis/core/validation/validation.go (ValidateVolumes)."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -24,7 +25,12 @@ from tiphys.apiserver.resources.rules.paths import (
 )
 from tiphys.apiserver.resources.rules.texts import each, named, one_of
 
-_ONE_TYPE: Final = "may not specify more than 1 volume type"
+ONE_TYPE: Final = "may not specify more than 1 volume type"
+_BYTE_MAX: Final = 255
+_ISCSI_NAME: Final = re.compile(
+    r"^iqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(:[^,;*&$|\s]+)$|^eui.[A-Za-z0-9]{16}$"
+    r"|^naa.[A-Za-z0-9]{32}$"
+)
 _TOKEN_SECONDS_MIN: Final = 600
 _HOST_PATH_TYPES: Final = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate",
@@ -57,14 +63,14 @@ def volumes(values: Sequence[Obj], path: str, pod_name: str) -> list[FieldError]
 def _source(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
     errors: list[FieldError] = []
     count = 0
-    for field, check in _SOURCES.items():
+    for field, check in SOURCES.items():
         source = volume.get(field)
         if source is None:
             continue
         count += 1
-        shown = _SHOWN_NAMES.get(field, field)
+        shown = SHOWN_NAMES.get(field, field)
         if count > 1:
-            errors.append(forbidden(f"{path}.{field}", _ONE_TYPE))
+            errors.append(forbidden(f"{path}.{field}", ONE_TYPE))
         else:
             errors += check(source, f"{path}.{shown}")
             if field == "ephemeral":
@@ -84,7 +90,7 @@ def _ephemeral_name(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
     ]
 
 
-def _needs(*fields: str) -> Check:
+def needs(*fields: str) -> Check:
     """Fields that must not be empty."""
 
     def check(source: Obj, path: str) -> list[FieldError]:
@@ -165,7 +171,7 @@ def _projected(source: Obj, path: str) -> list[FieldError]:
         if "clusterTrustBundle" in projection or "podCertificate" in projection:
             count += 1
         if count > 1:
-            errors.append(forbidden(where, _ONE_TYPE))
+            errors.append(forbidden(where, ONE_TYPE))
     return errors
 
 
@@ -205,14 +211,14 @@ def _projection(field: str, value: Obj, path: str, top: str, seen: set[str]) -> 
 
 
 def _nfs(source: Obj, path: str) -> list[FieldError]:
-    errors = _needs("server", "path")(source, path)
+    errors = needs("server", "path")(source, path)
     if not source.get("path", "").startswith("/"):
         errors.append(invalid(f"{path}.path", source.get("path", ""), "must be an absolute path"))
     return errors
 
 
 def _azure_disk(source: Obj, path: str) -> list[FieldError]:
-    errors = _needs("diskName", "diskURI")(source, path)
+    errors = needs("diskName", "diskURI")(source, path)
     uri = source.get("diskURI", "")
     if source.get("kind") == "Managed" and not uri.startswith("/subscriptions/"):
         valid = (
@@ -264,40 +270,80 @@ def _image(source: Obj, path: str) -> list[FieldError]:
 
 
 def _scale_io(source: Obj, path: str) -> list[FieldError]:
-    return _needs("gateway", "system", "volumeName")(source, path)
+    return needs("gateway", "system", "volumeName")(source, path)
+
+
+def _iscsi(source: Obj, path: str) -> list[FieldError]:
+    errors = [] if source.get("targetPortal") else [required(f"{path}.targetPortal")]
+    name, lun = source.get("iqn", ""), source.get("lun", 0)
+    if not name:
+        errors.append(required(f"{path}.iqn"))
+    elif not _ISCSI_NAME.search(name):
+        errors.append(invalid(f"{path}.iqn", name, "must be valid format"))
+    if not 0 <= lun <= _BYTE_MAX:
+        errors.append(invalid(f"{path}.lun", lun, names.range_text(0, _BYTE_MAX)))
+    if source.get("chapAuthDiscovery") or source.get("chapAuthSession"):
+        errors += [] if "secretRef" in source else [required(f"{path}.secretRef")]
+    return errors
+
+
+def _disk(id_field: str) -> Check:
+    """A cloud's disk and a partition of it."""
+
+    def check(source: Obj, path: str) -> list[FieldError]:
+        errors = needs(id_field)(source, path)
+        partition = source.get("partition", 0)
+        if not 0 <= partition <= _BYTE_MAX:
+            text = names.range_text(1, _BYTE_MAX)
+            errors.append(invalid(f"{path}.partition", partition, text))
+        return errors
+
+    return check
+
+
+def _quobyte(source: Obj, path: str) -> list[FieldError]:
+    registry = source.get("registry", "")
+    errors: list[FieldError] = []
+    if not registry:
+        text = "must be a host:port pair or multiple pairs separated by commas"
+        errors.append(required(f"{path}.registry", text))
+    elif any(":" not in pair for pair in registry.split(",")):
+        text = "must be a host:port pair or multiple pairs separated by commas"
+        errors.append(invalid(f"{path}.registry", registry, text))
+    return errors + needs("volume")(source, path)
 
 
 # In upstream's order, which decides which of two types is one too many.
-_SOURCES: Final[dict[str, Check]] = {
+SOURCES: Final[dict[str, Check]] = {
     "emptyDir": _empty_dir,
     "hostPath": _host_path,
-    "gitRepo": _needs("repository"),
-    "gcePersistentDisk": _needs("pdName"),
-    "awsElasticBlockStore": _needs("volumeID"),
+    "gitRepo": needs("repository"),
+    "gcePersistentDisk": _disk("pdName"),
+    "awsElasticBlockStore": _disk("volumeID"),
     "secret": _keyed("secretName"),
     "nfs": _nfs,
-    "iscsi": _needs("targetPortal", "iqn"),
-    "glusterfs": _needs("endpoints", "path"),
+    "iscsi": _iscsi,
+    "glusterfs": needs("endpoints", "path"),
     "flocker": lambda source, path: [],
-    "persistentVolumeClaim": _needs("claimName"),
-    "rbd": _needs("monitors", "image"),
-    "cinder": _needs("volumeID"),
-    "cephfs": _needs("monitors"),
-    "quobyte": _needs("registry", "volume"),
+    "persistentVolumeClaim": needs("claimName"),
+    "rbd": needs("monitors", "image"),
+    "cinder": needs("volumeID"),
+    "cephfs": needs("monitors"),
+    "quobyte": _quobyte,
     "downwardAPI": _downward_api,
     "fc": _fc,
-    "flexVolume": _needs("driver"),
+    "flexVolume": needs("driver"),
     "configMap": _keyed("name"),
-    "azureFile": _needs("secretName", "shareName"),
-    "vsphereVolume": _needs("volumePath"),
-    "photonPersistentDisk": _needs("pdID"),
-    "portworxVolume": _needs("volumeID"),
+    "azureFile": needs("secretName", "shareName"),
+    "vsphereVolume": needs("volumePath"),
+    "photonPersistentDisk": needs("pdID"),
+    "portworxVolume": needs("volumeID"),
     "azureDisk": _azure_disk,
-    "storageos": _needs("volumeName"),
+    "storageos": needs("volumeName"),
     "projected": _projected,
     "scaleIO": _scale_io,
     "csi": _csi,
     "ephemeral": _ephemeral,
     "image": _image,
 }
-_SHOWN_NAMES: Final = {"gcePersistentDisk": "persistentDisk"}
+SHOWN_NAMES: Final = {"gcePersistentDisk": "persistentDisk"}

@@ -1,0 +1,161 @@
+"""Validation of PersistentVolumes. Upstream: pkg/apis/core/validation/validation.go."""
+
+import posixpath
+from typing import Final
+
+from tiphys.api import names
+from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
+from tiphys.api.meta import Obj
+from tiphys.api.quantity import of
+from tiphys.apiserver.resources.rules.claim_spec import ACCESS_MODES
+from tiphys.apiserver.resources.rules.paths import no_backsteps
+from tiphys.apiserver.resources.rules.scheduling import node_selector
+from tiphys.apiserver.resources.rules.texts import each, named
+from tiphys.apiserver.resources.rules.volume import ONE_TYPE, SHOWN_NAMES, SOURCES, Check, needs
+
+_RECLAIM: Final = ("Delete", "Recycle", "Retain")
+_MODES: Final = ("Block", "Filesystem")
+
+
+def validate(volume: Obj) -> list[FieldError]:
+    spec = volume["spec"]
+    errors = _access_modes(spec.get("accessModes") or [])
+    errors += _capacity(spec.get("capacity") or {})
+    policy = spec["persistentVolumeReclaimPolicy"]
+    if policy and policy not in _RECLAIM:
+        errors.append(not_supported("spec.persistentVolumeReclaimPolicy", policy, _RECLAIM))
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None:
+        errors += _node_affinity(affinity)
+    errors += _source(spec)
+    if policy == "Recycle" and _is_root(spec):
+        text = "may not be 'recycle' for a hostPath mount of '/'"
+        errors.append(forbidden("spec.persistentVolumeReclaimPolicy", text))
+    name = spec.get("storageClassName", "")
+    if name:
+        errors += each("spec.storageClassName", name, names.dns_subdomain(name))
+    if spec["volumeMode"] not in _MODES:
+        errors.append(not_supported("spec.volumeMode", spec["volumeMode"], _MODES))
+    return errors + _attributes_class(spec)
+
+
+def _access_modes(modes: list[str]) -> list[FieldError]:
+    path = "spec.accessModes"
+    if not modes:
+        return [required(path)]
+    errors = [not_supported(path, m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
+    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+        errors.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
+    return errors
+
+
+def _capacity(capacity: Obj) -> list[FieldError]:
+    path = "spec.capacity"
+    errors = [] if capacity else [required(path)]
+    if "storage" not in capacity or len(capacity) > 1:
+        errors.append(not_supported(path, dict(sorted(capacity.items())) or None, ("storage",)))
+    for name in sorted(capacity):
+        where, value = f"{path}[{name}]", of(capacity[name])
+        if value.nanos < 0:
+            whole = -(-value.nanos // 10**9)
+            errors.append(invalid(where, whole, "must be a valid resource quantity"))
+        if value.nanos <= 0:
+            errors.append(invalid(where, capacity[name], "must be greater than zero"))
+    return errors
+
+
+def _node_affinity(affinity: Obj) -> list[FieldError]:
+    path = "spec.nodeAffinity.required"
+    if affinity.get("required") is None:
+        return [required(path, "must specify required node constraints")]
+    return node_selector(affinity["required"], path)
+
+
+def _source(spec: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    count = 0
+    for field, check in _SOURCES.items():
+        source = spec.get(field)
+        if source is None:
+            continue
+        count += 1
+        if count > 1:
+            errors.append(forbidden(f"spec.{field}", ONE_TYPE))
+            continue
+        errors += check(source, f"spec.{SHOWN_NAMES.get(field, field)}")
+        if field == "local" and "nodeAffinity" not in spec:
+            errors.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
+    if not count:
+        errors.append(required("spec", "must specify a volume type"))
+    return errors
+
+
+def _is_root(spec: Obj) -> bool:
+    target = (spec.get("hostPath") or {}).get("path", "")
+    return bool(target) and posixpath.normpath(target) in {"/", "//"}
+
+
+def _attributes_class(spec: Obj) -> list[FieldError]:
+    name = spec.get("volumeAttributesClassName")
+    if name is None:
+        return []
+    path = "spec.volumeAttributesClassName"
+    errors = [] if name else [required(path, "an empty string is disallowed")]
+    errors += each(path, name, names.dns_subdomain(name) if name else ())
+    if "csi" not in spec:
+        text = "has to be specified when using volumeAttributesClassName"
+        errors.append(required("spec.csi", text))
+    return errors
+
+
+def _local(source: Obj, path: str) -> list[FieldError]:
+    if not source.get("path"):
+        return [required(f"{path}.path")]
+    return no_backsteps(source["path"], f"{path}.path")
+
+
+_CSI_SECRETS: Final = (
+    "controllerPublishSecretRef",
+    "controllerExpandSecretRef",
+    "nodePublishSecretRef",
+    "nodeExpandSecretRef",
+)
+
+
+def _csi(source: Obj, path: str) -> list[FieldError]:
+    errors = named(source.get("driver", ""), f"{path}.driver", names.dns_subdomain)
+    errors += needs("volumeHandle")(source, path)
+    for field in _CSI_SECRETS:
+        if source.get(field) is not None:
+            errors += needs("name", "namespace")(source[field], f"{path}.{field}")
+    return errors
+
+
+# In upstream's order, which decides which of two types is one too many.
+_SOURCES: Final[dict[str, Check]] = {
+    field: {"local": _local, "csi": _csi}.get(field) or SOURCES[field]
+    for field in (
+        "hostPath",
+        "gcePersistentDisk",
+        "awsElasticBlockStore",
+        "glusterfs",
+        "flocker",
+        "nfs",
+        "rbd",
+        "quobyte",
+        "cephfs",
+        "iscsi",
+        "cinder",
+        "fc",
+        "flexVolume",
+        "azureFile",
+        "vsphereVolume",
+        "photonPersistentDisk",
+        "portworxVolume",
+        "azureDisk",
+        "scaleIO",
+        "local",
+        "storageos",
+        "csi",
+    )
+}
