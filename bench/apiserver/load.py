@@ -122,7 +122,8 @@ def nginx(directory: Path, body: bytes, seconds: int) -> str:
     (root / "pod").write_bytes(body)
     config = directory / "nginx.conf"
     config.write_text(
-        f"user root; daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr crit;"
+        "user root; daemon off; worker_processes 1; error_log stderr crit;"
+        f" pid {directory}/nginx.pid;"
         "events {} http { access_log off; server { listen 127.0.0.1:18443 ssl;"
         f" root {root}; ssl_protocols TLSv1.3; ssl_certificate {directory}/server.crt;"
         f" ssl_certificate_key {directory}/server.key; }} }}"
