@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tiphys.api.errors import ApiError, Conflict, NotFound
+from tiphys.api.errors import ApiError, NotFound
 from tiphys.api.meta import Obj, at, is_terminating, key_of, name_of, namespace_of, uid_of
 from tiphys.cri.errors import CriError
 from tiphys.kubelet import pod_worker
@@ -276,8 +276,8 @@ class PodLoop:
                 grace_period_seconds=0,
                 uid=self.uid,
             )
-        except (NotFound, Conflict):
-            return None  # Gone already, or another pod has its name now.
+        except NotFound:
+            return None  # Gone already; the watch will say so.
         except ApiError as exc:
             log.info("pod not deleted", extra={"pod": str(key_of(self.pod)), "why": exc.message})
             return self._backoff.next_seconds("")
