@@ -1,11 +1,11 @@
 """In which order a pod's containers end, and what counts as running."""
 
 import pytest
-from unit.kubelet.builders import a_container, a_pod, a_run, a_runtime
 
 from tiphys.kubelet.pod_killer import ordered, probe_grace
 from tiphys.kubelet.runtime_state import State
 from tiphys.kubelet.sync_plan import Kill
+from unit.kubelet.builders import a_container, a_pod, a_run, a_runtime
 
 
 def test_sidecars_end_last_and_in_reverse_order() -> None:
