@@ -113,8 +113,11 @@ class Cluster:
         return [
             p["pid"]
             for p in self.status()["processes"]
-            if not component or p["component"] == component
+            if p["component"] == component or (not component and p["component"] != "shim")
         ]
+
+    def shims(self) -> list[int]:
+        return self.pids("shim")
 
     def running_pods(self, selector: str, namespace: str = "default") -> list[Any]:
         """Pods of a selector that are ready."""

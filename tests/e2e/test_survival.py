@@ -1,6 +1,7 @@
 """kill -9 of all but the shims: containers live on, the cluster heals, delete leaves nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from e2e.clusters import Cluster, container_processes, until
-from tiphys.cluster import addresses
+from tiphys.cluster import addresses, node_network
+from tiphys.cluster import profile as profiles
+from tiphys.cluster.profile import Roots
 
 
 def traces() -> list[str]:
@@ -121,6 +124,25 @@ def test_stop_and_start_keep_every_object_and_start_its_pods_again(own: Cluster)
     own.start()
     assert "kept" in own.kubectl("get", "namespaces")
     until(lambda: own.running_pods("app=web"), 60, "its pods run again")
+
+
+def test_after_a_reboot_its_pods_run_again(own: Cluster) -> None:
+    """Processes, mounts, namespaces and /run are gone; the files under the state are there."""
+    own.start()
+    name = _hello(own)["metadata"]["name"]
+    _kill([*own.pids(), *own.shims()])
+    profile = profiles.load(Roots(own.home / "state", own.home / "run"), own.name)
+    assert profile is not None
+    node_network.remove(profile)
+    shutil.rmtree(own.home / "run")
+    own.start()
+    until(lambda: [p for p in own.running_pods("app=web") if _uid(p)], 60, "its pods run again")
+    status = own.get("pod", name)["status"]["containerStatuses"][0]
+    assert status["restartCount"] == 1
+
+
+def _uid(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["uid"])
 
 
 def test_two_profiles_side_by_side(own: Cluster) -> None:

@@ -47,8 +47,6 @@ def fill_on_create(
     """Give a new object its name, namespace, uid and time. Raises BadRequest."""
     metadata = obj["metadata"]
     set_namespace(metadata, namespace, namespaced=namespaced)
-    if metadata.get("resourceVersion"):
-        raise BadRequest("resourceVersion should not be set on objects to be created")
     generate_name = metadata.get("generateName", "")
     if generate_name and not metadata.get("name"):
         metadata["name"] = generated_name(obj, rng)
@@ -167,7 +165,7 @@ def validate_owners(owners: list[Obj]) -> list[FieldError]:
         if (api_version, owner.get("kind")) == ("v1", "Event"):
             errors.append(invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner"))
     if len(controllers) > 1:
-        first, second = (f"{c.get('kind')}/{c.get('name')}" for c in controllers[:2])
+        first, second = (f"{c.get('kind', '')}/{c.get('name', '')}" for c in controllers[:2])
         errors.append(
             invalid(
                 "metadata.ownerReferences",

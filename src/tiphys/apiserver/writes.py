@@ -96,11 +96,16 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     info = endpoint.info
     metadata = obj["metadata"]
     key = endpoint.key(metadata.get("namespace", ""), metadata["name"])
+    revision = metadata.pop("resourceVersion", "")
     value = encoded(endpoint, obj)
     if ctx.is_dry_run:
         if endpoint.cache.get(key) is not None:
             raise already_exists(info.group, info.plural, metadata["name"])
-        return dry(endpoint, key, value)
+        return dry(endpoint, key, value, int(revision) if revision.isdecimal() else 0)
+    if revision.isdecimal() and int(revision):
+        # Upstream's store says so, which is why a dry run may.
+        text = "resourceVersion should not be set on objects to be created"
+        raise InternalError(text, code=500, reason="")
     try:
         return await ctx.server.store.create(
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)

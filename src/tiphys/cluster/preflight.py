@@ -2,15 +2,16 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tiphys.cluster.profile import Roots
-from tiphys.lib.netlink.netns import is_alive
-from tiphys.lib.process import ProcessIdentity
 
+NFT: Final = "/usr/sbin/nft"
+_NFT_SECONDS_MAX: Final = 5.0
 DISK_BYTES_MIN: Final = 512 << 20
 FILE_SYSTEMS: Final = ("overlay", "tmpfs", "proc", "sysfs")
 NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
@@ -39,7 +40,7 @@ def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
             )
         )
         return findings
-    return findings + _kernel(_file_systems()) + _programs() + _cgroups()
+    return findings + _kernel(_file_systems()) + _programs() + _cgroups() + _firewall()
 
 
 def missing(have: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -78,9 +79,9 @@ def _kernel(file_systems: Sequence[str]) -> list[Finding]:
 
 
 def _programs() -> list[Finding]:
-    if Path("/usr/sbin/nft").exists():
+    if Path(NFT).exists():
         return []
-    return [Finding("/usr/sbin/nft is missing", "install it: `apt-get install nftables`")]
+    return [Finding(f"{NFT} is missing", "install it: `apt-get install nftables`")]
 
 
 def _cgroups() -> list[Finding]:
@@ -102,6 +103,33 @@ def _cgroups() -> list[Finding]:
     ]
 
 
+def _firewall() -> list[Finding]:
+    """Docker and some firewalls drop whatever is forwarded that they did not let through."""
+    if not Path("/sys/class/net/docker0").exists() or not Path(NFT).exists():
+        return []
+    listed = subprocess.run(
+        [NFT, "list", "chain", "ip", "filter", "FORWARD"],
+        capture_output=True,
+        text=True,
+        timeout=_NFT_SECONDS_MAX,
+        check=False,
+    )
+    return forward_findings(listed.stdout)
+
+
+def forward_findings(chain: str) -> list[Finding]:
+    """What the text of a FORWARD chain means for pods."""
+    if "policy drop" not in chain or 'iifname "ty' in chain:
+        return []
+    return [
+        Finding(
+            "the firewall drops forwarded packets (Docker sets this): pods cannot reach the world",
+            "let them: `iptables -I DOCKER-USER -i ty+ -j ACCEPT` and the same with -o",
+            fatal=False,
+        )
+    ]
+
+
 def _disk(state: Path) -> list[Finding]:
     existing = next(p for p in (state, *state.parents) if p.exists())
     free = shutil.disk_usage(existing).free
@@ -113,9 +141,3 @@ def _disk(state: Path) -> list[Finding]:
             "free some space, or put the state elsewhere with TIPHYS_HOME",
         )
     ]
-
-
-def leftovers(namespaces: Sequence[Path], processes: Sequence[ProcessIdentity]) -> list[str]:
-    """What an earlier cluster of the same name left running."""
-    found = [f"network namespace {p.name}" for p in namespaces if is_alive(p)]
-    return found + [f"process {p.pid}" for p in processes if p.is_alive]

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tiphys.cli.output import CommandError, report, table
@@ -42,7 +43,7 @@ def describe(profile: Profile) -> dict[str, Any]:
             "services": profile.service_cidr,
             "loadBalancers": profile.load_balancer_pool,
         },
-        "processes": [_process(p) for p in known if p.is_alive],
+        "processes": [_process(p) for p in known if p.is_alive] + _shims(profile),
         "problems": _problems(profile, known),
     }
 
@@ -62,6 +63,32 @@ def _process(process: Process) -> dict[str, Any]:
         "title": process.title,
         "restarts": process.restarts,
     }
+
+
+def _shims(profile: Profile) -> list[dict[str, Any]]:
+    """The parents of containers: outside the supervisor's tree, alive also when it is not."""
+    if not profile.nodes or os.geteuid() != 0:
+        return []
+    from tiphys.cluster.node_components import runtime_config
+    from tiphys.lib.process import start_time
+    from tiphys.runtime import shim_sockets
+
+    found = []
+    for node in profile.nodes:
+        for _, pid in shim_sockets.shims(runtime_config(profile, node)):
+            if pid:
+                title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found.append(
+                    {
+                        "component": "shim",
+                        "node": node.name,
+                        "pid": pid,
+                        "startTime": start_time(pid),
+                        "title": title.strip(),
+                        "restarts": 0,
+                    }
+                )
+    return found
 
 
 def _problems(profile: Profile, known: Sequence[Process]) -> list[str]:

@@ -6,6 +6,7 @@ Upstream: pkg/registry/admissionregistration/mutatingwebhookconfiguration.
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.admissionregistration import rules
 from tiphys.apiserver.resources.admissionregistration.webhooks import (
     default_webhook,
     webhooks_updated,
@@ -24,6 +25,7 @@ def default(configuration: Obj) -> None:
 
 MUTATING_WEBHOOK_CONFIGURATION = Resource(
     _INFO,
+    validate=rules.validate,
     columns=columns_of(_INFO, cells.name, cells.count("webhooks"), cells.age),
     default=default,
     before_create=generation.start,

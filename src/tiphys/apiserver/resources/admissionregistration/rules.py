@@ -1,0 +1,229 @@
+"""Validation of webhook configurations. CEL of match conditions is not compiled.
+
+Upstream: pkg/apis/admissionregistration/validation/validation.go.
+"""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tiphys.api import names
+from tiphys.api.field_errors import FieldError, duplicate, invalid, required, too_many
+from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.rules.texts import each, label_selector, unsupported
+
+_REVIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
+_SIDE_EFFECTS: Final = ("None", "NoneOnDryRun")
+_OPERATIONS: Final = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+_SCOPES: Final = ("*", "Cluster", "Namespaced")
+_CHOICES: Final = {
+    "failurePolicy": ("Fail", "Ignore"),
+    "matchPolicy": ("Equivalent", "Exact"),
+}
+_REINVOCATION: Final = ("IfNeeded", "Never")
+_TIMEOUT_SECONDS_MAX: Final = 30
+_SEGMENTS_MIN: Final = 3
+_CONDITIONS_MAX: Final = 64
+_URL_FORM: Final = "; desired format: https://host[/path]"
+
+
+def validate(configuration: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for index, webhook in enumerate(configuration.get("webhooks") or ()):
+        path, name = f"webhooks[{index}]", webhook.get("name", "")
+        errors += _webhook(webhook, path)
+        errors += _review_versions(
+            webhook.get("admissionReviewVersions") or [], f"{path}.admissionReviewVersions"
+        )
+        if name and name in seen:
+            errors.append(duplicate(f"{path}.name", name))
+        seen.add(name)
+    return errors
+
+
+def _webhook(webhook: Obj, path: str) -> list[FieldError]:
+    errors = _full_name(webhook.get("name", ""), f"{path}.name")
+    for index, rule in enumerate(webhook.get("rules") or ()):
+        errors += _rule(rule, f"{path}.rules[{index}]")
+    for field, valid in _CHOICES.items():
+        if webhook[field] not in valid:
+            errors.append(unsupported(f"{path}.{field}", webhook[field], valid))
+    errors += _side_effects(webhook.get("sideEffects"), f"{path}.sideEffects")
+    timeout = webhook["timeoutSeconds"]
+    if not 1 <= timeout <= _TIMEOUT_SECONDS_MAX:
+        text = "the timeout value must be between 1 and 30 seconds"
+        errors.append(invalid(f"{path}.timeoutSeconds", timeout, text))
+    for field in ("namespaceSelector", "objectSelector"):
+        errors += label_selector(webhook[field], f"{path}.{field}")
+    errors += _client(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
+    reinvocation = webhook.get("reinvocationPolicy", "Never")
+    if reinvocation not in _REINVOCATION:
+        errors.append(unsupported(f"{path}.reinvocationPolicy", reinvocation, _REINVOCATION))
+    errors += _match_conditions(webhook.get("matchConditions") or [], f"{path}.matchConditions")
+    return errors
+
+
+def _full_name(name: str, path: str) -> list[FieldError]:
+    if not name:
+        return [required(path)]
+    texts = names.dns_subdomain(name)
+    if texts:
+        return [invalid(path, name, ",".join(texts))]
+    if len(name.split(".")) < _SEGMENTS_MIN:
+        text = "should be a domain with at least three segments separated by dots"
+        return [invalid(path, name, text)]
+    return []
+
+
+def _side_effects(value: str | None, path: str) -> list[FieldError]:
+    if value is None:
+        return [required(path, "must specify one of None, NoneOnDryRun")]
+    return [] if value in _SIDE_EFFECTS else [unsupported(path, value, _SIDE_EFFECTS)]
+
+
+def _review_versions(versions: list[str], path: str) -> list[FieldError]:
+    if not versions:
+        return [required(path, "must specify one of v1, v1beta1")]
+    errors: list[FieldError] = []
+    for index, version in enumerate(versions):
+        where = f"{path}[{index}]"
+        if version in versions[:index]:
+            errors.append(invalid(where, version, "duplicate version"))
+            continue
+        errors += each(where, version, names.dns1035_label(version))
+    if _REVIEW_VERSIONS.isdisjoint(versions):
+        errors.append(invalid(path, versions, "must include at least one of v1, v1beta1"))
+    return errors
+
+
+def _rule(rule: Obj, path: str) -> list[FieldError]:
+    operations = rule.get("operations") or []
+    errors = _wildcard(operations, f"{path}.operations", "operations")
+    for index, operation in enumerate(operations):
+        if operation not in _OPERATIONS:
+            errors.append(unsupported(f"{path}.operations[{index}]", operation, _OPERATIONS))
+    versions = rule.get("apiVersions") or []
+    errors += _wildcard(rule.get("apiGroups") or [], f"{path}.apiGroups", "API groups")
+    errors += _wildcard(versions, f"{path}.apiVersions", "API versions")
+    for index, version in enumerate(versions):
+        if not version:
+            errors.append(required(f"{path}.apiVersions[{index}]"))
+    errors += _resources(rule.get("resources") or [], f"{path}.resources")
+    if rule["scope"] not in _SCOPES:
+        errors.append(unsupported(f"{path}.scope", rule["scope"], _SCOPES))
+    return errors
+
+
+def _wildcard(values: list[str], path: str, what: str) -> list[FieldError]:
+    if not values:
+        return [required(path)]
+    if len(values) > 1 and "*" in values:
+        return [invalid(path, values, f"if '*' is present, must not specify other {what}")]
+    return []
+
+
+def _resources(resources: list[str], path: str) -> list[FieldError]:
+    if not resources:
+        return [required(path)]
+    errors: list[FieldError] = []
+    whole: set[str] = set()
+    subresources: set[str] = set()
+    for index, resource in enumerate(resources):
+        where = f"{path}[{index}]"
+        if not resource:
+            errors.append(required(where))
+        name, slash, subresource = resource.partition("/")
+        if not slash:
+            continue
+        if name in whole:
+            text = f"if '{name}/*' is present, must not specify {resource}"
+            errors.append(invalid(where, resource, text))
+        if subresource in subresources:
+            text = f"if '*/{subresource}' is present, must not specify {resource}"
+            errors.append(invalid(where, resource, text))
+        if subresource == "*":
+            whole.add(name)
+        if name == "*":
+            subresources.add(subresource)
+    if len(resources) > 1 and "*/*" in resources:
+        text = "if '*/*' is present, must not specify other resources"
+        errors.append(invalid(path, resources, text))
+    if "*" in resources and any("/" not in r and r not in {"", "*"} for r in resources):
+        text = "if '*' is present, must not specify other resources without subresources"
+        errors.append(invalid(path, resources, text))
+    return errors
+
+
+def _client(client: Obj, path: str) -> list[FieldError]:
+    if ("url" in client) == ("service" in client):
+        return [required(path, "exactly one of url or service is required")]
+    if "url" in client:
+        return _url(client["url"], f"{path}.url")
+    return _service(client["service"], f"{path}.service")
+
+
+def _url(value: str, path: str) -> list[FieldError]:
+    try:
+        url = urlsplit(value)
+    except ValueError as error:
+        text = f"url must be a valid URL: {error}{_URL_FORM}"
+        return [required(path, text)]
+    user, at_sign, host = url.netloc.rpartition("@")
+    problems: list[tuple[Any, str]] = []
+    if url.scheme != "https":
+        problems.append((url.scheme, f"'https' is the only allowed URL scheme{_URL_FORM}"))
+    if not host:
+        problems.append((host, f"host must be specified{_URL_FORM}"))
+    if at_sign:
+        problems.append((user, "user information is not permitted in the URL"))
+    if url.fragment:
+        problems.append((url.fragment, "fragments are not permitted in the URL"))
+    if url.query:
+        problems.append((url.query, "query parameters are not permitted in the URL"))
+    return [invalid(path, shown, text) for shown, text in problems]
+
+
+def _service(service: Obj, path: str) -> list[FieldError]:
+    # Upstream names the field "name" for both.
+    errors = [required(f"{path}.name") for f in ("name", "namespace") if not service.get(f)]
+    texts = names.port_number(service["port"])
+    if texts:
+        text = "port is not valid: " + ",".join(texts)
+        errors.append(invalid(f"{path}.port", service["port"], text))
+    return errors + _service_path(service.get("path", ""), f"{path}.path")
+
+
+def _service_path(value: str, path: str) -> list[FieldError]:
+    if value in {"", "/"}:
+        return []
+    if value == "//":
+        return [invalid(path, value, "segment[0] may not be empty")]
+    errors: list[FieldError] = []
+    if not value.startswith("/"):
+        errors.append(invalid(path, value, "must start with a '/'"))
+    for index, segment in enumerate(value[1:].removesuffix("/").split("/")):
+        texts = names.dns_subdomain(segment)
+        if not segment:
+            errors.append(invalid(path, value, f"segment[{index}] may not be empty"))
+        else:
+            errors += each(path, value, (f"segment[{index}]: {t}" for t in texts))
+    return errors
+
+
+def _match_conditions(conditions: list[Obj], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(conditions) > _CONDITIONS_MAX:
+        errors.append(too_many(path, len(conditions), _CONDITIONS_MAX))
+    seen: set[str] = set()
+    for index, condition in enumerate(conditions):
+        where, name = f"{path}[{index}]", condition.get("name", "")
+        if not condition.get("expression", "").strip():
+            errors.append(required(f"{where}.expression"))
+        if not name:
+            errors.append(required(f"{where}.name"))
+            continue
+        errors += each(f"{where}.name", name, names.qualified_name(name))
+        if name in seen:
+            errors.append(duplicate(f"{where}.name", name))
+        seen.add(name)
+    return errors
