@@ -37,7 +37,7 @@ from tiphys.lib.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 RESYNC_SECONDS: Final = 60.0  # kubelet SyncFrequency: tokens are renewed, volumes looked at.
-RESIZE_SECONDS: Final = 30.0
+SAME_PLAN_SECONDS: Final = 10.0  # kubelet.go backOffPeriod
 BUG_SECONDS: Final = 10.0
 RETRY_INITIAL_SECONDS: Final = 0.5  # nestedpendingoperations initialDurationBeforeRetry
 RETRY_MAX_SECONDS: Final = 122.0  # maxDurationBeforeRetry
@@ -179,9 +179,9 @@ class PodLoop:
             if self.life.stage is not Stage.SYNCING:
                 return 0.0
             following = plan(self.pod, runtime, deps.prober.results(uid))
-            if following.resize and following == wanted:
-                # A runtime that takes new bounds but does not tell them must not keep us busy.
-                outcome.retry_in(RESIZE_SECONDS)
+            if following == wanted and (following.resize or following.kill_pod):
+                # What was done changed nothing that we can see: that must not keep us busy.
+                outcome.retry_in(SAME_PLAN_SECONDS)
             elif not following.is_empty and not outcome.waiting:
                 return 0.0
         left = pod_worker.deadline_seconds(
