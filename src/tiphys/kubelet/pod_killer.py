@@ -130,7 +130,7 @@ class PodKiller:
 
 def ordered(pod: Obj, runtime: PodRuntime) -> list[list[RuntimeContainer]]:
     """Batches to end one after the other: main and ephemeral first, then each sidecar alone."""
-    alive = [c for c in runtime.containers if c.state in ("running", "created", "unknown")]
+    alive = [c for c in runtime.containers if c.state in ("running", "unknown")]
     sidecars = [c["name"] for c in at(pod, "spec", "initContainers", default=[]) if is_sidecar(c)]
     first = [c for c in alive if c.name not in sidecars]
     rest = [[c for c in alive if c.name == name] for name in reversed(sidecars)]

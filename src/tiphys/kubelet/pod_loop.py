@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tiphys.api.errors import ApiError, Conflict, NotFound
+from tiphys.api.errors import ApiError, NotFound
 from tiphys.api.meta import Obj, at, is_terminating, key_of, name_of, namespace_of, uid_of
 from tiphys.cri.errors import CriError
 from tiphys.kubelet import pod_worker
@@ -37,7 +37,7 @@ from tiphys.lib.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 RESYNC_SECONDS: Final = 60.0  # kubelet SyncFrequency: tokens are renewed, volumes looked at.
-RESIZE_SECONDS: Final = 30.0
+SAME_PLAN_SECONDS: Final = 10.0  # kubelet.go backOffPeriod
 BUG_SECONDS: Final = 10.0
 RETRY_INITIAL_SECONDS: Final = 0.5  # nestedpendingoperations initialDurationBeforeRetry
 RETRY_MAX_SECONDS: Final = 122.0  # maxDurationBeforeRetry
@@ -179,9 +179,9 @@ class PodLoop:
             if self.life.stage is not Stage.SYNCING:
                 return 0.0
             following = plan(self.pod, runtime, deps.prober.results(uid))
-            if following.resize and following == wanted:
-                # A runtime that takes new bounds but does not tell them must not keep us busy.
-                outcome.retry_in(RESIZE_SECONDS)
+            if following == wanted and (following.resize or following.kill_pod):
+                # What was done changed nothing that we can see: that must not keep us busy.
+                outcome.retry_in(SAME_PLAN_SECONDS)
             elif not following.is_empty and not outcome.waiting:
                 return 0.0
         left = pod_worker.deadline_seconds(
@@ -276,8 +276,8 @@ class PodLoop:
                 grace_period_seconds=0,
                 uid=self.uid,
             )
-        except (NotFound, Conflict):
-            return None  # Gone already, or another pod has its name now.
+        except NotFound:
+            return None  # Gone already; the watch will say so.
         except ApiError as exc:
             log.info("pod not deleted", extra={"pod": str(key_of(self.pod)), "why": exc.message})
             return self._backoff.next_seconds("")

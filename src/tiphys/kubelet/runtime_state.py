@@ -99,8 +99,8 @@ class PodRuntime:
 
     @property
     def is_running(self) -> bool:
-        """Something is left to stop."""
-        alive = ("running", "created", "unknown")
+        """Something is left to stop. What was made and never started has no process."""
+        alive = ("running", "unknown")
         return any(s.ready for s in self.sandboxes) or any(
             c.state in alive for c in self.containers
         )

@@ -19,6 +19,7 @@ from tiphys.lib.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
+CONFLICTS_MAX: Final = 5
 RETRY_INITIAL_SECONDS: Final = 0.1
 RETRY_MAX_SECONDS: Final = 10.0  # status_manager.go syncPeriod
 
@@ -76,9 +77,12 @@ class StatusWriter:
                     return
                 try:
                     await self._write_once(uid, pod, status)
-                except (NotFound, Conflict):
-                    return  # Gone, or another pod of the same name.
+                except NotFound:
+                    return
                 except ApiError as exc:
+                    # A conflict that stays is another pod of the same name.
+                    if isinstance(exc, Conflict) and backoff.failures(uid) >= CONFLICTS_MAX:
+                        return
                     log.info("status not written", extra={"pod": name_of(pod), "why": exc.message})
                     await asyncio.sleep(backoff.next_seconds(uid))
                     continue

@@ -215,10 +215,10 @@ class KubeletServer:
         if pod is None or (len(path) == 3 and uid_of(pod) != path[2]):
             return text_response(404, "pod does not exist")
         sandbox = self._deps.cache.get(uid_of(pod)).ready_sandbox
-        if sandbox is None:
-            return text_response(500, "pod is not running")
         if not request.wants_upgrade:
             return text_response(400, "Upgrade request required")
+        if sandbox is None:
+            return text_response(500, "pod is not running")
         ports = [
             int(p)
             for v in [*params.get("port", []), *params.get("ports", [])]
