@@ -25,14 +25,14 @@ $(VENV)/.installed: pyproject.toml | system $(BIN)/python
 setup: $(VENV)/.installed ## make .venv and install the project into it
 
 check: setup ## format, lint, types, import directions
-	$(BIN)/ruff format --check src tests tools
-	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools bench
+	$(BIN)/ruff check src tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 fmt: setup ## format in place
-	$(BIN)/ruff format src tests tools
-	$(BIN)/ruff check --fix src tests tools
+	$(BIN)/ruff format src tests tools bench
+	$(BIN)/ruff check --fix src tests tools bench
 
 test: setup ## the tests that every change must pass (root parts need root)
 	$(BIN)/pytest

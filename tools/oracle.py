@@ -1,9 +1,10 @@
 """Replay the recorded answers of kube-apiserver on a control plane of ours, and print the share.
 
-    python tools/oracle.py [--topic protocol writes control] [--only WORD] [--show N] [--jobs N]
+    python tools/oracle.py [--topic protocol writes control node] [--only WORD] [--show N] [--jobs N]
 
-Starts a profile of its own without nodes, replays every file of the topics (README beside them),
-prints each file that differs and the share per topic, and deletes the profile.
+Starts a profile of its own without nodes (with one for the topic `node`), replays every file of
+the topics (README beside them), prints each file that differs and the share per topic, and deletes
+the profile.
 """
 
 import argparse
@@ -12,18 +13,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 ORACLE = ROOT.parent / "shared" / "oracle"
 PROFILE = "oracle"
 FILE_SECONDS_MAX = 300
+NODES = {"protocol": 0, "writes": 0, "control": 0, "node": 1}  # topic -> nodes of its cluster
 TIPHYS = [str(Path(sys.executable).with_name("tiphys"))]
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     topic: str
     name: str
     good: int
@@ -50,7 +55,7 @@ def replay(path: Path, kubeconfig: Path, only: str, show: int) -> Result:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--topic", nargs="*", default=["protocol", "writes", "control"])
+    options.add_argument("--topic", nargs="*", default=list(NODES))
     options.add_argument("--only", default="")
     options.add_argument("--show", type=int, default=0, help="differing cases to print per file")
     options.add_argument("--jobs", type=int, default=6)
@@ -59,16 +64,29 @@ def main() -> int:
     if not ORACLE.exists():
         print(f"{ORACLE} is not here: nothing to replay", file=sys.stderr)
         return 0
-    files = [f for t in args.topic for f in sorted((ORACLE / "cases" / t).glob("*.jsonl.gz"))]
     if args.kubeconfig:
-        return report(files, args.kubeconfig, args)
+        return report(files_of(args.topic), args.kubeconfig, args)
+    for count in sorted({NODES[topic] for topic in args.topic}):
+        with a_cluster(count) as kubeconfig:
+            topics = [t for t in args.topic if NODES[t] == count]
+            report(files_of(topics), kubeconfig, args)
+    return 0
+
+
+def files_of(topics: list[str]) -> list[Path]:
+    return [f for t in topics for f in sorted((ORACLE / "cases" / t).glob("*.jsonl.gz"))]
+
+
+@contextmanager
+def a_cluster(nodes: int) -> Iterator[Path]:
+    """A throw-away cluster's kubeconfig."""
     with tempfile.TemporaryDirectory() as directory:
         kubeconfig = Path(directory) / "config"
         environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
-        start = [*TIPHYS, "-p", PROFILE, "start", "--nodes", "0", "--wait"]
+        start = [*TIPHYS, "-p", PROFILE, "start", "--nodes", str(nodes), "--wait"]
         subprocess.run(start, check=True, env=environment)
         try:
-            return report(files, kubeconfig, args)
+            yield kubeconfig
         finally:
             subprocess.run([*TIPHYS, "-p", PROFILE, "delete"], check=False, env=environment)
 
@@ -81,7 +99,7 @@ def report(files: list[Path], kubeconfig: Path, args: argparse.Namespace) -> int
             print(f"{result.good:5} of {result.count:5}  {result.topic}/{result.name}")
             if args.show:
                 print(result.output)
-    for topic in args.topic:
+    for topic in dict.fromkeys(r.topic for r in results):
         own = [r for r in results if r.topic == topic]
         good, count = sum(r.good for r in own), sum(r.count for r in own)
         print(f"{topic}: {good} of {count} cases answer as upstream")

@@ -105,6 +105,10 @@ class Api:
         return sum(i["status"].get("phase") == "Running" for i in items)
 
 
+def _until_running(api: Api, count: int) -> None:
+    until(lambda: api.running() >= count)
+
+
 def pods(api: Api, rounds: int) -> dict[str, float]:
     path = "/api/v1/namespaces/default/pods"
     base = api.running()
@@ -114,7 +118,7 @@ def pods(api: Api, rounds: int) -> dict[str, float]:
     for number in range(rounds):
         began = time.monotonic()
         api.request("POST", path, pod(f"one{number}"))
-        until(lambda at=base + 1: api.running() > at)
+        _until_running(api, base + 2)
         times.append(time.monotonic() - began)
         base += 1
     began = time.monotonic()
