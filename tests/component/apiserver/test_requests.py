@@ -71,6 +71,21 @@ def test_a_write_is_found_at_once_and_conflicts_are_told(tell: Tell) -> None:
     tell(story)
 
 
+def test_only_a_dry_run_takes_a_revision_on_create(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        body = a_map("a", resourceVersion="5")
+        status, made = await api("POST", f"{CONFIG_MAPS}?dryRun=All", body)
+        assert (status, made["metadata"]["resourceVersion"]) == (201, "5")
+        status, refused = await api("POST", CONFIG_MAPS, body)
+        assert (status, refused["message"]) == (
+            500,
+            "resourceVersion should not be set on objects to be created",
+        )
+        assert (await api("POST", CONFIG_MAPS, a_map("a", resourceVersion="0")))[0] == 201
+
+    tell(story)
+
+
 def test_pages_are_one_snapshot(tell: Tell) -> None:
     async def story(api: Api, running: RunningApiServer) -> None:
         for name in "abcde":
