@@ -4,6 +4,7 @@ Upstream: client-go tools/record (event.go, events_cache.go).
 """
 
 import asyncio
+import hashlib
 import logging
 from dataclasses import dataclass
 from typing import Final
@@ -45,12 +46,22 @@ class EventRecorder:
         self._host = host
         self._clock = clock
         self._queue: asyncio.Queue[Obj] = asyncio.Queue(QUEUED_MAX)
-        self._seen: dict[tuple[str, ...], _Remembered] = {}
+        self._seen: dict[bytes, _Remembered] = {}  # by a digest: messages may be long
 
     def event(
-        self, about: Obj, kind: str, reason: str, message: str, *, field_path: str = ""
+        self,
+        about: Obj,
+        kind: str,
+        reason: str,
+        message: str,
+        *,
+        field_path: str = "",
+        action: str = "",
     ) -> None:
-        """Note that something happened to an object. kind is Normal or Warning."""
+        """Note that something happened to an object. kind is Normal or Warning.
+
+        action: what was done or tried, where the component says so (the scheduler does).
+        """
         reference = object_reference(about)
         if field_path:
             reference["fieldPath"] = field_path
@@ -75,6 +86,8 @@ class EventRecorder:
             "reportingComponent": self._component,
             "reportingInstance": self._host,
         }
+        if action:
+            event["action"] = action
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
@@ -131,9 +144,10 @@ def object_reference(obj: Obj) -> Obj:
     return {k: v for k, v in reference.items() if v}
 
 
-def _identity(event: Obj) -> tuple[str, ...]:
+def _identity(event: Obj) -> bytes:
+    """What makes two events the same, as 16 bytes. Source: events_cache.go getEventKey."""
     about = event["involvedObject"]
-    return (
+    parts = (
         event["source"].get("component", ""),
         about.get("kind", ""),
         about.get("namespace", ""),
@@ -144,3 +158,4 @@ def _identity(event: Obj) -> tuple[str, ...]:
         event["reason"],
         event["message"],
     )
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).digest()
