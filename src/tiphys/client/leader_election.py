@@ -57,7 +57,8 @@ def wanted_spec(spec: Obj, identity: str, now: datetime) -> Obj:
         "leaseDurationSeconds": LEASE_SECONDS,
         "acquireTime": acquired or rfc3339_micro(now),
         "renewTime": rfc3339_micro(now),
-        "leaseTransitions": transitions + (0 if renewing or not spec.get("holderIdentity") else 1),
+        # A lease that its holder let go counts too; only the first holder ever does not.
+        "leaseTransitions": transitions + (0 if renewing or not spec else 1),
     }
 
 

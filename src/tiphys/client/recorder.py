@@ -40,11 +40,20 @@ class _Remembered:
 class EventRecorder:
     """`event(...)` never blocks and never fails; `run()` in a task does the writing."""
 
-    def __init__(self, client: Client, component: str, clock: Clock, *, host: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        component: str,
+        clock: Clock,
+        *,
+        host: str = "",
+        remembered_max: int = REMEMBERED_MAX,
+    ) -> None:
         self._client = client
         self._component = component
         self._host = host
         self._clock = clock
+        self._remembered_max = remembered_max
         self._queue: asyncio.Queue[Obj] = asyncio.Queue(QUEUED_MAX)
         self._seen: dict[bytes, _Remembered] = {}  # by a digest: messages may be long
 
@@ -104,6 +113,11 @@ class EventRecorder:
             finally:
                 self._queue.task_done()
 
+    @property
+    def waiting(self) -> int:
+        """How many events are still to be written."""
+        return self._queue.qsize()
+
     async def drained(self) -> None:
         """Wait until everything noted so far has been written."""
         await self._queue.join()
@@ -121,7 +135,7 @@ class EventRecorder:
                 return
         created = await self._client.create(EVENTS, event)
         self._seen[key] = _Remembered(name_of(created), namespace_of(created), 1)
-        if len(self._seen) > REMEMBERED_MAX:
+        if len(self._seen) > self._remembered_max:
             self._seen.pop(next(iter(self._seen)))
 
     async def _count_again(self, event: Obj, known: _Remembered) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tiphys.api.meta import Obj
 from tiphys.controllers import endpoint_slice_mirroring as mirroring
+from tiphys.controllers.endpoint_slice import Plan
 
 HTTP = {"port": 8080, "protocol": "TCP"}
 
@@ -72,7 +73,7 @@ def test_a_second_look_writes_nothing_and_a_change_is_an_update() -> None:
     )
     (made,) = mirroring.plan(first, []).create
     assert made["metadata"]["annotations"] == {"a": "b"}
-    assert mirroring.plan(first, [made]) == mirroring.Plan((), (), ())
+    assert mirroring.plan(first, [made]) == Plan((), (), ())
     second = an_endpoints({"addresses": [{"ip": "10.8.0.9"}], "ports": [HTTP]})
     changes = mirroring.plan(second, [made])
     assert (len(changes.create), len(changes.update), len(changes.delete)) == (0, 1, 0)
