@@ -108,6 +108,9 @@ def plan_delete(obj: Obj, options: DeleteOptions, now: datetime) -> Obj | None:
     if obj["kind"] == "Namespace":
         metadata.pop("deletionGracePeriodSeconds", None)
         new["status"] = dict(obj.get("status") or {}) | {"phase": "Terminating"}
+        if "deletionGracePeriodSeconds" not in obj["metadata"]:
+            # The namespace strategy marks without a time. Source: core/namespace/storage Delete.
+            metadata.pop("deletionGracePeriodSeconds", None)
     return new
 
 

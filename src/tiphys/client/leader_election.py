@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.errors import ApiError, Conflict, NotFound
 from tiphys.api.meta import GroupVersionResource, Obj, at, parse_time, rfc3339_micro
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock
@@ -57,7 +57,8 @@ def wanted_spec(spec: Obj, identity: str, now: datetime) -> Obj:
         "leaseDurationSeconds": LEASE_SECONDS,
         "acquireTime": acquired or rfc3339_micro(now),
         "renewTime": rfc3339_micro(now),
-        "leaseTransitions": transitions + (0 if renewing or not spec.get("holderIdentity") else 1),
+        # A lease that its holder let go counts too; only the first holder ever does not.
+        "leaseTransitions": transitions + (0 if renewing or not spec else 1),
     }
 
 
@@ -75,10 +76,10 @@ async def lead(election: Election, work: Callable[[], Awaitable[None]]) -> None:
 
     Raises LostLease when it could not be renewed; the caller's process should end.
     """
-    await _acquire(election)
+    held = await _acquire(election)
     log.info("became leader", extra={"lease": election.name, "identity": election.identity})
     working = asyncio.get_running_loop().create_task(_run(work), name=f"leader {election.name}")
-    renewing = asyncio.get_running_loop().create_task(_renew(election), name="renew")
+    renewing = asyncio.get_running_loop().create_task(_renew(election, held), name="renew")
     try:
         done, _ = await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -94,20 +95,21 @@ async def _run(work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 
-async def _acquire(election: Election) -> None:
+async def _acquire(election: Election) -> Obj:
+    """Wait until the lease is ours; returns it as it was written."""
     seen: Observed | None = None
     while True:
         try:
-            seen = await _try(election, seen)
-            if seen is None:
-                return
+            held, seen = await _try(election, seen)
+            if held is not None:
+                return held
         except ApiError as exc:
             log.info("lease not acquired", extra={"lease": election.name, "why": exc.message})
         await election.clock.sleep(RETRY_SECONDS)
 
 
-async def _try(election: Election, seen: Observed | None) -> Observed | None:
-    """Take or renew the lease: None when held, else what was seen."""
+async def _try(election: Election, seen: Observed | None) -> tuple[Obj | None, Observed | None]:
+    """Take or renew the lease: the lease as written when it is ours, else what was seen."""
     clock, client = election.clock, election.client
     try:
         lease = await client.get(LEASES, election.name, election.namespace)
@@ -118,27 +120,40 @@ async def _try(election: Election, seen: Observed | None) -> Observed | None:
             "metadata": {"name": election.name, "namespace": election.namespace},
             "spec": wanted_spec({}, election.identity, clock.now()),
         }
-        await client.create(LEASES, fresh)
-        return None
+        return await client.create(LEASES, fresh), None
     spec: Obj = lease.get("spec") or {}
     record = (str(spec.get("holderIdentity")), str(spec.get("renewTime")))
     if seen is None or seen.record != record:
         seen = Observed(record, clock.monotonic())
     if not is_free(spec, election.identity, seen, clock.monotonic()):
-        return seen
+        return None, seen
     wanted = {**lease, "spec": wanted_spec(spec, election.identity, clock.now())}
-    await client.update(LEASES, wanted)
-    return None
+    return await client.update(LEASES, wanted), None
 
 
-async def _renew(election: Election) -> None:
+async def _renew_once(election: Election, held: Obj) -> Obj | None:
+    """Write the lease over what we last wrote: one request while nobody else writes it.
+
+    Returns the lease as written; None when somebody else holds it. Source: tryAcquireOrRenew's
+    fast path.
+    """
+    spec = wanted_spec(held.get("spec") or {}, election.identity, election.clock.now())
+    try:
+        return await election.client.update(LEASES, {**held, "spec": spec})
+    except (Conflict, NotFound):
+        written, _ = await _try(election, None)
+        return written
+
+
+async def _renew(election: Election, held: Obj) -> None:
     renewed = election.clock.monotonic()
     while True:
         await election.clock.sleep(RETRY_SECONDS)
         try:
             async with asyncio.timeout(RENEW_DEADLINE_SECONDS):
-                if await _try(election, None) is None:
-                    renewed = election.clock.monotonic()
+                written = await _renew_once(election, held)
+                if written is not None:
+                    held, renewed = written, election.clock.monotonic()
                     continue
             raise LostLease(f"lease {election.name} is held by somebody else")
         except (ApiError, TimeoutError) as exc:

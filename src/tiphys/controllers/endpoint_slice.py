@@ -22,7 +22,6 @@ from tiphys.api.meta import (
     metadata,
     name_of,
     namespace_of,
-    rfc3339,
     uid_of,
 )
 from tiphys.client.controller import Context, KeyedController
@@ -30,6 +29,7 @@ from tiphys.controllers import pods
 from tiphys.controllers import service_endpoints as offered
 from tiphys.controllers.endpoints import PodsBySelector, services_of
 from tiphys.controllers.kinds import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from tiphys.controllers.trigger_time_tracker import TriggerTimes
 
 ENDPOINTS_MAX: Final = 100  # --max-endpoints-per-slice
 MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
@@ -50,9 +50,12 @@ def plan(
     selected: Sequence[Obj],
     zones: Mapping[str, str],
     existing: Sequence[Obj],
-    now: str,
+    trigger: str,
 ) -> Plan:
-    """The slices to write so that they hold what the Service's pods offer, changing few of them."""
+    """The slices to write so that they hold what the Service's pods offer, changing few of them.
+
+    trigger: since when it is so (RFC 3339), or "".
+    """
     create: list[Obj] = []
     update: list[Obj] = []
     delete: list[Obj] = []
@@ -63,7 +66,7 @@ def plan(
         groups = {k[1]: v for k, v in wanted.items() if k[0] == family}
         if not groups and family in offered.families(service):
             groups = {"null": []}  # A Service without pods has one empty slice.
-        _plan_family(service, family, groups, have, now, create, update, delete)
+        _plan_family(service, family, groups, have, trigger, create, update, delete)
     return Plan(tuple(create), tuple(update), tuple(delete))
 
 
@@ -106,7 +109,7 @@ def _plan_family(
     family: str,
     groups: Mapping[str, list[Obj]],
     have: Sequence[Obj],
-    now: str,
+    trigger: str,
     create: list[Obj],
     update: list[Obj],
     delete: list[Obj],
@@ -120,7 +123,7 @@ def _plan_family(
             # An empty slice of other ports is taken over instead of left behind.
             spare = next((k for k, v in by_ports.items() if k == "null" and v), None)
             slices = by_ports.pop(spare) if spare is not None else []
-        _fill(service, family, ports_key, endpoints, slices, now, create, update, delete)
+        _fill(service, family, ports_key, endpoints, slices, trigger, create, update, delete)
     for rest in by_ports.values():
         delete.extend(rest)
 
@@ -131,7 +134,7 @@ def _fill(
     ports_key: str,
     endpoints: Sequence[Obj],
     slices: Sequence[Obj],
-    now: str,
+    trigger: str,
     create: list[Obj],
     update: list[Obj],
     delete: list[Obj],
@@ -153,11 +156,11 @@ def _fill(
         if not kept and (len(slices) > 1 and any(contents)):
             delete.append(found)
             continue
-        wanted = _slice(service, family, ports_key, kept, found, now)
+        wanted = _slice(service, family, ports_key, kept, found, trigger)
         if wanted is not None:
             update.append(wanted)
     while fresh or not slices:
-        made = _slice(service, family, ports_key, fresh[:ENDPOINTS_MAX], None, now)
+        made = _slice(service, family, ports_key, fresh[:ENDPOINTS_MAX], None, trigger)
         assert made is not None
         create.append(made)
         fresh = fresh[ENDPOINTS_MAX:]
@@ -171,7 +174,7 @@ def _slice(
     ports_key: str,
     endpoints: Sequence[Obj],
     existing: Obj | None,
-    now: str,
+    trigger: str,
 ) -> Obj | None:
     """The slice to write; None when the existing one says the same."""
     labels = {
@@ -181,26 +184,21 @@ def _slice(
     }
     if offered.is_headless(service):
         labels[offered.HEADLESS_LABEL] = ""
-    annotations = offered.copied_annotations(service)
     ports = json.loads(ports_key)
-    old = dict(annotations_of(existing)) if existing else {}
-    trigger = old.pop(offered.TRIGGER_TIME, None)
+    annotations = dict(annotations_of(existing)) if existing else {}
     if existing is not None:
         same = (existing.get("endpoints") or []) == list(endpoints)
-        if same and labels_of(existing) == labels and old == annotations:
-            if (existing.get("ports") or None) == (ports or None):
-                return None
-        elif not same:
-            trigger = now
-    else:
-        trigger = now
-    if trigger and endpoints:
+        same_ports = (existing.get("ports") or None) == (ports or None)
+        if same and same_ports and labels_of(existing) == labels:
+            return None
+    annotations.pop(offered.TRIGGER_TIME, None)
+    if trigger:
         annotations[offered.TRIGGER_TIME] = trigger
     described: Obj = (
         dict(metadata(existing))
         if existing
         else {
-            "generateName": _prefix(name_of(service)),
+            "generateName": prefix(name_of(service)),
             "namespace": namespace_of(service),
             "ownerReferences": [_owner(service)],
         }
@@ -228,7 +226,7 @@ def _owner(service: Obj) -> Obj:
     }
 
 
-def _prefix(name: str) -> str:
+def prefix(name: str) -> str:
     return f"{name}-" if len(name) < 57 else name
 
 
@@ -247,7 +245,7 @@ class EndpointSliceController(KeyedController):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._client = context.client_for("endpointslice-controller")
-        self._clock = context.clock
+        self._triggers = TriggerTimes()
         self._services = context.informers.of(SERVICES)
         self._nodes = context.informers.of(NODES)
         self._pods = PodsBySelector(context)
@@ -278,6 +276,7 @@ class EndpointSliceController(KeyedController):
         existing = list(self._slices.get(key, {}).values())
         service = self._services.get(key)
         if service is None:
+            self._triggers.forget(key)
             await asyncio.gather(*[self._delete(s) for s in existing])
             self._slices.pop(key, None)
             return None
@@ -286,8 +285,8 @@ class EndpointSliceController(KeyedController):
             return None
         zones = {name_of(n): labels_of(n).get(ZONE, "") for n in self._nodes.items()}
         selected = self._pods.matching(key.namespace, selector)
-        now = rfc3339(self._clock.now())
-        changes = plan(service, selected, zones, existing, now)
+        trigger = self._triggers.changed(key, service, selected)
+        changes = plan(service, selected, zones, existing, trigger)
         bucket = self._slices.setdefault(key, {})
         for wanted in changes.create:
             # Remembered at once: a sync before the cache shows it would make it twice.

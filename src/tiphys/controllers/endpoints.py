@@ -19,39 +19,38 @@ from tiphys.api.meta import (
     metadata,
     name_of,
     namespace_of,
-    rfc3339,
 )
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import pods
 from tiphys.controllers import service_endpoints as offered
 from tiphys.controllers.kinds import ENDPOINTS, PODS, SERVICES
+from tiphys.controllers.trigger_time_tracker import TriggerTimes
 
 ADDRESSES_MAX: Final = 1000  # maxCapacity: more are cut, and an annotation says so.
 OVER_CAPACITY: Final = "endpoints.kubernetes.io/over-capacity"
 MANAGED_BY: Final = "endpoints.kubernetes.io/managed-by"
 
 
-def plan(service: Obj, selected: Sequence[Obj], existing: Obj | None, now: str) -> Obj | None:
+def plan(service: Obj, selected: Sequence[Obj], existing: Obj | None, trigger: str) -> Obj | None:
     """The Endpoints that a Service should have; None when the existing one is right.
 
-    selected: the pods its selector matches. now: RFC 3339, for pods of the present change.
+    selected: the pods its selector matches. trigger: since when it is so (RFC 3339), or "".
     """
     subsets = subsets_of(service, selected)
     subsets, cut = _within_capacity(subsets)
     labels = {**labels_of(service), MANAGED_BY: "endpoint-controller"}
     if offered.is_headless(service):
         labels[offered.HEADLESS_LABEL] = ""
-    annotations = offered.copied_annotations(service)
+    before = annotations_of(existing) if existing else {}
+    same = existing is not None and (existing.get("subsets") or []) == subsets
+    if same and labels_of(existing or {}) == labels and (OVER_CAPACITY in before) == cut:
+        return None
+    ours = (OVER_CAPACITY, offered.TRIGGER_TIME)
+    annotations = {k: v for k, v in before.items() if k not in ours}
     if cut:
         annotations[OVER_CAPACITY] = "truncated"
-    kept = dict(annotations_of(existing)) if existing else {}
-    trigger = kept.pop(offered.TRIGGER_TIME, None)
-    same = existing is not None and (existing.get("subsets") or []) == subsets
-    if same and labels_of(existing or {}) == labels and kept == annotations:
-        return None
-    if not same or trigger is None:
-        trigger = now
-    annotations[offered.TRIGGER_TIME] = trigger
+    if trigger:
+        annotations[offered.TRIGGER_TIME] = trigger
     base = dict(metadata(existing)) if existing else {}
     described = {
         **base,
@@ -142,7 +141,7 @@ class EndpointsController(KeyedController):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._client = context.client_for("endpoint-controller")
-        self._clock = context.clock
+        self._triggers = TriggerTimes()
         self._services = context.informers.of(SERVICES)
         self._endpoints = context.informers.of(ENDPOINTS)
         self._pods = PodsBySelector(context)
@@ -158,13 +157,15 @@ class EndpointsController(KeyedController):
         service = self._services.get(key)
         existing = self._endpoints.get(key)
         if service is None:
+            self._triggers.forget(key)
             await self._remove(existing)
             return None
         selector = offered.selector_of(service)
         if selector is None:
             return None
         selected = self._pods.matching(key.namespace, selector)
-        wanted = plan(service, selected, existing, rfc3339(self._clock.now()))
+        trigger = self._triggers.changed(key, service, selected)
+        wanted = plan(service, selected, existing, trigger)
         if wanted is None:
             return None
         if existing is not None:

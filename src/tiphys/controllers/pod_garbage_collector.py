@@ -5,6 +5,7 @@ Reads Pod, Node. Deletes pods of nodes that are gone, unscheduled pods that are 
 the oldest finished pods beyond a threshold.
 """
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,8 @@ from tiphys.api.meta import Obj, at, is_terminating, name_of, namespace_of, rfc3
 from tiphys.client.controller import Context
 from tiphys.controllers import owners, pods
 from tiphys.controllers.kinds import NODES, PODS
+
+log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 20.0  # gcCheckPeriod
 QUARANTINE_SECONDS: Final = 40.0  # quarantineTime
@@ -37,7 +40,30 @@ def plan(all_pods: Sequence[Obj], nodes: Collection[str], out_of_service: Collec
     unscheduled = [p for p in all_pods if is_terminating(p) and not pods.node_name(p)]
     lost = [p for p in all_pods if (n := pods.node_name(p)) and n not in nodes]
     stuck = [p for p in all_pods if is_terminating(p) and pods.node_name(p) in out_of_service]
-    return Plan((*surplus, *unscheduled), (*lost, *stuck))
+    return Plan((*surplus, *unscheduled, *stuck), tuple(lost))
+
+
+def final_status(pod: Obj, moment: str, *, orphaned: bool) -> Obj | None:
+    """What to write into a pod's status before it is deleted; None when nothing is left to say.
+
+    moment: RFC 3339. Source: markFailedAndDeletePodWithCondition.
+    """
+    if pods.is_finished(pod):
+        return None
+    generation = at(pod, "metadata", "generation", default=0)
+    observed: Obj = {"observedGeneration": generation} if generation else {}
+    status: Obj = {"phase": "Failed"} | observed
+    if orphaned:
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByPodGC",
+            "message": "PodGC: node no longer exists",
+            "lastProbeTime": None,
+            "lastTransitionTime": moment,
+        }
+        status["conditions"] = [condition | observed]
+    return status
 
 
 class PodGarbageCollector:
@@ -59,10 +85,9 @@ class PodGarbageCollector:
         everything = self._pods.items()
         changes = plan(everything, await self._known_nodes(everything), self._out_of_service())
         for pod in changes.delete:
-            await self._delete(pod)
+            await self._mark_and_delete(pod, orphaned=False)
         for pod in changes.orphaned:
-            await self._mark(pod)
-            await self._delete(pod)
+            await self._mark_and_delete(pod, orphaned=True)
 
     async def _known_nodes(self, everything: Sequence[Obj]) -> set[str]:
         """Nodes that exist, and those missing for less than the quarantine."""
@@ -89,27 +114,16 @@ class PodGarbageCollector:
             and not pods.is_ready(n)
         }
 
-    async def _mark(self, pod: Obj) -> None:
-        """Say in the pod why it is deleted; a pod that ran has failed."""
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "DeletionByPodGC",
-            "message": "PodGC: node no longer exists",
-            "lastTransitionTime": rfc3339(self._clock.now()),
-        }
-        status: Obj = {"conditions": [condition]}
-        if not pods.is_finished(pod):
-            status["phase"] = "Failed"
+    async def _mark_and_delete(self, pod: Obj, *, orphaned: bool) -> None:
+        """A pod that could not be marked stays until the next round. Gone already is well."""
+        moment = rfc3339(self._clock.now())
+        status = final_status(pod, moment, orphaned=orphaned)
+        name, namespace = name_of(pod), namespace_of(pod)
         try:
-            await self._client.patch(
-                PODS, name_of(pod), {"status": status}, namespace_of(pod), "status"
-            )
-        except ApiError:
+            if status is not None:
+                await self._client.patch(PODS, name, {"status": status}, namespace, "status")
+            await self._client.delete(PODS, name, namespace, grace_period_seconds=0)
+        except NotFound:
             return
-
-    async def _delete(self, pod: Obj) -> None:
-        try:
-            await self._client.delete(PODS, name_of(pod), namespace_of(pod), grace_period_seconds=0)
-        except ApiError:
-            return
+        except ApiError as exc:
+            log.info("pod not collected", extra={"pod": f"{namespace}/{name}", "why": exc.message})

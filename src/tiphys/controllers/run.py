@@ -10,6 +10,7 @@ from tiphys.client.controller import Context, Controller
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.deployment import DeploymentController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
+from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
 from tiphys.controllers.garbage_collector import GarbageCollector
 from tiphys.controllers.namespace import NamespaceController
@@ -20,6 +21,7 @@ from tiphys.controllers.replica_set import ReplicaSetController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.taint_eviction import TaintEvictionController
+from tiphys.controllers.ttl import TtlController
 
 Make = Callable[[Context, ControllersConfig], Controller]
 
@@ -32,6 +34,8 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: ReplicaSetController(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
+    lambda context, config: EndpointSliceMirroringController(context),
+    lambda context, config: TtlController(context),
     lambda context, config: NamespaceController(context),
     lambda context, config: PodGarbageCollector(context),
     lambda context, config: GarbageCollector(context),

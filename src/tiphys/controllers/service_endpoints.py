@@ -122,7 +122,7 @@ def hostname_of(pod: Obj, service: Obj) -> str:
     return hostname if hostname and same and namespace_of(pod) == namespace_of(service) else ""
 
 
-def copied_annotations(service: Obj) -> dict[str, str]:
-    """The Service's annotations that its endpoints get too."""
+def copied_annotations(source: Obj) -> dict[str, str]:
+    """The annotations of Endpoints that their mirrors get too."""
     left = (LAST_APPLIED, TRIGGER_TIME)
-    return {k: v for k, v in annotations_of(service).items() if k not in left}
+    return {k: v for k, v in annotations_of(source).items() if k not in left}

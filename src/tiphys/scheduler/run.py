@@ -153,18 +153,20 @@ class Scheduler:
             log.warning("binding failed", extra={"pod": waiting.key, "why": exc.message})
             self._cache.forget(uid_of(pod))
             self._queue.reject(waiting, frozenset())
-            self._recorder.event(pod, "Warning", "FailedScheduling", exc.message)
+            self._recorder.event(
+                pod, "Warning", "FailedScheduling", exc.message, action="Scheduling"
+            )
         else:
             self._queue.done(waiting)
             text = f"Successfully assigned {namespace}/{name} to {node}"
-            self._recorder.event(pod, "Normal", "Scheduled", text)
+            self._recorder.event(pod, "Normal", "Scheduled", text, action="Binding")
 
     async def _say_unschedulable(
         self, waiting: Waiting, info: PodInfo, diagnosis: cycle.Diagnosis
     ) -> None:
         text = cycle.message(info, diagnosis)
         self._queue.reject(waiting, retry_events(diagnosis))
-        self._recorder.event(info.pod, "Warning", "FailedScheduling", text)
+        self._recorder.event(info.pod, "Warning", "FailedScheduling", text, action="Scheduling")
         patch = unschedulable_patch(info.pod, text, rfc3339(self._clock.now()))
         if patch is None:
             return

@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from tiphys.api.meta import Obj, name_of
-from tiphys.controllers import node_ipam, node_lifecycle, pod_garbage_collector, taint_eviction
+from tiphys.controllers import (
+    node_ipam,
+    node_lifecycle,
+    pod_garbage_collector,
+    taint_eviction,
+    ttl,
+)
 from unit.controllers.builders import a_node, a_pod
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -99,3 +105,39 @@ def test_pods_of_lost_nodes_are_collected() -> None:
     changes = pod_garbage_collector.plan([lost, fine, unscheduled], {"n1"}, set())
     assert [name_of(p) for p in changes.orphaned] == ["lost"]
     assert [name_of(p) for p in changes.delete] == ["unscheduled"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "orphaned", "written"),
+    [
+        pytest.param("Running", True, ("Failed", "DisruptionTarget"), id="orphaned"),
+        pytest.param("Pending", False, ("Failed", None), id="unscheduled"),
+        pytest.param("Succeeded", True, None, id="finished-stays-as-it-is"),
+    ],
+)
+def test_what_is_said_of_a_collected_pod(
+    phase: str, orphaned: bool, written: tuple[str, str | None] | None
+) -> None:
+    pod = a_pod(phase=phase)
+    pod["metadata"]["generation"] = 3
+    got = pod_garbage_collector.final_status(pod, "2026-01-02T00:00:00Z", orphaned=orphaned)
+    if written is None or got is None:
+        assert got is None
+        return
+    (condition,) = got.get("conditions") or [{}]
+    assert (got["phase"], condition.get("type")) == written
+    assert got["observedGeneration"] == 3
+
+
+@pytest.mark.parametrize(
+    ("step", "nodes", "seconds"),
+    [
+        pytest.param(0, 1, 0, id="small"),
+        pytest.param(0, 101, 15, id="grown"),
+        pytest.param(1, 95, 15, id="no-flapping"),
+        pytest.param(1, 89, 0, id="shrunk"),
+        pytest.param(0, 5000, 300, id="huge"),
+    ],
+)
+def test_how_long_kubelets_may_use_what_they_read(step: int, nodes: int, seconds: int) -> None:
+    assert ttl.STEPS[ttl.next_step(step, nodes)].ttl_seconds == seconds

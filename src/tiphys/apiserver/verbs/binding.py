@@ -86,8 +86,6 @@ def _scheduled(pod: Obj, conditions: list[Obj], now: str) -> list[Obj]:
     same = before.get("status") == "True"
     new: Obj = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
     new["lastTransitionTime"] = before["lastTransitionTime"] if same else now
-    if at(pod, "metadata", "generation"):
-        new["observedGeneration"] = pod["metadata"]["generation"]
     kept = [c for c in conditions if c.get("type") != "PodScheduled"]
     return [*kept, new]
 
