@@ -1,6 +1,6 @@
 """Replay the recorded answers of kube-apiserver on a control plane of ours, and print the share.
 
-    python tools/oracle.py [--topic protocol writes control node] [--only WORD] [--show N] [--jobs N]
+    python tools/oracle.py [--topic protocol writes control node] [--only WORD] [--show N]
 
 Starts a profile of its own without nodes (with one for the topic `node`), replays every file of
 the topics (README beside them), prints each file that differs and the share per topic, and deletes
