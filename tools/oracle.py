@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ORACLE = ROOT.parent / "shared" / "oracle"
-PROFILE = "oracle"
+PROFILE = "node1"  # Its node is named like the one of the recording.
 FILE_SECONDS_MAX = 300
 NODES = {"protocol": 0, "writes": 0, "control": 0, "node": 1}  # topic -> nodes of its cluster
 TIPHYS = [str(Path(sys.executable).with_name("tiphys"))]

@@ -10,7 +10,7 @@ from tiphys.api.errors import (
     conflict,
     not_found,
 )
-from tiphys.api.field_errors import invalid, invalid_object
+from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
@@ -107,7 +107,8 @@ def prepare_update(
         errors = resource.validate_status_update(new, old)
     else:
         resource.before_update(new, old)
-        errors = resource.validate(new) + resource.validate_update(new, old)
+        rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+        errors = resource.validate(new) + rules(new, old)
     meta_errors = validate_kind_update(info.kind, new, old, namespaced=info.namespaced)
     raise_invalid(endpoint, new, meta_errors + errors)
     ctx.warnings += resource.warnings(new, old)
@@ -130,16 +131,16 @@ def _with(old: Obj, field: str, value: object) -> Obj:
 
 
 def _resources(new: Obj, old: Obj) -> Obj:
-    """Only the resources of the containers that are there."""
+    """Only the resources, of the containers that are there and of the pod itself."""
     given = {c.get("name"): c.get("resources") for c in at(new, "spec", "containers", default=[])}
     containers = [
         c | {"resources": given[c["name"]]} if given.get(c["name"]) is not None else c
         for c in old["spec"].get("containers") or ()
     ]
-    return old | {
-        "metadata": dict(old["metadata"]),
-        "spec": old["spec"] | {"containers": containers},
-    }
+    spec = old["spec"] | {"containers": containers}
+    if (wanted := at(new, "spec", "resources")) is not None:
+        spec["resources"] = wanted
+    return old | {"metadata": dict(old["metadata"]), "spec": spec}
 
 
 def _conditions(new: Obj, old: Obj) -> Obj:
@@ -156,6 +157,30 @@ PARTS: Final = {
     "resize": _resources,
     "approval": _conditions,
 }
+
+
+def _ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
+    """Ephemeral containers are only ever added. Source: ValidatePodEphemeralContainersUpdate."""
+    path = "spec.ephemeralContainers"
+    now = {c.get("name"): c for c in at(new, "spec", "ephemeralContainers", default=[])}
+    errors = []
+    for container in at(old, "spec", "ephemeralContainers", default=[]):
+        name = container.get("name")
+        if now.get(name) == container:
+            continue
+        what = "changed" if name in now else "removed"
+        text = f'existing ephemeral containers "{name}" may not be {what}\n'
+        errors.append(forbidden(path, text))
+    return errors
+
+
+def _no_errors(new: Obj, old: Obj) -> list[FieldError]:
+    """The part that a subresource lets change is checked by the kind's own validation."""
+    return []
+
+
+# What is checked instead of the kind's rules for updates, which forbid changing these parts.
+PART_RULES: Final = {"ephemeralcontainers": _ephemeral_errors, "resize": _no_errors}
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:

@@ -24,7 +24,8 @@ class LineSplitter:
 
     def feed(self, data: bytes, stamp: bytes) -> bytes:
         """Log lines for data; the unfinished end waits for more unless it is long enough."""
-        lines = (self._rest + data).split(b"\n")
+        # Terminals end lines with both; containerd's log has only the newline.
+        lines = (self._rest + data).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = lines.pop()
         head = stamp + self._full
         if len(self._rest) <= LINE_BYTES_MAX and max(map(len, lines), default=0) <= LINE_BYTES_MAX:
