@@ -218,7 +218,12 @@ def test_events_are_streamed(node: LiveNode) -> None:
                     return
 
         task = asyncio.get_running_loop().create_task(watch())
-        await asyncio.sleep(0.2)  # Until the stream is open there is nothing to see of it.
+        # Until the stream is open there is nothing to see of it: a sandbox's event shows it is.
+        for number in range(20):
+            await rig.sandbox(f"opened{number}")
+            await asyncio.sleep(0.05)
+            if seen:
+                break
         sandbox = await rig.sandbox("events")
         container = await rig.run(sandbox, "exit 5")
         await asyncio.wait_for(task, 10)
