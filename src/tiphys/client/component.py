@@ -50,7 +50,7 @@ async def run_controllers(client: Client, clock: Clock, make: Make) -> None:
 
     informers = Informers(client)
     try:
-        controllers = make(Context(client_for, informers, recorder, clock, tasks))
+        controllers = make(Context(client, client_for, informers, recorder, clock, tasks))
         for informer in informers.all():
             name = f"informer {informer.gvr.resource}"
             tasks.start(keep_running(name, informer.run), name)

@@ -32,12 +32,14 @@ class Informers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._informers: dict[GroupVersionResource, Informer] = {}
+        self._informers: dict[tuple[GroupVersionResource, str], Informer] = {}
 
-    def of(self, gvr: GroupVersionResource) -> Informer:
-        if gvr not in self._informers:
-            self._informers[gvr] = Informer(self._client, gvr)
-        return self._informers[gvr]
+    def of(self, gvr: GroupVersionResource, *, field_selector: str = "") -> Informer:
+        """The informer of a resource, or of those of its objects that a selector takes."""
+        key = (gvr, field_selector)
+        if key not in self._informers:
+            self._informers[key] = Informer(self._client, gvr, field_selector=field_selector)
+        return self._informers[key]
 
     def all(self) -> list[Informer]:
         return list(self._informers.values())
@@ -45,8 +47,13 @@ class Informers:
 
 @dataclass(slots=True)
 class Context:
-    """What a controller is given. `client_for` makes a client that acts as its account."""
+    """What a controller is given.
 
+    `client_for` makes a client that acts as the controller's account; `client` is the process's
+    own, for the few that are no account (upstream's root client builder).
+    """
+
+    client: Client
     client_for: Callable[[str], Client]
     informers: Informers
     recorder: Callable[[str], EventRecorder]  # by component name

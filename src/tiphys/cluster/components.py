@@ -111,6 +111,7 @@ def controllers_config(profile: Profile) -> ControllersConfig:
     return ControllersConfig(
         kubeconfig=access.path_for(profile, "controllers"),
         root_ca_file=profile.pki / "ca.crt",
+        service_account_key=profile.pki / "sa.key",
         cluster_cidr=profile.pod_cidr if profile.nodes else "",
         identity=profile.name,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 class ControllersConfig:
     kubeconfig: Path
     root_ca_file: Path
+    service_account_key: Path | None = None  # None = no tokens in Secrets.
     cluster_cidr: str = ""  # "" = no pod ranges are given to nodes.
     node_cidr_mask_size: int = 24
     identity: str = "tiphys"

@@ -176,8 +176,10 @@ class NodeLifecycleController:
                 continue
             if ready["status"] != "True":
                 continue
-            changed = {"type": "Ready", "status": "False"}
+            changed: Obj = {"type": "Ready", "status": "False"}
             changed["lastTransitionTime"] = rfc3339(self._clock.now())
+            if generation := at(pod, "metadata", "generation"):
+                changed["observedGeneration"] = generation
             try:
                 await self._client.patch(
                     PODS,

@@ -20,6 +20,7 @@ from tiphys.controllers.pod_garbage_collector import PodGarbageCollector
 from tiphys.controllers.replica_set import ReplicaSetController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
+from tiphys.controllers.service_account_token import TokenController, TokenSigner
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.ttl import TtlController
 
@@ -47,6 +48,9 @@ async def run(config: ControllersConfig) -> None:
 
     def make(context: Context) -> Sequence[Controller]:
         made = [make_one(context, config) for make_one in CONTROLLERS]
+        if config.service_account_key is not None:
+            signer = TokenSigner.from_file(config.service_account_key)
+            made.append(TokenController(context, signer, config.root_ca_file.read_bytes()))
         if config.cluster_cidr:
             made.append(
                 NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)

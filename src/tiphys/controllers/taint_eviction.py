@@ -102,8 +102,11 @@ class TaintEvictionController(KeyedController):
             "status": "True",
             "reason": "DeletionByTaintManager",
             "message": "Taint manager: deleting due to NoExecute taint",
+            "lastProbeTime": None,
             "lastTransitionTime": rfc3339(self._clock.now()),
         }
+        if generation := at(pod, "metadata", "generation"):
+            condition["observedGeneration"] = generation
         patch = {"status": {"conditions": [condition]}}
         try:
             await self._client.patch(PODS, name_of(pod), patch, namespace_of(pod), "status")

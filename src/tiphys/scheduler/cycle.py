@@ -25,6 +25,7 @@ class Diagnosis:
     node_count: int
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     plugins: frozenset[str] = frozenset()
+    pre_filter_text: str = ""  # Why no node was looked at.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,11 @@ def find_feasible(
 ) -> tuple[list[NodeInfo], Diagnosis]:
     verdicts: dict[str, Verdict] = {}
     plugins: set[str] = set()
-    allowed, by = _allowed(pod, snapshot, profile)
     count = len(snapshot.nodes)
+    allowed, by = _allowed(pod, snapshot, profile)
+    if isinstance(allowed, Verdict):
+        every = {node.name: allowed for node in snapshot.nodes}
+        return [], Diagnosis(count, every, frozenset(by), ", ".join(allowed.reasons))
     enough = nodes_to_find(count)
     feasible: list[NodeInfo] = []
     for step in range(count):
@@ -90,12 +94,14 @@ def find_feasible(
 
 def _allowed(
     pod: PodInfo, snapshot: Snapshot, profile: Profile
-) -> tuple[Collection[str] | None, list[str]]:
-    """The nodes that pre-filters leave, and which of them said so."""
+) -> tuple[Collection[str] | Verdict | None, list[str]]:
+    """The nodes that pre-filters leave, or why they leave none; and which of them said so."""
     allowed: set[str] | None = None
     by: list[str] = []
     for name, pre_filter in profile.pre_filters:
         found = pre_filter(pod, snapshot)
+        if isinstance(found, Verdict):
+            return found, [name]
         if found is not None:
             allowed = set(found) if allowed is None else allowed & set(found)
             by.append(name)
@@ -123,7 +129,9 @@ def message(pod: PodInfo, diagnosis: Diagnosis) -> str:
     total = diagnosis.node_count
     counts = Counter(r for v in diagnosis.verdicts.values() for r in v.reasons)
     text = f"0/{total} nodes are available"
-    if counts:
+    if diagnosis.pre_filter_text:
+        text += f": {diagnosis.pre_filter_text}."
+    elif counts:
         text += ": " + ", ".join(sorted(f"{n} {reason}" for reason, n in counts.items())) + "."
     return f"{text} no new claims to deallocate, {preemption_text(pod, diagnosis)}"
 

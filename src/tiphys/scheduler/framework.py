@@ -40,6 +40,13 @@ def unresolvable(*reasons: str) -> Verdict:
     return Verdict(reasons, unresolvable=True)
 
 
+def lasting_containers(pod: Obj) -> list[Obj]:
+    """The containers that run beside each other: sidecars are init containers that stay."""
+    inits = at(pod, "spec", "initContainers", default=[])
+    sidecars = [c for c in inits if c.get("restartPolicy") == "Always"]
+    return [*at(pod, "spec", "containers", default=[]), *sidecars]
+
+
 class PodInfo:
     """A pod and what is computed of it once."""
 
@@ -58,7 +65,7 @@ class PodInfo:
     def host_ports(self) -> tuple[tuple[str, str, int], ...]:
         """(address, protocol, port) that the pod wants of its node."""
         found = []
-        for container in at(self.pod, "spec", "containers", default=[]):
+        for container in lasting_containers(self.pod):
             for port in container.get("ports") or []:
                 if number := int(port.get("hostPort") or 0):
                     address = port.get("hostIP") or "0.0.0.0"
@@ -134,7 +141,8 @@ class Plugin(Protocol):
 
 
 PreEnqueue = Callable[[Obj], str | None]  # a reason to wait, or None
-PreFilter = Callable[[PodInfo, Snapshot], Collection[str] | None]  # node names, or None = all
+# Node names, None = all, or why no node will do.
+PreFilter = Callable[[PodInfo, Snapshot], Collection[str] | Verdict | None]
 Filter = Callable[[PodInfo, NodeInfo], Verdict | None]
 Score = Callable[[PodInfo, NodeInfo, Snapshot], int]
 Normalize = Callable[[dict[str, int]], dict[str, int]]

@@ -100,6 +100,20 @@ IN_ZONE_A: Obj = {"key": "zone", "operator": "In", "values": ["a"]}
             f"1 node(s) didn't satisfy plugin(s) [NodeAffinity]. {HELPLESS}",
             id="another-node-by-name",
         ),
+        pytest.param(
+            a_pod(
+                **requiring(
+                    fields=[
+                        {"key": "metadata.name", "operator": "In", "values": [name]}
+                        for name in ("n1", "n2")
+                    ]
+                )
+            ),
+            a_node(),
+            [],
+            f"pod affinity terms conflict. {HELPLESS}",
+            id="two-names-at-once",
+        ),
     ],
 )
 def test_why_not(pod: Obj, node: Obj, placed: list[Obj], text: str) -> None:
@@ -136,6 +150,21 @@ def test_host_ports() -> None:
     assert "didn't have free ports" in why(with_port(8080), [a_node()], [placed])
     assert decide(with_port(8081), [a_node()], [placed]).node == "n1"
     assert decide(with_port(8080, protocol="UDP"), [a_node()], [placed]).node == "n1"
+
+
+@pytest.mark.parametrize(
+    ("policy", "fits"),
+    [
+        pytest.param({"restartPolicy": "Always"}, False, id="a-sidecar-keeps-its-port"),
+        pytest.param({}, True, id="an-init-container-ends"),
+    ],
+)
+def test_host_ports_of_init_containers(policy: Obj, fits: bool) -> None:
+    placed = with_port(8080)
+    init = placed["spec"]["containers"][0] | policy
+    placed["spec"] |= {"nodeName": "n1", "containers": [], "initContainers": [init]}
+    placed["metadata"]["uid"] = "other"
+    assert bool(decide(with_port(8080), [a_node()], [placed]).node) is fits
 
 
 @pytest.mark.parametrize(

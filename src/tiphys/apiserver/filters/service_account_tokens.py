@@ -8,6 +8,7 @@ which costs a look at the cache. Upstream: pkg/serviceaccount (claims.go, jwt.go
 import base64
 import hashlib
 import random
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tiphys.api.meta import Obj, uid_of
+from tiphys.api.meta import Obj, at, uid_of
 from tiphys.apiserver.user import ALL_AUTHENTICATED, User, service_account_name
 from tiphys.lib.clock import Clock
 from tiphys.storage.cached_object import CachedObject
@@ -25,6 +26,8 @@ from tiphys.storage.watch_cache import WatchCache
 
 TOKENS_MAX: Final = 10_000  # Verified tokens remembered.
 TOKEN_BYTES_MAX: Final = 16 * 1024
+LEGACY_ISSUER: Final = "kubernetes/serviceaccount"  # Tokens in Secrets; they do not expire.
+_LEGACY: Final = "kubernetes.io/serviceaccount/"
 _PRIVATE: Final = "kubernetes.io"
 _EXTRA: Final = "authentication.kubernetes.io/"
 
@@ -61,6 +64,27 @@ class _Bound:
         if now is self.seen:
             return True
         if uid_of(now.decode(self.cache.head)) != self.uid:
+            return False
+        self.seen = now
+        return True
+
+
+class _BoundSecret(_Bound):
+    """The Secret of a token that does not expire: it must still hold that very token."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, cache: WatchCache, key: str, token: str) -> None:
+        super().__init__(cache, key, "")
+        self._token = base64.b64encode(token.encode()).decode()
+
+    def exists(self) -> bool:
+        now = self.cache.get(self.key)
+        if now is None:
+            return False
+        if now is self.seen:
+            return True
+        if at(now.decode(self.cache.head), "data", "token") != self._token:
             return False
         self.seen = now
         return True
@@ -164,18 +188,37 @@ class ServiceAccountTokens:
                 token,
                 self._public,
                 algorithms=["ES256"],
-                issuer=self.issuer,
                 options={
                     "verify_aud": False,
                     "verify_exp": False,
                     "verify_nbf": False,
                     "verify_iat": False,
-                    "require": ["exp", "nbf", "iss", "sub", "aud"],
+                    "require": ["iss", "sub"],
                 },
             )
         except jwt.InvalidTokenError:
             return None
+        if claims["iss"] == LEGACY_ISSUER:
+            return self._legacy(token, claims)
+        if claims["iss"] != self.issuer or not claims.keys() >= {"exp", "nbf", "aud"}:
+            return None
         return self._known_of(claims)
+
+    def _legacy(self, token: str, claims: Mapping[str, Any]) -> _Known | None:
+        """A token in a Secret. Source: pkg/serviceaccount/legacy.go legacyValidator."""
+        given = {k.removeprefix(_LEGACY): v for k, v in claims.items() if k.startswith(_LEGACY)}
+        namespace, name = given.get("namespace", ""), given.get("service-account.name", "")
+        secret, uid = given.get("secret.name", ""), given.get("service-account.uid", "")
+        if not secret or not uid or claims["sub"] != service_account_name(namespace, name):
+            return None
+        accounts, secrets = self._caches["serviceaccounts"], self._caches["secrets"]
+        bound = [
+            _Bound(accounts, f"{accounts.prefix}{namespace}/{name}", uid),
+            _BoundSecret(secrets, f"{secrets.prefix}{namespace}/{secret}", token),
+        ]
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+        user = User(claims["sub"], (*groups, ALL_AUTHENTICATED), uid, {})
+        return _Known(user, sys.maxsize, bound, {"aud": [self.issuer]})
 
     def _known_of(self, claims: Mapping[str, Any]) -> _Known | None:
         private = claims.get(_PRIVATE)

@@ -23,6 +23,7 @@ from tiphys.scheduler.framework import (
 NAME: Final = "NodeAffinity"
 RETRY_ON: Final = frozenset({NODE_ADD, NODE_LABEL, POD_UPDATE})
 REASON: Final = "node(s) didn't match Pod's node affinity/selector"
+CONFLICT: Final = "pod affinity terms conflict"
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 
@@ -32,7 +33,7 @@ def _affinity(pod: PodInfo) -> Obj:
     return found
 
 
-def pre_filter(pod: PodInfo, snapshot: Snapshot) -> Collection[str] | None:
+def pre_filter(pod: PodInfo, snapshot: Snapshot) -> Collection[str] | Verdict | None:
     """The node names that every term spells out; None when one term does not."""
     terms = at(_affinity(pod), _REQUIRED, "nodeSelectorTerms", default=[])
     names: set[str] = set()
@@ -45,6 +46,8 @@ def pre_filter(pod: PodInfo, snapshot: Snapshot) -> Collection[str] | None:
         if named is None:
             return None
         names |= named
+    if terms and not names:
+        return unresolvable(CONFLICT)
     return names if terms else None
 
 

@@ -61,7 +61,7 @@ def _gates(spec: Obj, before: Obj) -> list[FieldError]:
     names = {g.get("name") for g in before.get("schedulingGates") or ()}
     return [
         forbidden(
-            f"spec.schedulingGates[{index}]",
+            f"spec.schedulingGates[{index}].name",
             f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'",
         )
         for index, gate in enumerate(spec.get("schedulingGates") or ())
