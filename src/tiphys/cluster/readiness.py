@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -22,12 +23,13 @@ class NotReady(Exception):
 class Probe:
     """Asks one profile's API server with its administrator's certificate."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, began: datetime) -> None:
         import http.client
 
         from tiphys.client import kubeconfig
 
         self._profile = profile
+        self._began = began
         self._tls = kubeconfig.load(access.path_for(profile, "admin")).tls()
         self._connection: http.client.HTTPSConnection | None = None
 
@@ -70,7 +72,16 @@ class Probe:
         items = listed.get("items")
         if not isinstance(items, list) or len(items) < len(self._profile.nodes):
             return False
-        return all(_is_ready(node) for node in items)
+        return all(_is_ready(node) and self._is_alive(node) for node in items)
+
+    def _is_alive(self, node: object) -> bool:
+        """Whether the kubelet has spoken since we began: a status may be from before a restart."""
+        from tiphys.api.meta import at, name_of, parse_time
+
+        assert isinstance(node, dict)
+        path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name_of(node)}"
+        renewed = at(self.get(path), "spec", "renewTime", default="")
+        return bool(renewed) and parse_time(renewed) >= self._began
 
     def basics_are_there(self) -> bool:
         """What the first pod needs: its ServiceAccount and the cluster's certificate."""

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tiphys import UPSTREAM_VERSION, __version__
@@ -19,6 +19,7 @@ from tiphys.cluster import profile as profiles
 from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
 
 READY_SECONDS: Final = 120.0
+NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
 NODES_MAX: Final = 1  # More in an issue of its own.
 
 
@@ -56,6 +57,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     from tiphys.cluster.launch import launch
 
     log_file = roots.state / name / "logs" / "supervisor.log"
+    began = _now()
     waiting = launch(roots, name, log_file)
     try:
         if existing is not None:
@@ -69,10 +71,14 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     waiting.go()
     if not options.keep_context:
         _set_context(profile)
-    _wait(profile, options, steps, waiting.pid)
+    _wait(profile, options, steps, waiting.pid, began)
     context = "" if options.keep_context else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the command's own clock
 
 
 def _runs(profile: Profile) -> bool:
@@ -93,7 +99,8 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
         from tiphys.cluster import processes
 
         chief = processes.supervisor(profile)
-        _wait(profile, options, steps, chief.identity.pid if chief else 0)
+        recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
+        _wait(profile, options, steps, chief.identity.pid if chief else 0, recently)
     text = f'Profile {profile.name} runs already, kubectl uses context "{profile.name}"'
     steps.done(text, profile=profile.name, server=profile.server)
     return 0
@@ -195,7 +202,7 @@ def _prepare(profile: Profile, steps: Steps) -> None:
 
     for directory in (profile.directory / "store", profile.logs, profile.run_directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-    pki.ensure(profile, datetime.now(UTC))  # noqa: TID251 - the command's own clock
+    pki.ensure(profile, _now())
     access.write_all(profile)
     steps.say("certificates ready")
     if profile.nodes:
@@ -225,11 +232,14 @@ def _set_context(profile: Profile) -> None:
         ) from exc
 
 
-def _wait(profile: Profile, options: argparse.Namespace, steps: Steps, pid: int) -> None:
+def _wait(
+    profile: Profile, options: argparse.Namespace, steps: Steps, pid: int, since: datetime
+) -> None:
+    """Wait until the cluster is usable; nodes must have spoken since a moment."""
     from tiphys.cluster import addons, readiness
     from tiphys.lib.process import start_time
 
-    probe = readiness.Probe(profile)
+    probe = readiness.Probe(profile, since)
     deadline = time.monotonic() + options.wait_timeout
 
     def alive() -> bool:
