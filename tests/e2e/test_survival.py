@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.clusters import Cluster, container_processes, until
+from e2e.clusters import TIPHYS, Cluster, container_processes, until
 from tiphys.cluster import addresses, node_network
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.profile import Roots
@@ -160,3 +160,20 @@ def test_two_profiles_side_by_side(own: Cluster) -> None:
         assert "runs with 1 nodes, not 0" in refused.stderr
     finally:
         other.tiphys("delete")
+
+
+def test_starts_at_the_same_moment_do_not_collide(own: Cluster) -> None:
+    other = Cluster(f"{own.name}c")
+    try:
+        processes = [
+            subprocess.Popen(
+                [str(TIPHYS), "-p", one.name, "start", "--wait", "--nodes", "0"],
+                env=one.env,
+                stdout=subprocess.DEVNULL,
+            )
+            for one in (own, other, own)
+        ]
+        assert [p.wait(60) for p in processes] == [0, 0, 0]
+        assert own.status()["server"] != other.status()["server"]
+    finally:
+        other.delete()

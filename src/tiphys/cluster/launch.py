@@ -7,6 +7,7 @@ a pipe then tells it to go on. A pipe that is closed instead tells it to give up
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -27,7 +28,8 @@ class Launch:
         os.close(self.pipe)
 
     def give_up(self) -> None:
-        os.close(self.pipe)
+        with suppress(OSError):  # Twice is fine.
+            os.close(self.pipe)
 
 
 def launch(roots: Roots, name: str, log_file: Path) -> Launch:

@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -30,7 +30,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     try:
         profiles.check_name(name)
         return _start(name, options, steps)
-    except (CommandError, ProfileError) as exc:
+    except (CommandError, ProfileError, TimeoutError) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(error, as_json=as_json)
 
@@ -55,23 +55,30 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     wanted = _wanted_nodes(existing, options)
     _preflight(roots, steps, with_nodes=wanted > 0)
     from tiphys.cluster.launch import launch
+    from tiphys.cluster.start_lock import start_lock
 
     log_file = roots.state / name / "logs" / "supervisor.log"
     began = _now()
     waiting = launch(roots, name, log_file)
-    try:
-        if existing is not None:
-            profile = _resumed(existing)
-        else:
-            profile = _new_profile(roots, name, wanted, options)
-        _prepare(profile, steps)
-    except BaseException:
-        waiting.give_up()
-        raise
-    waiting.go()
-    if not options.keep_context:
-        _set_context(profile)
-    _wait(profile, options, steps, waiting.pid, began)
+    # After the fork: the supervisor must not hold the lock for as long as it lives.
+    with start_lock(steps.title) as lock:
+        try:
+            existing = profiles.load(roots, name)
+            if existing is not None and _runs(existing):  # Somebody was faster.
+                waiting.give_up()
+                return _already(existing, options, steps)
+            if existing is not None:
+                profile = _resumed(existing)
+            else:
+                profile = _new_profile(roots, name, wanted, options)
+            _prepare(profile, steps)
+        except BaseException:
+            waiting.give_up()
+            raise
+        waiting.go()
+        if not options.keep_context:
+            _set_context(profile)
+        _wait(profile, options, steps, waiting.pid, began, lock.release)
     context = "" if options.keep_context else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
@@ -233,9 +240,17 @@ def _set_context(profile: Profile) -> None:
 
 
 def _wait(
-    profile: Profile, options: argparse.Namespace, steps: Steps, pid: int, since: datetime
+    profile: Profile,
+    options: argparse.Namespace,
+    steps: Steps,
+    pid: int,
+    since: datetime,
+    served: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait until the cluster is usable; nodes must have spoken since a moment."""
+    """Wait until the cluster is usable; nodes must have spoken since a moment.
+
+    served is called when the API server answers: its addresses are then really taken.
+    """
     from tiphys.cluster import addons, readiness
     from tiphys.lib.process import start_time
 
@@ -252,6 +267,7 @@ def _wait(
 
     try:
         wait("API server ready", probe.api_is_ready)
+        served()
         for path, obj in addons.manifests(profile):
             if probe.get(f"{path}/{obj['metadata']['name']}") is None:
                 probe.create(path, obj)
