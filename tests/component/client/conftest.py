@@ -1,62 +1,11 @@
-"""A real API server and clients of it, in one event loop."""
+"""Stories with a real API server and clients of it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from support.api_server import memory_backend, start
-from support.relay import Relay
-from tiphys.client import kubeconfig
-from tiphys.client.rest import Client
-
-SECONDS_MAX = 30.0
-
-
-class Rig:
-    """Clients that talk to the server directly, and one behind a relay that a test can cut."""
-
-    def __init__(self, path: Path, relay: Relay) -> None:
-        self.relay = relay
-        self._access = kubeconfig.load(path)
-        self._clients: list[Client] = []
-
-    def direct(self) -> Client:
-        return self._kept(Client(self._access))
-
-    def relayed(self) -> Client:
-        server = f"https://127.0.0.1:{self.relay.port}"
-        return self._kept(Client(replace(self._access, server=server)))
-
-    def _kept(self, client: Client) -> Client:
-        self._clients.append(client)
-        return client
-
-    def close(self) -> None:
-        for client in self._clients:
-            client.close()
-
-
-@asynccontextmanager
-async def rig(directory: Path) -> AsyncIterator[Rig]:
-    running, listening = await start(directory, memory_backend())
-    relay = await Relay.to(running.port)
-    made = Rig(running.kubeconfig(), relay)
-    try:
-        async with asyncio.timeout(SECONDS_MAX):
-            yield made
-    finally:
-        made.close()
-        await relay.close()
-        await listening.__aexit__()
-
-
-Story = Callable[[Rig], Awaitable[None]]
-Tell = Callable[[Story], None]
+from support.client_rig import Story, Tell, rig
 
 
 @pytest.fixture

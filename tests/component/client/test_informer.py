@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from component.client.conftest import Rig, Tell
+from support.client_rig import Rig, Tell
 from tiphys.api.meta import GroupVersionResource, Obj, name_of
 from tiphys.client.informer import Informer
 from tiphys.client.rest import Client

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from component.client.conftest import Rig, Tell
+from support.client_rig import Rig, Tell
 from tiphys.api.meta import Obj, at
 from tiphys.client.leader_election import LEASES, Election, LostLease, lead
 from tiphys.client.rest import Client

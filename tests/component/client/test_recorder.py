@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from component.client.conftest import Rig, Tell
+from support.client_rig import Rig, Tell
 from tiphys.api.meta import Obj, name_of
 from tiphys.client.recorder import EVENTS, QUEUED_MAX, REMEMBERED_MAX, EventRecorder
 from tiphys.client.rest import Client
