@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 PROFILE ?= tiphys
 .DEFAULT_GOAL := help
 
-.PHONY: help setup system check fmt test e2e bench oracle demo demo-clean wheel
+.PHONY: help setup system check fmt test e2e bench oracle demo demo-clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 # One line per missing package: what, and why.  Nothing is installed that is there already.
 system:
-	@tools/system-packages.sh
+	@PYTHON="$(PYTHON)" tools/system-packages.sh
 
 $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)

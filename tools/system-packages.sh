@@ -7,9 +7,9 @@ want() { # want PACKAGE WHY TEST...
   if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; missing+=("$package"); fi
 }
 want nftables "the service proxy programs the kernel with it" test -x /usr/sbin/nft
-want busybox-static "the bundled images are built from it" test -x /bin/busybox
+want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
-want python3-venv "python3 -m venv" python3 -c 'import ensurepip, venv'
+want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
 export DEBIAN_FRONTEND=noninteractive

@@ -53,9 +53,9 @@ def dispatch(arguments: list[str]) -> int:
         return 2
     if name != "kubectl":
         after, rest = take_profile(rest, until_command=False)
-        profile = after or profile
+        profile = after if after is not None else profile
     module = import_module(COMMANDS[name][0])
-    code: int = module.run(profile or DEFAULT_PROFILE, rest)
+    code: int = module.run(DEFAULT_PROFILE if profile is None else profile, rest)
     return code
 
 

@@ -145,6 +145,18 @@ def _uid(pod: dict[str, Any]) -> str:
     return str(pod["metadata"]["uid"])
 
 
+def test_a_damaged_profile_is_deleted_wholly(own: Cluster) -> None:
+    own.start()
+    _hello(own)
+    marks = [own.name, addresses.short_name(own.name)]
+    (own.home / "state" / own.name / "profile.json").write_text("{")
+    refused = own.tiphys("start", check=False)
+    assert refused.returncode == 1
+    assert f"tiphys delete -p {own.name}" in refused.stderr
+    own.tiphys("delete")
+    assert [t for t in traces() if any(m in t for m in marks)] == []
+
+
 def test_two_profiles_side_by_side(own: Cluster) -> None:
     other = Cluster(f"{own.name}b", home=own.home)
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from tiphys.cli.output import CommandError
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.cluster.supervisor import redirect_output
 
@@ -23,8 +24,16 @@ class Launch:
     pid: int
     pipe: int
 
+    log_file: Path
+
     def go(self) -> None:
-        os.write(self.pipe, b"g")
+        """Raises CommandError when the supervisor has died already."""
+        try:
+            os.write(self.pipe, b"g")
+        except BrokenPipeError as exc:
+            raise CommandError(
+                "the supervisor ended before it began", fix=f"its last words: {self.log_file}"
+            ) from exc
         os.close(self.pipe)
 
     def give_up(self) -> None:
@@ -54,7 +63,7 @@ def launch(roots: Roots, name: str, log_file: Path) -> Launch:
     pid = int(os.read(pid_read, 20))
     os.close(pid_read)
     os.waitpid(middle, 0)
-    return Launch(pid, write_end)
+    return Launch(pid, write_end, log_file)
 
 
 def _supervise(roots: Roots, name: str, log_file: Path, pipe: int) -> NoReturn:

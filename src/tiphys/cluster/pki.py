@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -186,11 +187,21 @@ def _is_good(directory: Path, leaf: Leaf, authority: Authority, now: datetime) -
     path = directory / f"{leaf.stem}.crt"
     if not path.exists() or not (directory / f"{leaf.stem}.key").exists():
         return False
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        return False  # Cut off by a power cut.
     if certificate.not_valid_after_utc - now < timedelta(days=RENEW_BEFORE_DAYS):
         return False
-    if certificate.issuer != authority.certificate.subject:
+    try:
+        certificate.verify_directly_issued_by(authority.certificate)
+        key = serialization.load_pem_private_key(
+            (directory / f"{leaf.stem}.key").read_bytes(), None
+        )
+    except (ValueError, TypeError, InvalidSignature):
         return False
+    if key.public_key() != certificate.public_key():
+        return False  # One of the two was replaced, the other was not any more.
     return not leaf.names or set(_served(certificate)) >= set(leaf.names)
 
 
@@ -219,4 +230,6 @@ def _write(path: Path, data: bytes) -> None:
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
     with os.fdopen(fd, "wb") as file:
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     Path(temporary).replace(path)

@@ -12,6 +12,7 @@ from tiphys.cluster.profile import Roots
 
 NFT: Final = "/usr/sbin/nft"
 _NFT_SECONDS_MAX: Final = 5.0
+_SYSTEM_PATH: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 DISK_BYTES_MIN: Final = 512 << 20
 FILE_SYSTEMS: Final = ("overlay", "tmpfs", "proc", "sysfs")
 NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
@@ -40,11 +41,21 @@ def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
             )
         )
         return findings
-    return findings + _kernel(_file_systems()) + _programs() + _cgroups() + _firewall()
+    return findings + _kernel(_loaded_file_systems()) + _programs() + _cgroups() + _firewall()
 
 
 def missing(have: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return [w for w in wanted if w not in have]
+
+
+def _loaded_file_systems() -> list[str]:
+    """Modules are loaded on first use only: what is missing is asked for before it is missed."""
+    for name in missing(_file_systems(), FILE_SYSTEMS):
+        if modprobe := shutil.which("modprobe", path=_SYSTEM_PATH):
+            subprocess.run(
+                [modprobe, name], capture_output=True, timeout=_NFT_SECONDS_MAX, check=False
+            )
+    return _file_systems()
 
 
 def _file_systems() -> list[str]:

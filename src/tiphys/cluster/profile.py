@@ -34,7 +34,8 @@ class Roots:
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """$TIPHYS_HOME holds both; else the usual places of root, or of the user."""
         if home := environ.get("TIPHYS_HOME"):
-            return cls(Path(home) / "state", Path(home) / "run")
+            base = Path(home).absolute()
+            return cls(base / "state", base / "run")
         if os.geteuid() == 0:
             return cls(Path("/var/lib/tiphys"), Path("/run/tiphys"))
         base = Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tiphys"

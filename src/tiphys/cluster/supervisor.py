@@ -120,7 +120,14 @@ class Supervisor:
         component = running.component
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as exc:
+            delay = self._backoff.next_seconds(key_of(component))
+            log.error("cannot fork", extra={"component": key_of(component), "why": str(exc)})
+            running.due = time.monotonic() + delay
+            self._running[key_of(component)] = running
+            return
         if pid == 0:
             become(component)
         running.pid = pid
@@ -199,8 +206,11 @@ class Supervisor:
             )
         text = json.dumps({"bootId": boot_id(), "processes": entries}, indent=1)
         temporary = self.processes_file.with_suffix(".new")
-        temporary.write_text(text)
-        temporary.replace(self.processes_file)
+        try:
+            temporary.write_text(text)
+            temporary.replace(self.processes_file)
+        except OSError as exc:  # A full disk must not end who restarts the others.
+            log.error("the list of processes was not written", extra={"why": str(exc)})
 
     def _rotate_logs(self) -> None:
         """Writers append, so copying and emptying loses no more than a line in between."""

@@ -21,7 +21,7 @@ class AddressPool:
         self._owners = {
             path.name: path.read_text()
             for path in directory.iterdir()
-            if not path.name.startswith(".")
+            if not path.name.startswith(".") and path.stat().st_size
         }
         last = directory / ".last"
         self._last = int(last.read_text() or 0) if last.exists() else 0

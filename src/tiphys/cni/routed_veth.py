@@ -31,8 +31,8 @@ class RoutedVethNetwork:
         self._mtu = mtu
         self._pool: AddressPool | None = None
         saved = state_dir / "pod-cidr"
-        if saved.exists():
-            self.set_pod_cidr(saved.read_text().strip())
+        if saved.exists() and (cidr := saved.read_text().strip()):
+            self.set_pod_cidr(cidr)  # Empty after a power cut: the kubelet will say it again.
 
     @property
     def ready(self) -> bool:

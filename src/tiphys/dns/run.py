@@ -74,7 +74,14 @@ class _Names:
         self._changed.set()
 
     def _rebuild(self) -> None:
-        self._zone = zones.build(
+        try:
+            self._zone = self._built()
+        except (KeyError, TypeError, ValueError):
+            # One odd object must not take every name away: the last good zone stays.
+            log.exception("zone not rebuilt, the one before stays")
+
+    def _built(self) -> zones.Zone:
+        return zones.build(
             self._config.cluster_domain,
             self._services.items(),
             self._slices.items(),

@@ -147,6 +147,8 @@ def _add_service(records: Records, domain: str, service: Obj, slices: list[Obj])
 
 def _add_headless(records: Records, name: str, service: Obj, slices: list[Obj]) -> None:
     for one in slices:
+        if one.get("addressType") not in (None, "IPv4", "IPv6"):
+            continue  # Names as addresses have no record here.
         for endpoint in one.get("endpoints") or []:
             # The controller has already counted publishNotReadyAddresses into ready.
             if at(endpoint, "conditions", "ready") is False:
@@ -159,7 +161,7 @@ def _add_headless(records: Records, name: str, service: Obj, slices: list[Obj]) 
                 if endpoint.get("hostname"):
                     _add(records, Record(reverse_name(address), PTR, TTL_SECONDS, full))
                 for port in one.get("ports") or []:
-                    if port.get("name"):
+                    if port.get("name") and port.get("port") is not None:
                         protocol = port.get("protocol") or "TCP"
                         _add_srv(records, name, port["name"], protocol, port["port"], full)
 

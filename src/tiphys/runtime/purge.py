@@ -30,7 +30,11 @@ def stop(config: RuntimeConfig, grace_seconds: float = GRACE_SECONDS) -> None:
     Containers get SIGTERM and, after the grace, SIGKILL; their exits are recorded.
     """
     deadline = time.monotonic() + grace_seconds + SECONDS_MAX
-    asked = [_ask_to_end(path, grace_seconds) for path, pid in shim_sockets.shims(config) if pid]
+    asked = []
+    for path, pid in shim_sockets.shims(config):
+        if pid:
+            with contextlib.suppress(OSError):  # It ended by itself in between.
+                asked.append(_ask_to_end(path, grace_seconds))
     for sock in asked:
         with sock, contextlib.suppress(OSError):
             sock.settimeout(max(0.01, deadline - time.monotonic()))

@@ -1,6 +1,7 @@
 """`tiphys kubectl COMMAND`: finds the command's module, its server and its namespace."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -84,6 +85,13 @@ def access_of(profile: str, options: dict[str, str]) -> kubeconfig.Access:
     """The profile's administrator, or what --kubeconfig names."""
     if path := options.get("kubeconfig"):
         return kubeconfig.load(Path(path), options.get("context"))
+    if options.get("context"):
+        raise CommandError(
+            "--context needs --kubeconfig: without it the profile's own cluster is meant",
+            fix="name the file too: --kubeconfig FILE --context NAME",
+        )
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", profile):
+        raise CommandError(f'"{profile}" is not a profile\'s name')
     state = _state_directory()
     own = state / profile / "kubeconfigs" / "admin.conf"
     if own.exists():
@@ -96,7 +104,7 @@ def access_of(profile: str, options: dict[str, str]) -> kubeconfig.Access:
 def _state_directory() -> Path:
     """Where profiles are kept; see cluster/profile.py Roots."""
     if home := os.environ.get("TIPHYS_HOME"):
-        return Path(home) / "state"
+        return Path(home).absolute() / "state"
     if os.geteuid() == 0:
         return Path("/var/lib/tiphys")
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
-from tiphys.cluster.profile import Profile, ProfileError, Roots
+from tiphys.cluster.commands.stop import as_command_error
+from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
+from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -26,13 +28,13 @@ def run(name: str, arguments: Sequence[str]) -> int:
     steps = Steps(as_json=as_json)
     roots = Roots.from_environment(os.environ)
     try:
-        for one in profiles.names(roots) if options.all else [profiles.check_name(name)]:
-            _delete(roots, one, steps)
+        with start_lock(steps.title):
+            for one in profiles.names(roots) if options.all else [profiles.check_name(name)]:
+                _delete(roots, one, steps)
         if options.purge:
             _purge(roots, steps)
-    except (CommandError, ProfileError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
+    except (CommandError, ProfileError, OSError, RuntimeError) as exc:
+        return report(as_command_error(exc, f"delete {name}"), as_json=as_json)
     return 0
 
 
@@ -54,12 +56,31 @@ def _delete(roots: Roots, name: str, steps: Steps) -> None:
         print(f"Warning: {exc}", file=sys.stderr)
         profile = None
     if profile is None:
-        existed = (roots.state / name).exists()
-        shutil.rmtree(roots.state / name, ignore_errors=True)
-        steps.done(f"Deleted {name}" if existed else f'there is no profile "{name}"', profile=name)
-        return
+        if not (roots.state / name).exists() and not (roots.run / name).exists():
+            steps.done(f'there is no profile "{name}"', profile=name)
+            return
+        profile = guessed(roots, name)
     _remove(profile)
+    if profile.directory.exists() or profile.run_directory.exists():
+        raise CommandError(
+            f"files of {name} are left: {profile.directory}, {profile.run_directory}",
+            fix="see who uses them (`lsof`, `mount`), then run it again",
+        )
     steps.done(f"Deleted {name}", profile=name)
+
+
+def guessed(roots: Roots, name: str) -> Profile:
+    """What a profile whose file cannot be read must have been: everything carries its name."""
+    return Profile(
+        name=name,
+        roots=roots,
+        api_port=0,
+        node_cidr="192.168.49.0/24",
+        pod_cidr="10.244.0.0/16",
+        service_cidr="10.96.0.0/16",
+        load_balancer_pool="192.168.49.128/25",
+        nodes=(Node(name, "192.168.49.2"),),
+    )
 
 
 def _remove(profile: Profile) -> None:

@@ -72,12 +72,12 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             else:
                 profile = _new_profile(roots, name, wanted, options)
             _prepare(profile, steps)
+            if not options.keep_context:
+                _set_context(profile)
+            waiting.go()
         except BaseException:
             waiting.give_up()
             raise
-        waiting.go()
-        if not options.keep_context:
-            _set_context(profile)
         _wait(profile, options, steps, waiting.pid, began, lock.release)
     context = "" if options.keep_context else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
@@ -102,13 +102,14 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
         )
     if not options.keep_context:
         _set_context(profile)
-    if options.wait:
-        from tiphys.cluster import processes
+    from tiphys.cluster import processes
 
-        chief = processes.supervisor(profile)
-        recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
-        _wait(profile, options, steps, chief.identity.pid if chief else 0, recently)
-    text = f'Profile {profile.name} runs already, kubectl uses context "{profile.name}"'
+    chief = processes.supervisor(profile)
+    recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
+    # Also without --wait: an earlier start may have been interrupted before its last step.
+    _wait(profile, options, steps, chief.identity.pid if chief else 0, recently)
+    context = "" if options.keep_context else f', kubectl uses context "{profile.name}"'
+    text = f"Profile {profile.name} runs already{context}"
     steps.done(text, profile=profile.name, server=profile.server)
     return 0
 

@@ -76,7 +76,7 @@ def _shims(profile: Profile) -> list[dict[str, Any]]:
     found = []
     for node in profile.nodes:
         for _, pid in shim_sockets.shims(runtime_config(profile, node)):
-            if pid:
+            if pid and start_time(pid) is not None:
                 title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
                 found.append(
                     {

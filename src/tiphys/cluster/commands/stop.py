@@ -8,6 +8,7 @@ from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import processes
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.profile import Profile, ProfileError, Roots
+from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -18,12 +19,21 @@ def run(name: str, arguments: Sequence[str]) -> int:
     try:
         profile = existing(name)
         steps = Steps(as_json=as_json)
-        ran = halt(profile)
+        with start_lock(steps.title):
+            ran = halt(profile)
         steps.done(f"Stopped {name}" if ran else f"{name} did not run", profile=name)
-    except (CommandError, ProfileError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
+    except (CommandError, ProfileError, OSError, RuntimeError) as exc:
+        return report(as_command_error(exc, f"stop {name}"), as_json=as_json)
     return 0
+
+
+def as_command_error(exc: Exception, what: str) -> CommandError:
+    """What went wrong, and that doing it again goes on where it ended."""
+    if isinstance(exc, CommandError):
+        return exc
+    if isinstance(exc, ProfileError):
+        return CommandError(str(exc))
+    return CommandError(f"cannot {what}: {exc}", fix="run it again: it goes on where it ended")
 
 
 def existing(name: str) -> Profile:

@@ -80,6 +80,11 @@ def busybox_entries(busybox: str) -> dict[str, Entry]:
     """The base: busybox under the name of each of its applets, users, empty directories."""
     with open(busybox, "rb") as file:
         binary = file.read()
+    if b"/ld-linux" in binary[:4096]:
+        raise ValueError(
+            f"{busybox} needs shared libraries, which an image made of it alone has not: "
+            "install the package busybox-static"
+        )
     listed = subprocess.run([busybox, "--list"], capture_output=True, check=True, text=True)
     entries = {f"bin/{name}": Entry(link="busybox") for name in listed.stdout.split()}
     entries |= {
