@@ -14,6 +14,7 @@ from tiphys.api.field_errors import invalid, invalid_object
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
@@ -100,6 +101,7 @@ def prepare_update(
         if "status" in old:
             new["status"] = old["status"]
     fill_on_update(new, old)
+    check_escalation(server.authorizer, ctx.user, ctx.info, new, old)
     write = admission_write(ctx, "UPDATE", new, old)
     server.admission.mutate(write)
     if is_status or ctx.info.subresource == "approval":
@@ -171,7 +173,13 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
         raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
-    uid = metadata.get("uid", "")
+    check_uid(ctx, new, old)
+
+
+def check_uid(ctx: RequestContext, new: Obj, old: Obj) -> None:
+    """A uid in the body of an update is a precondition. Raises Conflict."""
+    info, before = ctx.endpoint.info, old["metadata"]
+    uid = new["metadata"].get("uid", "")
     if ctx.info.verb == "update" and uid and uid != before.get("uid"):
         raise conflict(
             info.group,
@@ -195,6 +203,7 @@ _UPSTREAM_PREFIXES: Final = {
     "services": "services/specs",
     "endpoints": "services/endpoints",
     "ingresses": "ingress",
+    "replicationcontrollers": "controllers",
 }
 
 
