@@ -14,6 +14,7 @@ from tiphys.api.field_errors import invalid, invalid_object
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.filters.authorization import attributes_of, forbidden
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
 from tiphys.apiserver.responses import object_answer
@@ -36,6 +37,7 @@ async def update(ctx: RequestContext) -> Answer:
     check_name(ctx, obj)
     set_namespace(obj["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
     if may_create(ctx):
+        check_create_allowed(ctx)
         return object_answer(ctx, 201, await create_object(ctx, obj))
     ctx.endpoint.resource.default(obj)
     return object_answer(ctx, 200, await update_object(ctx, lambda old: obj))
@@ -49,6 +51,14 @@ def may_create(ctx: RequestContext) -> bool:
         and not ctx.info.subresource
         and endpoint.cache.get(ctx.key) is None
     )
+
+
+def check_create_allowed(ctx: RequestContext) -> None:
+    """Who may only update makes nothing by it. Raises Forbidden; upstream handlers/update.go."""
+    asked = attributes_of(ctx.info)._replace(verb="create")
+    decision = ctx.server.authorizer.decide(ctx.user, asked)
+    if not decision.allowed:
+        raise forbidden(ctx.user, asked, decision.reason)
 
 
 def check_name(ctx: RequestContext, obj: Obj) -> None:
