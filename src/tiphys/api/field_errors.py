@@ -110,14 +110,15 @@ def invalid_object(group: str, kind: str, name: str, errors: Sequence[FieldError
     """
     qualified = f"{kind}.{group}" if group else kind
     texts = list(dict.fromkeys(str(e) for e in errors))
+    quoted = orjson.dumps(name).decode()  # As Go quotes: a line break is written as \\n.
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details: dict[str, Any] = {"name": name} if name else {}
     if group:
         details["group"] = group
     return Invalid(
-        f'{qualified} "{name}" is invalid: {joined}'
+        f"{qualified} {quoted} is invalid: {joined}"
         if texts
-        else f'{qualified} "{name}" is invalid',
+        else f"{qualified} {quoted} is invalid",
         details=details | {"kind": kind},
         causes=[StatusCause(e.kind, e.text(), e.path) for e in errors],
     )

@@ -18,7 +18,29 @@ _NO_STRUCT: Final = (
     'Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\"";'
     ' Kind string "json:\\"kind,omitempty\\"" }'
 )
+# Versions that upstream no longer serves and still reads (k8s.io/api).
+_OLDER: Final = {
+    "v1": ("List",),
+    "extensions/v1beta1": (
+        ("Deployment", "DaemonSet", "ReplicaSet", "Ingress", "NetworkPolicy", "Scale")
+    ),
+    "apps/v1beta1": ("Deployment", "StatefulSet", "ControllerRevision", "Scale"),
+    "apps/v1beta2": (
+        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ControllerRevision", "Scale")
+    ),
+    "batch/v1beta1": ("CronJob",),
+    "policy/v1beta1": ("PodDisruptionBudget",),
+    "networking.k8s.io/v1beta1": ("Ingress", "IngressClass"),
+}
 SCHEME: Final = "pkg/api/legacyscheme/scheme.go:30"
+
+
+class UnreadableObject(BadRequest):
+    """A document that is not the kind's; `why` is the bare reason, which patches show."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 def read_object(ctx: RequestContext, kind: GroupVersionKind) -> Obj:
@@ -43,18 +65,17 @@ def typed_object(
     """A loose object in its kind's form; `raw` is its JSON text where duplicates may hide."""
     api_version = obj.get("apiVersion") or kind.api_version
     found_kind = obj.get("kind") or kind.kind
-    if (api_version, found_kind) != (kind.api_version, kind.kind):
-        raise BadRequest(wrong_kind(api_version, found_kind, kind))
     type_name = protobuf.schema_type(kind.api_version, kind.kind)
-    if type_name is None:
-        raise BadRequest(wrong_kind(api_version, found_kind, kind))
+    if (api_version, found_kind) != (kind.api_version, kind.kind) or type_name is None:
+        why = why_wrong_kind(api_version, found_kind, kind)
+        raise UnreadableObject(wrong_kind(api_version, found_kind, kind), why)
     validation = ctx.param("fieldValidation") if ctx.request.query else ""
     if validation != "Ignore":
         _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
     try:
         made = to_typed(obj, type_name)
     except DecodeError as error:
-        raise BadRequest(_cannot_be(kind, str(error))) from None
+        raise UnreadableObject(_cannot_be(kind, str(error)), str(error)) from None
     named: Obj = {"kind": kind.kind, "apiVersion": kind.api_version}
     made = named | made
     made.setdefault("metadata", {})
@@ -75,7 +96,8 @@ def _check_strictly(
     if not texts:
         return
     if strict:
-        raise BadRequest(_cannot_be(kind, f"strict decoding error: {', '.join(texts)}"))
+        why = f"strict decoding error: {', '.join(texts)}"
+        raise UnreadableObject(_cannot_be(kind, why), why)
     ctx.warnings += texts
 
 
@@ -111,16 +133,20 @@ def parse_body(body: bytes, media_type: str, kind: GroupVersionKind) -> tuple[Ob
     if media_type == PROTOBUF:
         default = protobuf.schema_type(kind.api_version, kind.kind) or ""
         return protobuf.decode_object(body, default), []
-    if media_type == YAML:
-        found, duplicates = yaml.decode_strict(body)
-        _check_type_meta(found)
-        return found, duplicates
+    duplicates: list[str] = []
     try:
-        obj = json.decode(body)
+        if media_type == YAML:
+            obj, duplicates = yaml.decode_strict(body)
+        else:
+            # A null leaves Go's structs as they are: empty.
+            obj = {} if body.strip() == b"null" else json.decode(body)
         _check_type_meta(obj)
-        return obj, []
+        return obj, duplicates
     except DecodeError as error:
-        text = str(error).replace("Go value of type map", _NO_STRUCT)
+        text = str(error).removeprefix("error converting YAML to JSON: ")
+        if text.startswith("yaml:"):
+            raise DecodeError(text) from None
+        text = text.replace("Go value of type map", _NO_STRUCT)
         text = text.replace("unmarshal int into", "unmarshal number into")
         text = text.replace("unmarshal float into", "unmarshal number into")
         if text.startswith("unexpected GroupVersion"):
@@ -141,12 +167,25 @@ def _check_type_meta(obj: Obj) -> None:
 
 def wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str:
     version = api_version.rpartition("/")[2]
-    group = wanted.group.partition(".")[0] or "core"
-    if protobuf.schema_type(api_version, kind) is None:
-        why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
-    else:
-        why = f"converting ({version}.{kind}) to ({group}.{wanted.kind}): unknown conversion"
+    why = why_wrong_kind(api_version, kind, wanted)
+    if why.startswith("the API version"):
+        return why
     return f'{kind} in version "{version}" cannot be handled as a {wanted.kind}: {why}'
+
+
+def why_wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str:
+    """Nobody knows the kind, or it is another one."""
+    is_known = protobuf.schema_type(api_version, kind) or kind in _OLDER.get(api_version, ())
+    if is_known and kind == wanted.kind and api_version in _OLDER:
+        return (
+            f"the API version in the data ({api_version}) does not match the expected API version"
+            f" ({wanted.api_version})"
+        )
+    if not is_known:
+        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
+    version = api_version.rpartition("/")[2]
+    group = wanted.group.partition(".")[0] or "core"
+    return f"converting ({version}.{kind}) to ({group}.{wanted.kind}): unknown conversion"
 
 
 def _shown(body: bytes) -> str:

@@ -29,11 +29,11 @@ class DeleteOptions:
     is_dry_run: bool = False
 
 
-def parse_delete_options(obj: Obj, *, dry_run: bool) -> DeleteOptions:
+def parse_delete_options(obj: Obj) -> DeleteOptions:
     """From the body (or query) of a delete. Raises Invalid."""
     errors: list[FieldError] = []
-    orphan, policy = obj.get("orphanDependents"), obj.get("propagationPolicy") or ""
-    if orphan is not None and policy:
+    orphan, policy = obj.get("orphanDependents"), obj.get("propagationPolicy")
+    if orphan is not None and policy is not None:
         errors.append(
             invalid(
                 "propagationPolicy",
@@ -41,7 +41,7 @@ def parse_delete_options(obj: Obj, *, dry_run: bool) -> DeleteOptions:
                 "orphanDependents and deletionPropagation cannot be both set",
             )
         )
-    if policy and policy not in _POLICIES:
+    if policy is not None and policy not in _POLICIES:
         errors.append(
             FieldError(
                 "FieldValueNotSupported",
@@ -60,10 +60,10 @@ def parse_delete_options(obj: Obj, *, dry_run: bool) -> DeleteOptions:
     preconditions = obj.get("preconditions") or {}
     return DeleteOptions(
         grace_period_seconds=obj.get("gracePeriodSeconds"),
-        propagation_policy=policy,
+        propagation_policy=policy or "",
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",
-        is_dry_run=dry_run or bool(dry),
+        is_dry_run=bool(dry),
     )
 
 

@@ -4,7 +4,8 @@ Upstream: apimachinery pkg/apis/meta/internalversion/validation/validation.go, p
 converter.go (how query values become booleans and numbers).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tiphys.api.errors import BadRequest, InternalError
@@ -38,10 +39,10 @@ def query_bool(params: dict[str, list[str]], name: str) -> bool | None:
     return values[0].lower() not in {"false", "0"} if values[0] else True
 
 
-def query_int(params: dict[str, list[str]], name: str) -> int | None:
+def query_int(params: Mapping[str, Sequence[str | None]], name: str) -> int | None:
     """Raises BadRequest."""
-    text = params.get(name, [""])[0]
-    if not text:
+    text = params.get(name, [None])[0]
+    if text is None:
         return None
     try:
         return int(text)
@@ -70,7 +71,17 @@ def parse_list_options(params: dict[str, list[str]], *, watch: bool) -> ListOpti
     errors = validate_watch(options) if watch else validate_list(options)
     if errors:
         raise invalid_object("meta.k8s.io", "ListOptions", "", errors)
-    return options
+    return with_initial_events(options) if watch else options
+
+
+def with_initial_events(options: ListOptions) -> ListOptions:
+    """A watch from nowhere (no revision, or 0) is one that sends what is there, and says its end.
+
+    Upstream: apimachinery pkg/apis/meta/internalversion/defaults.go.
+    """
+    if options.send_initial_events is not None or options.resource_version not in {"", "0"}:
+        return options
+    return replace(options, send_initial_events=True, resource_version_match="NotOlderThan")
 
 
 def _unsupported(value: str, *supported: str) -> FieldError:

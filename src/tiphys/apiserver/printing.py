@@ -60,7 +60,8 @@ def _age(obj: Obj, now: datetime) -> str:
 
 
 def _created(obj: Obj, now: datetime) -> Any:
-    return metadata(obj).get("creationTimestamp")
+    # Go writes its zero time for an object that was never made (a bookmark).
+    return metadata(obj).get("creationTimestamp") or "0001-01-01T00:00:00Z"
 
 
 NAME: Final = Column(

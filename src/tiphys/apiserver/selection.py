@@ -86,6 +86,10 @@ def _always(endpoint: Endpoint) -> frozenset[str]:
 
 
 def _unknown(endpoint: Endpoint, name: str) -> str:
-    if endpoint.resource.selectable_fields:
+    kind = endpoint.info.kind
+    if kind == "Job":
+        return f'field label "{name}" not supported for Job'
+    # ReplicaSets select by fields without a conversion of their own.
+    if endpoint.resource.selectable_fields and kind != "ReplicaSet":
         return f"field label not supported: {name}"
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'

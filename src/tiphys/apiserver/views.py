@@ -3,6 +3,7 @@
 Upstream: endpoints/handlers/response.go, pkg/printers.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -89,11 +90,6 @@ class Views:
         """How a watch shows objects."""
         endpoint = ctx.endpoint
         info = endpoint.info
-        if media.as_kind == "PartialObjectMetadataList":
-            raise NotAcceptable(
-                "you requested PartialObjectMetadataList, but the requested object is not a list"
-                f" (*{info.group.partition('.')[0] or 'core'}.{info.kind})"
-            )
         included = ctx.param("includeObject") if ctx.request.query else ""
         key = (info.group, info.version, info.plural, media.as_kind, media.as_version, included)
         view = self._watch_views.get(key)
@@ -108,15 +104,28 @@ class Views:
             return lambda cached: head + shown(cached).tail
 
         def view(cached: CachedObject) -> bytes:
-            return orjson.dumps(self.render(ctx, media, endpoint.decode(cached)))
+            shown = self.render(ctx, media, endpoint.decode(cached))
+            return orjson.dumps(without_columns(shown))
 
         return view
 
-    def bookmark(self, ctx: RequestContext, revision: int) -> Obj:
-        """An object with nothing but a revision."""
+    def first_of_watch(
+        self, ctx: RequestContext, media: MediaType
+    ) -> Callable[[bytes], bytes] | None:
+        """Puts into a stream's first Table the columns, which later ones do not repeat."""
+        if media.as_kind != "Table":
+            return None
+        printer = Printer(ctx.endpoint.resource, self._clock.now())
+        columns = b'"columnDefinitions":' + orjson.dumps(printer.definitions())
+        return lambda line: line.replace(_NO_COLUMNS, columns, 1)
+
+    def bookmark(self, ctx: RequestContext, revision: int, annotations: Obj) -> Obj:
+        """An object with nothing but a revision (and the mark of the initial events' end)."""
         info = ctx.endpoint.info
         media = ctx.media("watch")
         metadata: Obj = {"resourceVersion": str(revision)}
+        if annotations:
+            metadata["annotations"] = annotations
         if media.as_kind.startswith("Partial"):
             return {
                 "kind": "PartialObjectMetadata",
@@ -124,7 +133,18 @@ class Views:
                 "metadata": metadata,
             }
         document: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version}
-        return document | to_typed({"metadata": metadata}, info.schema_type)
+        document |= to_typed({"metadata": metadata}, info.schema_type)
+        if media.as_kind == "Table":
+            return without_columns(self.table(ctx, media, document, is_list=False))
+        return document
+
+
+_NO_COLUMNS: Final = b'"columnDefinitions":null'
+
+
+def without_columns(table: Obj) -> Obj:
+    """A Table as a watch shows it after its first event. Upstream: TableOptions.NoHeaders."""
+    return table | {"columnDefinitions": None} if "columnDefinitions" in table else table
 
 
 def partial(obj: Obj, api_version: str) -> Obj:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from tiphys.api import names
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
+    AlreadyExists,
     ApiError,
     InternalError,
     ServiceUnavailable,
@@ -103,7 +104,8 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     value = encoded(endpoint, obj)
     if ctx.is_dry_run:
         if endpoint.cache.get(key) is not None:
-            raise already_exists(info.group, info.plural, metadata["name"])
+            error = already_exists(info.group, info.plural, metadata["name"])
+            raise _of_deleted(error, endpoint, key)
         return dry(endpoint, key, value, int(revision) if revision.isdecimal() else 0)
     if revision.isdecimal() and int(revision):
         # Upstream's store says so, which is why a dry run may.
@@ -114,9 +116,19 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)
         )
     except KeyExists:
-        raise already_exists(info.group, info.plural, metadata["name"]) from None
+        error = already_exists(info.group, info.plural, metadata["name"])
+        raise _of_deleted(error, endpoint, key) from None
     except StorageError as error:
         raise storage_failed(error) from error
+
+
+def _of_deleted(error: ApiError, endpoint: Endpoint, key: str) -> ApiError:
+    """Says so when the object that is in the way is on its way out."""
+    there = endpoint.cache.get(key)
+    if there is None or "deletionTimestamp" not in endpoint.decode(there)["metadata"]:
+        return error
+    text = f"object is being deleted: {error}"
+    return AlreadyExists(text, details=error.details)
 
 
 def dry(endpoint: Endpoint, key: str, value: bytes, revision: int = 0) -> CachedObject:

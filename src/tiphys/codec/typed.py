@@ -138,7 +138,7 @@ def _is_struct(field: Field) -> bool:
 
 def _keeps_empty(field: Field) -> bool:
     if field.container:
-        return not field.omit_empty
+        return False  # Upstream's stored form does not tell empty from missing.
     return field.pointer or not field.omit_empty or _is_struct(field)
 
 

@@ -94,14 +94,26 @@ def encode_event(kind: str, obj: bytes) -> bytes:
 class Watcher:
     """One client's stream. Held until `release`, so that its initial objects go out first."""
 
-    def __init__(self, sink: Sink, view: View) -> None:
+    def __init__(
+        self, sink: Sink, view: View, first: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """`first` completes the stream's first event with what later ones leave out."""
         self.view = view
+        self._first = first
         self._sink = sink
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._held = True
 
+    def completed(self, data: bytes) -> bytes:
+        """An event on its way out; the first one is made complete."""
+        if self._first is not None:
+            data, self._first = self._first(data), None
+        return data
+
     def push(self, data: bytes) -> None:
+        if self._first is not None:
+            data = self.completed(data)
         self._pending.append(data)
         self._pending_bytes += len(data)
 

@@ -214,3 +214,48 @@ def test_a_token_works_as_long_as_its_account(tell: Tell) -> None:
         assert (await anyone("GET", "/api", headers=headers))[0] == 401
 
     tell(story)
+
+
+def test_who_may_only_update_makes_nothing_by_it(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+        rules = [
+            {"verbs": ["update"], "apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+        ]
+        await api("POST", f"{rbac}/roles", {"metadata": {"name": "r"}, "rules": rules})
+        subject = {"kind": "User", "name": "u", "apiGroup": "rbac.authorization.k8s.io"}
+        ref = {"kind": "Role", "name": "r", "apiGroup": "rbac.authorization.k8s.io"}
+        binding = {"metadata": {"name": "b"}, "roleRef": ref, "subjects": [subject]}
+        await api("POST", f"{rbac}/rolebindings", binding)
+        lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l"
+        body = {"metadata": {"name": "l"}, "spec": {}}
+        as_user = {"Impersonate-User": "u"}
+        answer = await api.http.request(
+            "PUT",
+            lease,
+            headers=as_user | {"Content-Type": "application/json"},
+            body=json.dumps(body).encode(),
+        )
+        assert answer.status == 403
+        assert (await api("PUT", lease, body))[0] == 201
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        pytest.param({}, 201, id="nothing"),
+        pytest.param({"name": "default", "namespace": "default"}, 201, id="the-account"),
+        pytest.param({"name": "other"}, 422, id="another-name"),
+        pytest.param({"namespace": "other"}, 400, id="another-namespace"),
+    ],
+)
+def test_a_token_request_names_its_account(tell: Tell, metadata: dict[str, str], code: int) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        accounts = "/api/v1/namespaces/default/serviceaccounts"
+        await api("POST", accounts, {"metadata": {"name": "default"}})
+        status, _ = await api("POST", f"{accounts}/default/token", {"metadata": metadata})
+        assert status == code
+
+    tell(story)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tiphys.apiserver.deletion import DeleteOptions, plan_delete
+from tiphys.api.errors import BadRequest, Invalid
+from tiphys.apiserver.deletion import DeleteOptions, parse_delete_options, plan_delete
+from tiphys.apiserver.verbs.delete import check_options_kind
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -85,3 +87,23 @@ def test_marked(obj: dict[str, Any], options: DeleteOptions, wanted: dict[str, A
     new = plan_delete(obj, options, NOW)
     assert new is not None
     assert new["metadata"] == {"name": "a", "uid": "1"} | wanted
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"propagationPolicy": ""}, id="empty-policy"),
+        pytest.param({"propagationPolicy": "Never"}, id="unknown-policy"),
+        pytest.param({"propagationPolicy": "Orphan", "orphanDependents": True}, id="both"),
+        pytest.param({"dryRun": ["Some"]}, id="dry-run"),
+    ],
+)
+def test_refused_options(given: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        parse_delete_options(given)
+
+
+def test_a_body_of_another_kind_is_no_options() -> None:
+    check_options_kind({})
+    with pytest.raises(BadRequest, match='no kind "ConfigMap" is registered'):
+        check_options_kind({"kind": "ConfigMap", "apiVersion": "v1"})

@@ -198,3 +198,8 @@ def test_lists_are_in_the_order_of_keys() -> None:
     keys = [o.key.rpartition("/")[2] for o in cache.range(PREFIX)]
     assert keys == ["a", "b", "c"]
     assert [o.key[-1] for o in cache.range(PREFIX, f"{PREFIX}default/b")] == ["b", "c"]
+
+
+def test_only_a_streams_first_event_is_completed() -> None:
+    watcher = Watcher(Sink(), view, lambda data: data + b"!")
+    assert [watcher.completed(b"a"), watcher.completed(b"b")] == [b"a!", b"b"]

@@ -157,6 +157,28 @@ class RbacAuthorizer:
         found.sort(key=lambda g: bool(g.namespace))
         return found
 
+    def rules_of_role(self, namespace: str, ref: Obj) -> list[Obj] | None:
+        """The PolicyRules of the role that a binding names, None when there is none."""
+        if ref.get("kind") == "ClusterRole":
+            cache, key = self._caches["clusterroles"], ref.get("name", "")
+        else:
+            cache, key = self._caches["roles"], f"{namespace}/{ref.get('name', '')}"
+        cached = cache.get(cache.prefix + key)
+        return None if cached is None else list(cached.decode(cache.head).get("rules") or ())
+
+    def rules_of_user(self, user: User, namespace: str) -> list[Obj]:
+        """All PolicyRules that bindings give the user, cluster-wide and in the namespace."""
+        found: list[Obj] = []
+        for plural in ("clusterrolebindings", "rolebindings"):
+            for binding in self._objects(plural):
+                where = binding["metadata"].get("namespace", "")
+                if where and where != namespace:
+                    continue
+                keys = {_subject_key(s, where) for s in binding.get("subjects") or ()}
+                if ("User", user.name) in keys or any(("Group", g) in keys for g in user.groups):
+                    found += self.rules_of_role(where, binding["roleRef"]) or []
+        return found
+
     def _compile(self) -> _Compiled:
         compiled = _Compiled()
         for plural in ("clusterrolebindings", "rolebindings"):

@@ -6,6 +6,7 @@ from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.options import check_write_options
@@ -31,6 +32,7 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     is_generated = not obj["metadata"].get("name") and bool(obj["metadata"].get("generateName"))
     set_namespace(obj["metadata"], ctx.namespace, namespaced=info.namespaced)
     resource.default(obj)
+    check_escalation(server.authorizer, ctx.user, ctx.info, obj, None)
     write = admission_write(ctx, "CREATE", obj, None)
     server.admission.mutate(write)
     fill_on_create(

@@ -30,6 +30,7 @@ from tiphys.storage.backend import RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject
 
 _KIND: Final = GroupVersionKind("meta.k8s.io", "v1", "DeleteOptions")
+_SCHEME: Final = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 # Kinds whose delete answers with the object that was (upstream's ReturnDeletedObject).
 RETURNS_OBJECT: Final = frozenset(
     {"Pod", "Service", "PersistentVolume", "PersistentVolumeClaim", "ServiceAccount"}
@@ -71,19 +72,29 @@ def read_delete_options(ctx: RequestContext) -> DeleteOptions:
     if ctx.request.body:
         try:
             obj, _ = parse_body(ctx.request.body, content_type(ctx), _KIND)
+            check_options_kind(obj)
             obj = to_typed(obj, "meta.v1.DeleteOptions")
         except DecodeError as error:
             raise BadRequest(str(error)) from None
     else:
         obj = _options_of_query(ctx)
-    return parse_delete_options(obj, dry_run=ctx.is_dry_run)
+    # Beside a body the query does not count, not even its dryRun.
+    return parse_delete_options(obj)
+
+
+def check_options_kind(obj: Obj) -> None:
+    """A body that says what it is must be DeleteOptions. Raises BadRequest."""
+    kind, version = obj.get("kind") or _KIND.kind, obj.get("apiVersion") or "v1"
+    if kind != _KIND.kind:
+        text = f'no kind "{kind}" is registered for version "{version}" in scheme "{_SCHEME}"'
+        raise BadRequest(text)
 
 
 def _options_of_query(ctx: RequestContext) -> Obj:
     if not ctx.request.query:
         return {}
     obj: Obj = {}
-    if ctx.param("propagationPolicy"):
+    if "propagationPolicy" in ctx.params:
         obj["propagationPolicy"] = ctx.param("propagationPolicy")
     if "orphanDependents" in ctx.params:
         obj["orphanDependents"] = query_bool(ctx.params, "orphanDependents")

@@ -3,6 +3,7 @@
 Upstream: pkg/registry/core/pod/storage/eviction.go.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from tiphys.api import labels
@@ -28,7 +29,8 @@ async def create_eviction(ctx: RequestContext) -> Answer:
     name = eviction["metadata"].get("name") or ctx.name
     if name != ctx.name:
         raise BadRequest(f"name in URL does not match name in Eviction object: {name}")
-    options = parse_delete_options(eviction.get("deleteOptions") or {}, dry_run=ctx.is_dry_run)
+    options = parse_delete_options(eviction.get("deleteOptions") or {})
+    options = replace(options, is_dry_run=options.is_dry_run or ctx.is_dry_run)
     pods = ctx.server.endpoint_of("", "pods")
     cached = pods.cache.get(pods.key(ctx.namespace, ctx.name))
     if cached is None:

@@ -14,7 +14,10 @@ def get(ctx: RequestContext) -> Answer:
         if "export" in ctx.params and ctx.param("export") not in {"false", "0"}:
             raise BadRequest("the export parameter, deprecated since v1.14, is no longer supported")
         check_revision(ctx, get_revision(ctx.param("resourceVersion")))
-    return object_answer(ctx, 200, stored(ctx))
+    cached = ctx.endpoint.cache.get(ctx.key)
+    if cached is None:
+        ctx.media()  # Not acceptable comes before not found.
+    return object_answer(ctx, 200, cached or stored(ctx))
 
 
 def stored(ctx: RequestContext) -> CachedObject:

@@ -8,7 +8,7 @@ pkg/storage/continue.go.
 import base64
 import binascii
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -115,6 +115,8 @@ async def read_page(ctx: RequestContext, options: ListOptions, selection: Select
         # Upstream allows "" and "0" beside a token.
         if options.resource_version not in {"", "0"}:
             raise BadRequest("specifying resource version is not allowed when using continue")
+        if options.resource_version == "0":
+            options = replace(options, limit=0)  # Upstream's cache answers, which has no pages.
         return await _page_at(ctx, options, selection, start, revision)
     revision = list_revision(options.resource_version)
     check_revision(ctx, revision)

@@ -4,6 +4,7 @@ A patch is applied to the newest object, again when somebody else wrote meanwhil
 Upstream: endpoints/handlers/patch.go.
 """
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -12,12 +13,14 @@ from tiphys.api.errors import (
     ApiError,
     BadRequest,
     InternalError,
+    Invalid,
     RequestEntityTooLarge,
+    StatusCause,
     UnsupportedMediaType,
 )
-from tiphys.api.field_errors import invalid_object, required
+from tiphys.api.field_errors import invalid, invalid_object, required
 from tiphys.api.meta import GroupVersionKind, Obj
-from tiphys.apiserver.bodies import typed_object
+from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer, object_answer
@@ -34,6 +37,7 @@ JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
+_WRONG_TYPE: Final = re.compile(r"json: cannot unmarshal (\w+) into .*of type (\S+)$")
 
 
 async def patch(ctx: RequestContext) -> Answer:
@@ -105,7 +109,53 @@ def patched(
     loose.setdefault("kind", gvk.kind)
     loose.setdefault("apiVersion", gvk.api_version)
     ctx.warnings.clear()  # Each try tells of its own.
-    return typed_object(ctx, loose, gvk, None, [])
+    try:
+        return typed_object(ctx, loose, gvk, None, [])
+    except UnreadableObject as error:
+        shown, why = unreadable(kind, document, loose, error.why)
+        raise invalid_patch(shown, why) from None
+
+
+def unreadable(kind: str, document: Any, loose: Obj, why: str) -> tuple[str, str]:
+    """What upstream shows of a patched object that is not its kind's, and its words for why.
+
+    A strategic patch is merged into Go's maps and restored from them, so that is what it shows.
+    """
+    if kind != STRATEGIC:
+        return orjson.dumps(dict(sorted(loose.items()))).decode(), why
+    wrong = _WRONG_TYPE.match(why)
+    if wrong is None:
+        known = why.startswith(("strict decoding error", "no kind", "converting"))
+        return go_value(document), why if known else f"error decoding from json: {why}"
+    got, wanted = wrong.groups()
+    if wanted.startswith("map["):
+        return go_value(document), f"cannot restore map from {got}"
+    if wanted.startswith("[]"):
+        return go_value(document), f"cannot restore slice from {got}"
+    if "." in wanted:
+        return go_value(document), f"cannot restore struct from: {got}"
+    return go_value(document), f"unrecognized type: {wanted}"
+
+
+def go_value(value: Any) -> str:
+    """A decoded JSON value as Go's %v prints it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{k}:{go_value(v)}' for k, v in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_value, value))}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def invalid_patch(shown: str, why: str) -> Invalid:
+    """Upstream's error of a kind without a name: the cause is `patch`."""
+    error = invalid("patch", shown, why)
+    return Invalid(
+        f' "" is invalid: {error}',
+        details={},
+        causes=[StatusCause(error.kind, error.text(), error.path)],
+    )
 
 
 def _refused(error: PatchError) -> ApiError:

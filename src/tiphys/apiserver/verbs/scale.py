@@ -15,7 +15,7 @@ from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.verbs.options import check_write_options
-from tiphys.apiserver.verbs.update import check_name
+from tiphys.apiserver.verbs.update import check_name, check_uid
 from tiphys.apiserver.writes import guaranteed_update
 from tiphys.lib.http.message import Answer
 
@@ -71,6 +71,7 @@ def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
     revision = scale["metadata"].get("resourceVersion", "")
     if revision and revision != old["metadata"]["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
+    check_uid(ctx, scale, old)
     replicas = at(scale, "spec", "replicas", default=0)
     if replicas < 0:
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")

@@ -11,7 +11,7 @@ from tiphys.api.field_errors import FieldError, invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339, uid_of
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.object_meta import new_uid
+from tiphys.apiserver.object_meta import new_uid, set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.lib.http.message import Answer
@@ -27,6 +27,7 @@ async def create_token(ctx: RequestContext) -> Answer:
     """Raises NotFound, Invalid, Conflict, BadRequest."""
     request = read_object(ctx, KIND)
     account = ctx.endpoint.decode(stored(ctx))
+    _check_names(ctx, request["metadata"])
     spec = request.setdefault("spec", {})
     if spec.get("expirationSeconds") is None:
         spec["expirationSeconds"] = SECONDS_DEFAULT
@@ -48,6 +49,16 @@ async def create_token(ctx: RequestContext) -> Answer:
     when = rfc3339(datetime.fromtimestamp(ends, UTC))
     request["status"] = {"token": token, "expirationTimestamp": when}
     return document_answer(ctx, 201, request)
+
+
+def _check_names(ctx: RequestContext, metadata: Obj) -> None:
+    """What the request says of itself must be the account's. Raises Invalid, BadRequest."""
+    set_namespace(metadata, ctx.namespace, namespaced=True)
+    name = metadata.get("name", "")
+    if name and name != ctx.name:
+        text = "must match the service account name if specified"
+        error = invalid("metadata.name", name, text)
+        raise invalid_object(KIND.group, KIND.kind, ctx.name, [error])
 
 
 def _validate(spec: Obj) -> list[FieldError]:

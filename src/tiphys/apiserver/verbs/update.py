@@ -14,6 +14,8 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_obje
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.filters.authorization import attributes_of, forbidden
+from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
@@ -35,6 +37,7 @@ async def update(ctx: RequestContext) -> Answer:
     check_name(ctx, obj)
     set_namespace(obj["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
     if may_create(ctx):
+        check_create_allowed(ctx)
         return object_answer(ctx, 201, await create_object(ctx, obj))
     ctx.endpoint.resource.default(obj)
     return object_answer(ctx, 200, await update_object(ctx, lambda old: obj))
@@ -48,6 +51,14 @@ def may_create(ctx: RequestContext) -> bool:
         and not ctx.info.subresource
         and endpoint.cache.get(ctx.key) is None
     )
+
+
+def check_create_allowed(ctx: RequestContext) -> None:
+    """Who may only update makes nothing by it. Raises Forbidden; upstream handlers/update.go."""
+    asked = attributes_of(ctx.info)._replace(verb="create")
+    decision = ctx.server.authorizer.decide(ctx.user, asked)
+    if not decision.allowed:
+        raise forbidden(ctx.user, asked, decision.reason)
 
 
 def check_name(ctx: RequestContext, obj: Obj) -> None:
@@ -100,6 +111,7 @@ def prepare_update(
         if "status" in old:
             new["status"] = old["status"]
     fill_on_update(new, old)
+    check_escalation(server.authorizer, ctx.user, ctx.info, new, old)
     write = admission_write(ctx, "UPDATE", new, old)
     server.admission.mutate(write)
     if is_status or ctx.info.subresource == "approval":
@@ -196,7 +208,13 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
         raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
-    uid = metadata.get("uid", "")
+    check_uid(ctx, new, old)
+
+
+def check_uid(ctx: RequestContext, new: Obj, old: Obj) -> None:
+    """A uid in the body of an update is a precondition. Raises Conflict."""
+    info, before = ctx.endpoint.info, old["metadata"]
+    uid = new["metadata"].get("uid", "")
     if ctx.info.verb == "update" and uid and uid != before.get("uid"):
         raise conflict(
             info.group,
@@ -220,6 +238,7 @@ _UPSTREAM_PREFIXES: Final = {
     "services": "services/specs",
     "endpoints": "services/endpoints",
     "ingresses": "ingress",
+    "replicationcontrollers": "controllers",
 }
 
 

@@ -47,9 +47,12 @@ def watch(ctx: RequestContext) -> Answer:
     revision = get_revision(options.resource_version)
     if revision > ctx.server.store.revision:
         raise revision_too_large(revision, ctx.server.store.revision)
-    view = ctx.server.views.watch_view(ctx, media)
-    stream = _Stream(ctx, options, selection, revision, view)
     headers = _STREAM_HEADERS if media.stream else WATCH_HEADERS
+    if media.as_kind == "PartialObjectMetadataList":
+        return StreamResponse(200, _nothing, headers)  # No event is a list, so none can be shown.
+    view = ctx.server.views.watch_view(ctx, media)
+    first = ctx.server.views.first_of_watch(ctx, media)
+    stream = _Stream(ctx, options, selection, revision, view, first)
     return StreamResponse(200, stream.run, headers)
 
 
@@ -68,9 +71,10 @@ class _Stream:
     selection: Selection
     revision: int
     view: View
+    first: Callable[[bytes], bytes] | None
 
     async def run(self, body: BodyWriter) -> None:
-        watcher = Watcher(body, self.view)
+        watcher = Watcher(body, self.view, self.first)
         try:
             stop = await self._begin(body, watcher)
         except Compacted as error:
@@ -79,7 +83,7 @@ class _Stream:
         try:
             body.on_writable(watcher.flush)
             watcher.release()
-            await self._until_end(body)
+            await self._until_end(body, watcher)
         finally:
             stop()
 
@@ -100,22 +104,24 @@ class _Stream:
             objects = cache.range(wanted.prefix)
         stop = cache.watch(watcher, wanted, matches, now)
         try:
-            await self._write_initial(body, objects)
+            await self._write_initial(body, watcher, objects)
         except BaseException:
             stop()
             raise
         if initial and self.options.allow_bookmarks:
-            body.write(self._bookmark(now, initial_end=True))
+            body.write(watcher.completed(self._bookmark(now, initial_end=True)))
         return stop
 
-    async def _write_initial(self, body: BodyWriter, objects: list[CachedObject]) -> None:
+    async def _write_initial(
+        self, body: BodyWriter, watcher: Watcher, objects: list[CachedObject]
+    ) -> None:
         cache, matches = self.ctx.endpoint.cache, self.selection.matches
         held: list[bytes] = []
         held_bytes = 0
         for obj in objects:
             if matches is not None and not cache.is_selected(obj, matches):
                 continue
-            line = encode_event("ADDED", self.view(obj))
+            line = watcher.completed(encode_event("ADDED", self.view(obj)))
             held.append(line)
             held_bytes += len(line)
             if held_bytes >= PIECE_BYTES:
@@ -125,12 +131,11 @@ class _Stream:
         body.write(b"".join(held))
 
     def _bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
-        document = self.ctx.server.views.bookmark(self.ctx, revision)
-        if initial_end:
-            document["metadata"]["annotations"] = {INITIAL_EVENTS_END: "true"}
+        annotations = {INITIAL_EVENTS_END: "true"} if initial_end else {}
+        document = self.ctx.server.views.bookmark(self.ctx, revision, annotations)
         return encode_event("BOOKMARK", orjson.dumps(document))
 
-    async def _until_end(self, body: BodyWriter) -> None:
+    async def _until_end(self, body: BodyWriter, watcher: Watcher) -> None:
         """Send bookmarks until the timeout, the server's stop, or the client leaves."""
         seconds = self.options.timeout_seconds or 0
         if seconds <= 0:
@@ -144,7 +149,12 @@ class _Stream:
                 return
             except TimeoutError:
                 if self.options.allow_bookmarks and body.writable and not body.closed:
-                    body.write(self._bookmark(self.ctx.server.store.revision))
+                    bookmark = self._bookmark(self.ctx.server.store.revision)
+                    body.write(watcher.completed(bookmark))
+
+
+async def _nothing(body: BodyWriter) -> None:
+    """A stream that ends at once."""
 
 
 def error_event(error: ApiError) -> bytes:

@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
             answer = self._failed(request, error)
         if type(answer) is Response and self._is_small(answer.body):
-            self._write_small(request, answer.status, answer.headers, answer.body)
+            self._write_small(request, answer, answer.body)
             if not request.keep_alive or self._server.is_stopping:
                 self._close()
             return
@@ -224,9 +224,11 @@ class Connection(asyncio.Protocol):
     def _is_small(self, body: bytes | Sequence[bytes]) -> bool:
         return isinstance(body, bytes) and len(body) <= PIECE_BYTES_MAX
 
-    def _write_small(self, request: Request, status: int, headers: Any, body: Any) -> None:
+    def _write_small(self, request: Request, answer: Response, body: Any) -> None:
         close = not request.keep_alive or self._server.is_stopping
-        head = encode_head(status, headers, len(body), close=close)
+        head = encode_head(
+            answer.status, answer.headers, len(body), close=close, own=answer.own_headers
+        )
         self._transport.write(head if request.method == "HEAD" else head + body)
 
     async def _complete(self, request: Request, work: Answer | Awaitable[Answer]) -> None:
@@ -274,7 +276,7 @@ class Connection(asyncio.Protocol):
     async def _send(self, request: Request, answer: Answer) -> None:
         if isinstance(answer, Response):
             if self._is_small(answer.body):
-                self._write_small(request, answer.status, answer.headers, answer.body)
+                self._write_small(request, answer, answer.body)
             else:
                 await self._write_pieces(request, answer)
         elif isinstance(answer, StreamResponse):
@@ -286,7 +288,9 @@ class Connection(asyncio.Protocol):
         pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
         length = sum(map(len, pieces))
         close = not request.keep_alive or self._server.is_stopping
-        head = encode_head(answer.status, answer.headers, length, close=close)
+        head = encode_head(
+            answer.status, answer.headers, length, close=close, own=answer.own_headers
+        )
         self._transport.write(head)
         if request.method == "HEAD":
             return
@@ -313,7 +317,8 @@ class Connection(asyncio.Protocol):
     async def _write_stream(self, request: Request, answer: StreamResponse) -> None:
         chunked = not request.http_1_0
         request.keep_alive = request.keep_alive and chunked
-        head = encode_head(answer.status, answer.headers, None, close=not request.keep_alive)
+        close = not request.keep_alive
+        head = encode_head(answer.status, answer.headers, None, close=close, own=answer.own_headers)
         if not chunked:
             head = head.replace(b"Transfer-Encoding: chunked\r\n", b"", 1)
         self._transport.write(head)
@@ -330,7 +335,7 @@ class Connection(asyncio.Protocol):
 
     async def _upgrade(self, answer: UpgradeResponse) -> None:
         if answer.send_head:
-            self._transport.write(encode_upgrade_head(answer.headers))
+            self._transport.write(encode_upgrade_head((*answer.headers, *answer.own_headers)))
         self._raw = RawStream(self._transport, self._flow)
         if self._held is not None:
             self._raw.feed(bytes(self._held))

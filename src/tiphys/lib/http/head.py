@@ -15,14 +15,21 @@ _date_at = 0
 _date_line = b""
 
 
-def encode_head(status: int, headers: Headers, length: int | None, *, close: bool) -> bytes:
-    """The status line and headers; length None means chunked. Raises ValueError for bad headers."""
+def encode_head(
+    status: int, headers: Headers, length: int | None, *, close: bool, own: Headers = ()
+) -> bytes:
+    """The status line and headers; length None means chunked. Raises ValueError for bad headers.
+
+    `own` are the headers of this one answer: they are not kept encoded.
+    """
     prefix = _prefixes.get((status, headers))
     if prefix is None:
         prefix = _encode_prefix(status, headers)
         if len(_prefixes) >= _PREFIXES_MAX:
             _prefixes.clear()
         _prefixes[status, headers] = prefix
+    if own:
+        prefix += _encode_lines(own)
     end = b"Connection: close\r\n\r\n" if close else b"\r\n"
     if length is None:
         return b"%bTransfer-Encoding: chunked\r\n%b%b" % (prefix, _date(), end)
@@ -34,13 +41,18 @@ def encode_upgrade_head(headers: Headers) -> bytes:
 
 
 def _encode_prefix(status: int, headers: Headers) -> bytes:
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
+    line = f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n"
+    return line.encode() + _encode_lines(headers)
+
+
+def _encode_lines(headers: Headers) -> bytes:
+    lines = []
     for name, value in headers:
         # A line break in a value would let its author write headers of their own.
         if "\r" in value or "\n" in value or "\r" in name or "\n" in name or ":" in name:
             raise ValueError(f"header {name!r} has a forbidden character")
-        lines.append(f"{name}: {value}")
-    return ("\r\n".join(lines) + "\r\n").encode("utf-8")
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines).encode("utf-8")
 
 
 def _date() -> bytes:

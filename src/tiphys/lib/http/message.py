@@ -89,9 +89,12 @@ class Peer:
 
 
 class Response:
-    """A complete answer. `body` may be pieces that are written one after the other."""
+    """A complete answer. `body` may be pieces that are written one after the other.
 
-    __slots__ = ("body", "headers", "status")
+    `headers` are kept encoded, as the same ones come again; `own_headers` are this answer's alone.
+    """
+
+    __slots__ = ("body", "headers", "own_headers", "status")
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class Response:
         self.status = status
         self.body = body
         self.headers = headers
+        self.own_headers: Headers = ()
 
 
 class StreamResponse:
@@ -110,7 +114,7 @@ class StreamResponse:
     It is cancelled when the client leaves or the server's patience at stop ends.
     """
 
-    __slots__ = ("headers", "status", "write_body")
+    __slots__ = ("headers", "own_headers", "status", "write_body")
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class StreamResponse:
         self.status = status
         self.write_body = write_body
         self.headers = headers
+        self.own_headers: Headers = ()
 
 
 class UpgradeResponse:
@@ -130,7 +135,7 @@ class UpgradeResponse:
     other side's answer (a tunnel).
     """
 
-    __slots__ = ("headers", "run", "send_head")
+    __slots__ = ("headers", "own_headers", "run", "send_head")
 
     def __init__(
         self,
@@ -141,6 +146,7 @@ class UpgradeResponse:
     ) -> None:
         self.run = run
         self.headers = headers
+        self.own_headers: Headers = ()
         self.send_head = send_head
 
 

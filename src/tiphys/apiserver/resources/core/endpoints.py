@@ -44,6 +44,7 @@ def endpoints_warnings(endpoints: Obj, old: Obj | None) -> list[str]:
 
 ENDPOINTS = Resource(
     _INFO,
+    allow_create_on_update=True,
     validate=endpoints_rules.validate,
     warnings=endpoints_warnings,
     columns=columns_of(_INFO, cells.name, _endpoints, cells.age),

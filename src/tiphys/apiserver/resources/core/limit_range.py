@@ -24,6 +24,7 @@ def default(limit_range: Obj) -> None:
 
 LIMIT_RANGE = Resource(
     _INFO,
+    allow_create_on_update=True,
     validate=limit_range_rules.validate,
     columns=columns_of(_INFO, cells.name, cells.created),
     default=default,

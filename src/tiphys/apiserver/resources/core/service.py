@@ -130,6 +130,7 @@ def _port(port: Obj) -> str:
 
 SERVICE = Resource(
     _INFO,
+    allow_create_on_update=True,
     validate=service_rules.validate,
     warnings=warnings.service,
     validate_update=service_rules.validate_update,

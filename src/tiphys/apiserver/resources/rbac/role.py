@@ -11,6 +11,7 @@ _INFO = built_in("rbac.authorization.k8s.io", "v1", "roles")
 
 ROLE = Resource(
     _INFO,
+    allow_create_on_update=True,
     validate=rules.role,
     columns=columns_of(_INFO, cells.name, cells.created),
     validate_name=path_segment_name,

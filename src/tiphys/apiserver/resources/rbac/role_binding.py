@@ -12,6 +12,7 @@ _INFO = built_in("rbac.authorization.k8s.io", "v1", "rolebindings")
 
 ROLE_BINDING = Resource(
     _INFO,
+    allow_create_on_update=True,
     validate=rules.role_binding,
     validate_update=rules.binding_update,
     columns=columns_of(
