@@ -36,6 +36,11 @@ class RequestInfo:
     is_legacy_watch: bool = False
 
     @property
+    def is_own_namespace(self) -> bool:
+        """A Namespace's path names it twice: as the object and as where it lies."""
+        return self.resource == "namespaces" and self.namespace == self.name
+
+    @property
     def qualified_resource(self) -> str:
         """`pods`, `deployments.apps`."""
         return f"{self.resource}.{self.group}" if self.group else self.resource

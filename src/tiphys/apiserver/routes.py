@@ -89,7 +89,7 @@ def _is_misplaced(ctx: RequestContext) -> bool:
     if "/" in info.name or "/" in info.namespace:
         return True
     if not ctx.endpoint.info.namespaced:
-        return bool(info.namespace) and info.resource != "namespaces"
+        return bool(info.namespace) and not info.is_own_namespace
     named = info.verb in _NAMED or info.is_legacy_watch
     return not info.namespace and named and bool(info.name)
 
@@ -104,9 +104,11 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     info = ctx.info
     if ctx.request.method == "HEAD":
         raise method_not_allowed()
+    if _is_misplaced(ctx):
+        raise no_such_resource()
     if info.subresource:
         return _subresource(ctx)
-    if (info.name and not _has_names(ctx)) or _is_misplaced(ctx):
+    if info.name and not _has_names(ctx):
         raise no_such_resource()
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
         raise method_not_allowed()

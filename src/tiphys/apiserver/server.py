@@ -45,6 +45,7 @@ from tiphys.storage.store import Store
 from tiphys.storage.watch_cache import WatchCache
 
 ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
+ROUTE_CHARS_MAX: Final = 1024  # Longer ones are not: what is remembered stays below 16 MB.
 AUDIT_ID: Final = "audit-id"  # A client may choose; upstream filters/with_auditid.go.
 _IMPERSONATION: Final = frozenset(
     {"impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-a"}
@@ -65,7 +66,7 @@ class _Route:
         if endpoint is None or request.method != "GET" or request.query or info.subresource:
             return
         plain = info.verb == "get" and info.name and endpoint.conversion is None
-        scoped = bool(info.namespace) == endpoint.info.namespaced or info.resource == "namespaces"
+        scoped = bool(info.namespace) == endpoint.info.namespaced or info.is_own_namespace
         if plain and scoped and (info.group, info.resource) not in DEPRECATED:
             self.cache = endpoint.cache
             self.key = endpoint.key(info.namespace, info.name)
@@ -154,7 +155,9 @@ class ApiServer:
         endpoint = self.endpoints.get((info.group, info.version, info.resource))
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
-        route = self._routes[request.method, request.target] = _Route(info, endpoint, request)
+        route = _Route(info, endpoint, request)
+        if len(request.target) <= ROUTE_CHARS_MAX:
+            self._routes[request.method, request.target] = route
         return route
 
     def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:

@@ -78,7 +78,7 @@ class Views:
 
     def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:
         """What `includeObject` asks to send along with each row."""
-        included = ctx.param("includeObject") if ctx.request.query else ""
+        included = _included(ctx)
         if included == "None":
             return None
         if included == "Object":
@@ -90,7 +90,7 @@ class Views:
         """How a watch shows objects."""
         endpoint = ctx.endpoint
         info = endpoint.info
-        included = ctx.param("includeObject") if ctx.request.query else ""
+        included = _included(ctx)
         key = (info.group, info.version, info.plural, media.as_kind, media.as_version, included)
         view = self._watch_views.get(key)
         if view is None:
@@ -153,3 +153,9 @@ def partial(obj: Obj, api_version: str) -> Obj:
         "apiVersion": api_version,
         "metadata": obj["metadata"],
     }
+
+
+def _included(ctx: RequestContext) -> str:
+    """`includeObject`; whatever is no choice of upstream means the default."""
+    asked = ctx.param("includeObject") if ctx.request.query else ""
+    return asked if asked in {"None", "Object"} else "Metadata"

@@ -183,11 +183,13 @@ async def guaranteed_update(
 async def caught_up(endpoint: Endpoint, key: str, revision: int) -> None:
     """Wait until the cache shows what won against us: that write may not be committed yet.
 
+    revision: of the write that won; 0 when it was a delete.
+
     Without it every try would read the same old object and lose again within microseconds.
     """
     for _ in range(CATCH_UP_WAITS_MAX):
         cached = endpoint.cache.get(key)
-        if cached is None or cached.revision >= revision:
+        if cached is None or (revision and cached.revision >= revision):
             return
         await asyncio.sleep(CATCH_UP_SECONDS)
 

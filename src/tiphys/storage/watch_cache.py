@@ -174,7 +174,7 @@ class WatchCache:
                 self._load_foreign(item, error)
         self._sorted_is_stale = True
         self._oldest = revision
-        self.changed_at = max((kv.revision for kv in items), default=0)
+        self.changed_at = revision  # A delete may have been the last write.
 
     def _load_foreign(self, item: KeyValue, error: StorageError) -> None:
         """An object in another form must not keep the server from starting."""

@@ -17,6 +17,7 @@ from tiphys.storage.watch_cache import WatchCache
 
 RBAC_GROUP: Final = "rbac.authorization.k8s.io"
 DECISIONS_MAX: Final = 4096  # Remembered per user.
+DECISION_CHARS_MAX: Final = 1024  # Longer paths and names are decided anew each time.
 _GENERATION: Final = "generation"
 
 
@@ -130,7 +131,9 @@ class RbacAuthorizer:
             known[_GENERATION] = self.generation
         found: Decision | None = known.get(asked)
         if found is None:
-            found = known[asked] = self._decide(user, asked)
+            found = self._decide(user, asked)
+            if len(asked.path) + len(asked.name) <= DECISION_CHARS_MAX:
+                known[asked] = found
         return found
 
     def _decide(self, user: User, asked: Attributes) -> Decision:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tiphys.api.errors import AlreadyExists
+from tiphys.api.errors import AlreadyExists, ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
@@ -54,6 +54,6 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
             except AlreadyExists:
                 obj["metadata"]["name"] = generated_name(obj, server.rng)
         return await store_new(ctx, endpoint, obj)
-    except BaseException:
+    except ApiError:  # A cancelled write may still be committed: it keeps what it took.
         allocated.release()
         raise

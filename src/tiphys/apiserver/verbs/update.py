@@ -5,6 +5,7 @@ from typing import Final
 
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
+    ApiError,
     BadRequest,
     InternalError,
     conflict,
@@ -14,7 +15,8 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_obje
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.filters.authorization import attributes_of, forbidden
+from tiphys.apiserver.filters.authorization import attributes_of
+from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
 from tiphys.apiserver.responses import object_answer
@@ -58,7 +60,7 @@ def check_create_allowed(ctx: RequestContext) -> None:
     asked = attributes_of(ctx.info)._replace(verb="create")
     decision = ctx.server.authorizer.decide(ctx.user, asked)
     if not decision.allowed:
-        raise forbidden(ctx.user, asked, decision.reason)
+        raise not_permitted(ctx.user, asked, decision.reason)
 
 
 def check_name(ctx: RequestContext, obj: Obj) -> None:
@@ -86,7 +88,7 @@ async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> Cach
 
     try:
         return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
-    except BaseException:
+    except ApiError:  # A cancelled write may still be committed: it keeps what it took.
         for release in releases:
             release()
         raise
