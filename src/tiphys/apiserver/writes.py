@@ -170,8 +170,8 @@ async def guaranteed_update(
             return await ctx.server.store.update(
                 endpoint.cache, key, value, cached.revision, ttl_seconds=ttl_of(endpoint)
             )
-        except RevisionMismatch:
-            continue
+        except RevisionMismatch as mismatch:
+            await ctx.server.store.caught_up(endpoint.cache, key, mismatch.actual)
         except StorageError as error:
             raise storage_failed(error) from error
     raise conflict(info.group, info.plural, name, OBJECT_MODIFIED)

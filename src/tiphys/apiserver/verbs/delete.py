@@ -131,7 +131,8 @@ async def delete_object(
                     obj = obj | {"metadata": marked}
                 return await _remove(ctx, endpoint, current, obj, dry_run=options.is_dry_run)
             return current, await _mark(ctx, endpoint, current, new, dry_run=options.is_dry_run)
-        except RevisionMismatch:
+        except RevisionMismatch as mismatch:
+            await server.store.caught_up(endpoint.cache, cached.key, mismatch.actual)
             current = endpoint.cache.get(cached.key)
         except StorageError as error:
             raise storage_failed(error) from error
