@@ -3,7 +3,6 @@
 Upstream: apiserver pkg/registry/generic/registry/store.go (Create, Update, GuaranteedUpdate).
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -27,8 +26,6 @@ from tiphys.apiserver.object_meta import validate_finalizer_names, validate_meta
 from tiphys.storage.backend import KeyExists, RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject, encode_value
 
-CATCH_UP_SECONDS: Final = 0.0005  # Half of a commit with its fsync.
-CATCH_UP_WAITS_MAX: Final = 2000
 UPDATE_TRIES_MAX: Final = 100  # Against other writers of the same object; each try re-reads.
 EVENT_TTL_SECONDS: Final = 3600  # Upstream's --event-ttl.
 VALUE_BYTES_MAX: Final = 1_572_864  # etcd's request limit (1.5 MiB), which clients know.
@@ -174,24 +171,10 @@ async def guaranteed_update(
                 endpoint.cache, key, value, cached.revision, ttl_seconds=ttl_of(endpoint)
             )
         except RevisionMismatch as mismatch:
-            await caught_up(endpoint, key, mismatch.actual)
+            await ctx.server.store.caught_up(endpoint.cache, key, mismatch.actual)
         except StorageError as error:
             raise storage_failed(error) from error
     raise conflict(info.group, info.plural, name, OBJECT_MODIFIED)
-
-
-async def caught_up(endpoint: Endpoint, key: str, revision: int) -> None:
-    """Wait until the cache shows what won against us: that write may not be committed yet.
-
-    revision: of the write that won; 0 when it was a delete.
-
-    Without it every try would read the same old object and lose again within microseconds.
-    """
-    for _ in range(CATCH_UP_WAITS_MAX):
-        cached = endpoint.cache.get(key)
-        if cached is None or (revision and cached.revision >= revision):
-            return
-        await asyncio.sleep(CATCH_UP_SECONDS)
 
 
 def is_finished(obj: Obj) -> bool:

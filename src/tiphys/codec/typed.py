@@ -207,7 +207,7 @@ def _element_zero(field: Field) -> Any:
     if field.ref:
         ref = field.ref
         return lambda: _struct(ref)({})
-    return _ZERO_VALUES.get(field.kind)
+    return "" if field.kind == "y" else _ZERO_VALUES.get(field.kind)
 
 
 def _list(one: Convert, empty: Any, wanted: str) -> Convert:

@@ -14,6 +14,7 @@ from tiphys.storage.cached_object import CachedObject
 from tiphys.storage.watch_cache import Index, WatchCache
 
 ROOT: Final = "/registry/"
+CATCH_UP_SECONDS_MAX: Final = 5.0  # For a write under way to reach the caches; a commit takes ms.
 
 
 def resource_prefix(group: str, plural: str) -> str:
@@ -93,6 +94,21 @@ class Store:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((revision, turn))
             await turn
+
+    async def caught_up(self, cache: WatchCache, key: str, actual: int) -> None:
+        """Return once the cache shows the write that a RevisionMismatch tells of (0: a deletion).
+
+        The store decides before the disk has a write and the cache learns of it after: who tries
+        again at once meets the same old object. Gives up after CATCH_UP_SECONDS_MAX.
+        """
+        wanted = actual
+        if not actual:
+            wanted = self.revision + 1 if cache.get(key) is not None else 0
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
+                await self.reached(wanted)
+        except TimeoutError:
+            return
 
     async def create(
         self, cache: WatchCache, key: str, value: bytes, *, ttl_seconds: int = 0

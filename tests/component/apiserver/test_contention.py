@@ -1,29 +1,54 @@
-"""Many clients patch one object at once: every patch is applied, none is lost or refused."""
+"""Many writers of one object, on a store whose commits take a while."""
 
 import asyncio
 from pathlib import Path
 
-from support.api_server import api_server_in_thread
+import uvloop
 
-PATH = "/api/v1/namespaces/default/configmaps"
-CLIENTS = 40
+from support.api_server import start
+from tiphys.lib.clock import SystemClock
+from tiphys.storage.sqlite import SqliteBackend
+
+CONFIG_MAP = "/api/v1/namespaces/default/configmaps/a"
+MERGE = {"content-type": "application/merge-patch+json"}
+WRITERS = 20
 
 
-def test_every_patch_of_many_clients_is_applied(tmp_path: Path) -> None:
-    with api_server_in_thread(tmp_path) as running:
-
-        async def story() -> None:
-            api = running.client()
-            await api("POST", PATH, {"metadata": {"name": "m"}, "data": {"first": "x"}})
-            merge = {"content-type": "application/merge-patch+json"}
-            answers = await asyncio.gather(
-                *[
-                    api("PATCH", f"{PATH}/m", {"data": {f"k{n}": str(n)}}, merge)
-                    for n in range(CLIENTS)
-                ]
+def test_no_writer_gives_up_while_another_ones_write_is_under_way(tmp_path: Path) -> None:
+    async def story() -> None:
+        backend = await SqliteBackend.open(tmp_path / "store.db", SystemClock())
+        running, listening = await start(tmp_path, backend)
+        try:
+            apis = [running.client() for _ in range(WRITERS)]
+            made = {"metadata": {"name": "a"}}
+            await apis[0]("POST", CONFIG_MAP.rpartition("/")[0], made)
+            codes = await asyncio.gather(
+                *(
+                    api(
+                        "PATCH",
+                        CONFIG_MAP,
+                        {"data": {f"k{n}": "v"}},
+                        headers=MERGE,
+                    )
+                    for n, api in enumerate(apis)
+                )
             )
-            assert [status for status, _ in answers] == [200] * CLIENTS
-            _, found = await api("GET", f"{PATH}/m")
-            assert set(found["data"]) == {"first", *(f"k{n}" for n in range(CLIENTS))}
+            assert [code for code, _ in codes] == [200] * WRITERS
+            answers = await asyncio.gather(
+                apis[0]("DELETE", CONFIG_MAP),
+                apis[1](
+                    "PATCH",
+                    CONFIG_MAP,
+                    {"data": {"z": "v"}},
+                    headers=MERGE,
+                ),
+            )
+            assert answers[0][0] == 200
+        finally:
+            await listening.__aexit__()
 
-        asyncio.run(story())
+    async def whole() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    uvloop.run(whole())

@@ -259,3 +259,34 @@ def test_a_token_request_names_its_account(tell: Tell, metadata: dict[str, str],
         assert status == code
 
     tell(story)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces/default/namespaces/kube-system",
+        "/api/v1/namespaces/default/namespaces/kube-system/status",
+        "/api/v1/namespaces/default/namespaces",
+        "/api/v1/namespaces/default/nodes/n",
+        "/api/v1/namespaces/default/nodes/n/status",
+        "/api/v1/pods/p/status",
+    ],
+)
+def test_an_object_has_one_path_only(tell: Tell, path: str) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        for _ in range(2):  # The second time the path is a remembered one.
+            status, answer = await api("GET", path)
+            assert (status, answer["reason"]) == (404, "NotFound")
+
+    tell(story)
+
+
+def test_long_paths_are_not_remembered(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        before = len(running.server._routes)
+        for n in range(3):
+            status, _ = await api("GET", f"{CONFIG_MAPS}/{n}{'a' * 2000}")
+            assert status == 404
+        assert len(running.server._routes) == before
+
+    tell(story)

@@ -98,3 +98,9 @@ def test_bodies_of_the_wrong_type_are_refused_as_upstream_does() -> None:
                 wrong.append((case["id"], found, match["why"]))
     assert total > 50
     assert wrong == []
+
+
+def test_a_null_of_bytes_is_empty_and_so_is_a_required_list() -> None:
+    secret = to_typed({"metadata": {}, "data": {"a": None}}, "core.v1.Secret")
+    assert secret["data"] == {"a": ""}
+    assert to_typed({"metadata": {}, "rules": []}, "rbac.v1.Role")["rules"] is None

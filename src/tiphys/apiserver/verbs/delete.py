@@ -20,7 +20,6 @@ from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.writes import (
     UPDATE_TRIES_MAX,
     admission_write,
-    caught_up,
     encoded,
     storage_failed,
 )
@@ -133,7 +132,7 @@ async def delete_object(
                 return await _remove(ctx, endpoint, current, obj, dry_run=options.is_dry_run)
             return current, await _mark(ctx, endpoint, current, new, dry_run=options.is_dry_run)
         except RevisionMismatch as mismatch:
-            await caught_up(endpoint, cached.key, mismatch.actual)
+            await server.store.caught_up(endpoint.cache, cached.key, mismatch.actual)
             current = endpoint.cache.get(cached.key)
         except StorageError as error:
             raise storage_failed(error) from error
