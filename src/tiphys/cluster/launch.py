@@ -84,7 +84,7 @@ def _supervise(roots: Roots, name: str, log_file: Path, pipe: int) -> NoReturn:
 
 
 def _run(roots: Roots, name: str, pipe: int) -> int:
-    from tiphys.cluster import preload  # noqa: F401 - for what it imports
+    from tiphys.cluster import preload
     from tiphys.cluster.components import components
     from tiphys.cluster.supervisor import Supervisor
     from tiphys.lib import logs
@@ -94,6 +94,7 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
         return 0
     os.close(pipe)
     profile = _loaded(roots, name)
+    preload.rehearse_tls(profile.pki)
     supervisor = Supervisor(
         components(profile),
         profile.run_directory / "processes.json",

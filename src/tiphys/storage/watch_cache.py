@@ -119,20 +119,20 @@ class Watcher:
 
     def flush(self) -> None:
         """Write what is pending, if the client takes it; drop a client that never does."""
-        if self._held or not self._pending:
+        if not self._pending:
             return
-        if self._sink.writable:
+        if self._sink.writable and not self._held:
             data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
             self._pending.clear()
             self._pending_bytes = 0
             self._sink.write(data)
         elif self._pending_bytes > WATCHER_BYTES_MAX:
-            self._pending.clear()
-            self._sink.abort()
+            self.drop()
 
     def drop(self) -> None:
         """End the stream: the client will list and watch again."""
         self._pending.clear()
+        self._pending_bytes = 0
         self._sink.abort()
 
     def release(self) -> None:

@@ -106,6 +106,8 @@ def patched(
             loose = strategic.apply(old, document, type_name)
     except PatchError as error:
         raise _refused(error) from None
+    except RecursionError:
+        raise BadRequest("the patch is nested too deeply") from None
     loose.setdefault("kind", gvk.kind)
     loose.setdefault("apiVersion", gvk.api_version)
     ctx.warnings.clear()  # Each try tells of its own.

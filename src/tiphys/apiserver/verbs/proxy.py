@@ -84,7 +84,7 @@ def _pod_address(pod: Obj, asked: ProxyName) -> tuple[str, int]:
 
 
 def _number(text: str, otherwise: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdigit() and len(text) < 6) or not 0 < int(text) < 65536:
         raise BadRequest(otherwise)
     return int(text)
 

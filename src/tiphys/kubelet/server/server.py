@@ -223,7 +223,7 @@ class KubeletServer:
             int(p)
             for v in [*params.get("port", []), *params.get("ports", [])]
             for p in v.split(",")
-            if p.isdigit()
+            if p.isascii() and p.isdigit() and len(p) < 6
         ]
         call: dict[str, Any] = {"pod_sandbox_id": sandbox.id, "port": ports}
         return await open_stream(self._deps.cri, "PortForward", call, request)
