@@ -58,6 +58,7 @@ class Profile:
     service_cidr: str
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
+    overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
     version: int = FORMAT_VERSION
     previous_ip_forward: str = field(default="")
 
