@@ -31,7 +31,7 @@ MTU_DEFAULT: Final = 1500
 def node_components(profile: Profile) -> list[Component]:
     """The registry, and every process of every node."""
     found = [component(profile, "gateway", STATE, lambda: _gateway(profile))]
-    for node in profile.nodes:
+    for node in profile.running_nodes:
         found += _of_node(profile, node)
     return found
 
