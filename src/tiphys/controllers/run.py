@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from tiphys.client.component import run_elected
 from tiphys.client.controller import Context, Controller
 from tiphys.controllers.config import ControllersConfig
+from tiphys.controllers.daemon_set import DaemonSetController
 from tiphys.controllers.deployment import DeploymentController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
@@ -33,6 +34,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TaintEvictionController(context),
     lambda context, config: DeploymentController(context),
     lambda context, config: ReplicaSetController(context),
+    lambda context, config: DaemonSetController(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),
