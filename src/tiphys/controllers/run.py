@@ -22,6 +22,7 @@ from tiphys.controllers.replica_set import ReplicaSetController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.service_account_token import TokenController, TokenSigner
+from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.ttl import TtlController
 
@@ -35,6 +36,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: DeploymentController(context),
     lambda context, config: ReplicaSetController(context),
     lambda context, config: DaemonSetController(context),
+    lambda context, config: StatefulSetController(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),
