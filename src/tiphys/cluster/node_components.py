@@ -2,9 +2,10 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from tiphys.cluster import access
+from tiphys.client.rest import Client
+from tiphys.cluster import access, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
 from tiphys.cluster.profile import Node, Profile
 from tiphys.cluster.supervisor import Component
@@ -21,6 +22,7 @@ from tiphys.network.plan import Overlay, pod_mtu
 from tiphys.proxy import run as proxy
 from tiphys.proxy.config import ProxyConfig
 from tiphys.runtime import run as runtime
+from tiphys.runtime import zygote_launch
 from tiphys.runtime.config import RuntimeConfig
 from tiphys.runtime.images import registry_run as registry
 
@@ -31,9 +33,25 @@ MTU_DEFAULT: Final = 1500
 def node_components(profile: Profile) -> list[Component]:
     """The registry, and every process of every node."""
     found = [component(profile, "gateway", STATE, lambda: _gateway(profile))]
+    if profile.running_nodes:
+        found.append(_zygote(profile))
     for node in profile.running_nodes:
         found += _of_node(profile, node)
     return found
+
+
+def zygote_socket(profile: Profile) -> Path:
+    return profile.run_directory / "zygote.sock"
+
+
+def _zygote(profile: Profile) -> Component:
+    """One for all nodes: a fresh interpreter shares no memory with anybody."""
+    title = f"tiphys: zygote [{profile.name}]"
+
+    def main() -> NoReturn:
+        zygote_launch.become(str(zygote_socket(profile)), title)
+
+    return Component("zygote", title, profile.logs / "zygote.log", main, stage=RUNTIME)
 
 
 async def _gateway(profile: Profile) -> None:
@@ -45,9 +63,14 @@ async def _gateway(profile: Profile) -> None:
 
 async def _proxy(profile: Profile, node: Node) -> None:
     """Both only write the kernel's tables when something changed: they share a process."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(proxy.run(proxy_config(profile, node)))
-        group.create_task(network.run(network_config(profile, node)))
+    kubeconfig = access.path_for(profile, "proxy")
+    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-proxy")
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(proxy.run(proxy_config(profile, node), client))
+            group.create_task(network.run(network_config(profile, node), client))
+    finally:
+        client.close()
 
 
 def _of_node(profile: Profile, node: Node) -> list[Component]:
@@ -76,6 +99,8 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
         state_dir=str(run / "runtime"),
         cgroup_root=cgroup_root(profile, node),
         registry_mirrors={"*": [f"http://{profile.gateway}:{REGISTRY_PORT}"]},
+        zygote_socket=str(zygote_socket(profile)),
+        namespaces=[(str(path), kind) for path, kind in node_network.namespaces(profile, node)],
         network=RoutedVethNetwork(directory / "cni", mtu=_pod_mtu(profile)),
     )
 
@@ -108,7 +133,6 @@ def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
 
 def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
     return ProxyConfig(
-        kubeconfig=access.path_for(profile, "proxy"),
         node_name=node.name,
         cluster_cidr=profile.pod_cidr,
     )
@@ -116,7 +140,6 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
 
 def network_config(profile: Profile, node: Node) -> NetworkConfig:
     return NetworkConfig(
-        kubeconfig=access.path_for(profile, "proxy"),
         node_name=node.name,
         node_address=node.address,
         overlay=Overlay(profile.overlay),

@@ -118,12 +118,20 @@ def veth_name(profile: Profile, node: Node) -> str:
     return f"{short_name(profile)}n{node.address.rpartition('.')[2]}"
 
 
+def namespaces(profile: Profile, node: Node) -> list[tuple[Path, int]]:
+    """A node's namespaces in the order of entering: the mounts last, for the paths lie outside."""
+    directory = profile.node_run_directory(node)
+    return [
+        (directory / "uts", mount_namespace.CLONE_NEWUTS),
+        (network_namespace(profile, node), mount_namespace.CLONE_NEWNET),
+        (directory / "mnt", mount_namespace.CLONE_NEWNS),
+    ]
+
+
 def enter(profile: Profile, node: Node) -> None:
     """Put this process into a node's namespaces; for a child that has just been forked."""
-    directory = profile.node_run_directory(node)
-    mount_namespace.enter(directory / "uts", mount_namespace.CLONE_NEWUTS)
-    mount_namespace.enter(network_namespace(profile, node), mount_namespace.CLONE_NEWNET)
-    mount_namespace.enter(directory / "mnt", mount_namespace.CLONE_NEWNS)
+    for path, kind in namespaces(profile, node):
+        mount_namespace.enter(path, kind)
 
 
 def changed_sysctls(profile: Profile, node: Node) -> list[str]:
