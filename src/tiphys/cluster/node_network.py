@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from tiphys.cluster import addresses
+from tiphys.cluster import addresses, forwarding
 from tiphys.cluster.profile import Node, Profile
 from tiphys.lib import mount_namespace, sysctl
 from tiphys.lib.netlink import netns
@@ -60,7 +60,7 @@ def ensure(profile: Profile) -> None:
             route.add_route(destination, gateway=first)
         for node, pods in zip(profile.nodes, pod_cidrs(profile), strict=False):
             route.add_route(pods, gateway=node.address)
-    sysctl.write("net.ipv4.ip_forward", "1")
+    forwarding.enable(forwarding.RECORD)
     _load_table(host_table(profile))
 
 
@@ -108,8 +108,8 @@ def remove(profile: Profile) -> None:
     if Path("/usr/sbin/nft").exists():
         table = table_name(profile)
         _load_table(f"table ip {table}\ndelete table ip {table}\n")
-    if profile.previous_ip_forward == "0" and not _others_need_forwarding():
-        sysctl.write("net.ipv4.ip_forward", "0")
+    if not _others_need_forwarding():
+        forwarding.restore(forwarding.RECORD)
 
 
 def enter(profile: Profile, node: Node) -> None:

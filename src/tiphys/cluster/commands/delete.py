@@ -85,6 +85,7 @@ def guessed(roots: Roots, name: str) -> Profile:
 
 def _remove(profile: Profile) -> None:
     from tiphys.client import kubeconfig
+    from tiphys.cluster import access
     from tiphys.cluster.commands.stop import halt
 
     halt(profile, remove=True)
@@ -93,7 +94,5 @@ def _remove(profile: Profile) -> None:
     for parent in (profile.roots.run,):
         if parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()
-    try:
-        kubeconfig.remove_context(kubeconfig.default_path(os.environ), profile.name)
-    except (OSError, kubeconfig.KubeconfigError) as exc:
-        print(f"Warning: the context stays in the kubeconfig: {exc}", file=sys.stderr)
+    for problem in access.remove_user_contexts(profile, kubeconfig.default_path(os.environ)):
+        print(f"Warning: {problem}", file=sys.stderr)

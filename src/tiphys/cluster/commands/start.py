@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -61,8 +62,9 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     began = _now()
     waiting = launch(roots, name, log_file)
     # After the fork: the supervisor must not hold the lock for as long as it lives.
-    with start_lock(steps.title) as lock:
+    with ExitStack() as held:
         try:
+            lock = held.enter_context(start_lock(steps.title))
             existing = profiles.load(roots, name)
             if existing is not None and _runs(existing):  # Somebody was faster.
                 waiting.give_up()
@@ -77,11 +79,23 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             waiting.go()
         except BaseException:
             waiting.give_up()
+            _forget_what_never_was(roots, name)
             raise
         _wait(profile, options, steps, waiting.pid, began, lock.release)
     context = "" if options.keep_context else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
+
+
+def _forget_what_never_was(roots: Roots, name: str) -> None:
+    """A start that chose nothing yet leaves no folder that would look like a profile.
+
+    A profile that was saved keeps its logs, which say why it failed, until it is deleted.
+    """
+    import shutil
+
+    if not (roots.state / name / "profile.json").exists():
+        shutil.rmtree(roots.state / name, ignore_errors=True)
 
 
 def _now() -> datetime:
@@ -167,10 +181,6 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
         load_balancer_pool=chosen.load_balancer_pool,
         nodes=tuple(_nodes(name, chosen.node, nodes)),
     )
-    if nodes:
-        from tiphys.lib import sysctl
-
-        profile = replace(profile, previous_ip_forward=sysctl.read("net.ipv4.ip_forward"))
     profile.save()
     return profile
 
@@ -230,7 +240,7 @@ def _set_context(profile: Profile) -> None:
     from tiphys.client import kubeconfig
     from tiphys.cluster import access
 
-    path = kubeconfig.default_path(os.environ)
+    path = kubeconfig.default_path(os.environ).absolute()
     try:
         access.set_user_context(profile, path)
     except (OSError, kubeconfig.KubeconfigError) as exc:
