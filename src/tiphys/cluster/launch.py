@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from tiphys.cli.output import CommandError
+from tiphys.cluster import processes
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.cluster.supervisor import redirect_output
 from tiphys.lib.process import ProcessIdentity
@@ -29,8 +30,10 @@ class Launch:
     log_file: Path
     identity: ProcessIdentity | None
 
-    def go(self) -> None:
+    def go(self, profile: Profile) -> None:
         """Raises CommandError when the supervisor has died already."""
+        if self.identity is not None:
+            processes.record_supervisor(profile, self.identity)
         try:
             os.write(self.pipe, b"g")
         except BrokenPipeError as exc:

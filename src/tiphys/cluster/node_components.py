@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from tiphys.cluster import access
+from tiphys.cluster import access, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
 from tiphys.cluster.profile import Node, Profile
 from tiphys.cluster.supervisor import Component
@@ -19,7 +19,10 @@ from tiphys.runtime import run as runtime
 from tiphys.runtime.config import RuntimeConfig
 from tiphys.runtime.images import registry_run as registry
 
-REGISTRY_PORT: Final = 5000
+# On a node's loopback only: neither pods nor the network reach it, and what the machine has on
+# the port is in nobody's way. Below the ports that are given out to Services and to clients.
+REGISTRY_ADDRESS: Final = "127.0.0.1"
+REGISTRY_PORT: Final = 10270
 MTU_DEFAULT: Final = 1500
 
 
@@ -43,7 +46,12 @@ def _of_node(profile: Profile, node: Node) -> list[Component]:
 
 def registry_config(profile: Profile) -> registry.RegistryConfig:
     return registry.RegistryConfig(
-        directory=str(profile.cache / "registry"), host=profile.gateway, port=REGISTRY_PORT
+        directory=str(profile.cache / "registry"),
+        host=REGISTRY_ADDRESS,
+        port=REGISTRY_PORT,
+        network_namespaces=tuple(
+            node_network.network_namespace(profile, node) for node in profile.nodes
+        ),
     )
 
 
@@ -56,7 +64,7 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
         root_dir=str(directory / "runtime"),
         state_dir=str(run / "runtime"),
         cgroup_root=cgroup_root(profile, node),
-        registry_mirrors={"*": [f"http://{profile.gateway}:{REGISTRY_PORT}"]},
+        registry_mirrors={"*": [f"http://{REGISTRY_ADDRESS}:{REGISTRY_PORT}"]},
         network=RoutedVethNetwork(directory / "cni", mtu=MTU_DEFAULT),
     )
 

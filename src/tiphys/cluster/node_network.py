@@ -9,7 +9,6 @@ only where it is missing, so that `start` after a crash or a reboot repairs.
 
 import os
 import subprocess
-from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
@@ -29,6 +28,7 @@ NODE_SYSCTLS: Final = {
     "net.ipv6.conf.default.disable_ipv6": "1",
     "net.ipv6.conf.all.disable_ipv6": "1",
 }
+NAMESPACES: Final = Path("/run/netns")
 _NFT_SECONDS_MAX: Final = 10.0
 
 
@@ -46,7 +46,7 @@ def table_name(profile: Profile) -> str:
 
 def network_namespace(profile: Profile, node: Node) -> Path:
     """In /run/netns, so that `ip netns exec` finds it."""
-    return Path("/run/netns") / f"tiphys-{profile.name}-{node.name}"
+    return NAMESPACES / f"tiphys-{profile.name}-{node.name}"
 
 
 def ensure(profile: Profile) -> None:
@@ -103,8 +103,7 @@ def remove(profile: Profile) -> None:
         for name in ("mnt", "uts"):
             mount_namespace.release(directory / name)
     mount_namespace.release(profile.run_directory)
-    with suppress(OSError):
-        Path("/run/netns").rmdir()  # Not while anybody has a namespace there.
+    netns.remove_directory(NAMESPACES)
     if Path("/usr/sbin/nft").exists():
         table = table_name(profile)
         _load_table(f"table ip {table}\ndelete table ip {table}\n")
@@ -133,6 +132,12 @@ def changed_sysctls(profile: Profile, node: Node) -> list[str]:
         ]
 
 
+def changed_host_sysctls() -> list[str]:
+    """What the machine itself needs to pass on what nodes send, and no longer has."""
+    found = sysctl.read(forwarding.NAME)
+    return [] if found == "1" else [f"{forwarding.NAME} is {found}, wanted 1"]
+
+
 def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:
     name = bridge_name(profile)
     prefix = IPv4Network(profile.node_cidr).prefixlen
@@ -147,6 +152,7 @@ def _ensure_node(profile: Profile, route: RouteSocket, node: Node, veth: str) ->
     path = network_namespace(profile, node)
     directory = profile.node_run_directory(node)
     if not netns.is_alive(path):
+        netns.share_directory(NAMESPACES)
         netns.delete(path)
         netns.create(path)
     mount_namespace.make_private_directory(profile.run_directory)

@@ -72,7 +72,7 @@ class Probe:
         items = listed.get("items")
         if not isinstance(items, list) or len(items) < len(self._profile.nodes):
             return False
-        return all(_is_ready(node) and self._is_alive(node) for node in items)
+        return all(is_ready(node) and self._is_alive(node) for node in items)
 
     def _is_alive(self, node: object) -> bool:
         """Whether the kubelet has spoken since we began: a status may be from before a restart."""
@@ -106,7 +106,7 @@ class Probe:
         return answer.endswith(socket.inet_aton(self._profile.kubernetes_service))
 
 
-def _is_ready(node: object) -> bool:
+def is_ready(node: object) -> bool:
     from tiphys.api.meta import condition
 
     found = condition(node, "Ready") if isinstance(node, dict) else None

@@ -76,7 +76,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             _prepare(profile, steps)
             if not options.keep_context:
                 _set_context(profile)
-            waiting.go()
+            waiting.go(profile)
         except BaseException:
             waiting.give_up()
             _forget_what_never_was(roots, name)

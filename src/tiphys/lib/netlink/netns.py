@@ -13,6 +13,7 @@ from typing import Final
 
 _CLONE_NEWNET: Final = 0x40000000
 _MS_BIND: Final = 0x1000
+_MS_SHARED: Final = 1 << 20
 _MNT_DETACH: Final = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,6 +49,28 @@ def create(path: Path) -> None:
         raise
     finally:
         os.close(here)
+
+
+def share_directory(path: Path) -> None:
+    """Make a directory of namespaces a shared mount of its own, as `ip netns add` does.
+
+    It does so with a directory that is none yet, and would hide below it what we keep there: our
+    namespaces could then be neither entered nor let go. Source: iproute2 ip/ipnetns.c.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    name = os.fsencode(path)
+    if _libc.mount(None, name, None, _MS_SHARED, None) == 0:
+        return  # Only a mount can be shared: it is one.
+    _check(_libc.mount(name, name, None, _MS_BIND, None), f"mount {path} on itself")
+    _check(_libc.mount(None, name, None, _MS_SHARED, None), f"share the mount {path}")
+
+
+def remove_directory(path: Path) -> None:
+    """Take a directory of namespaces away again unless somebody keeps one in it."""
+    with suppress(OSError):
+        if not any(path.iterdir()):
+            _libc.umount2(os.fsencode(path), _MNT_DETACH)
+            path.rmdir()
 
 
 def delete(path: Path) -> None:
