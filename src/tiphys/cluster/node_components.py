@@ -10,7 +10,7 @@ from tiphys.cluster.supervisor import Component
 from tiphys.cni.routed_veth import RoutedVethNetwork
 from tiphys.dns import run as dns
 from tiphys.dns.config import DnsConfig
-from tiphys.dns.forward import machine_resolvers
+from tiphys.dns.forward import RESOLVER_FILES
 from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.proxy import run as proxy
@@ -105,5 +105,5 @@ def dns_config(profile: Profile) -> DnsConfig:
         listen_addresses=(profile.dns_service,),
         service_cidrs=(profile.service_cidr,),
         pod_cidrs=(profile.pod_cidr,),
-        upstreams=machine_resolvers(),
+        resolver_files=RESOLVER_FILES,
     )

@@ -13,6 +13,7 @@ from typing import Final
 
 _CLONE_NEWNET: Final = 0x40000000
 _MS_BIND: Final = 0x1000
+_MS_REC: Final = 0x4000
 _MS_SHARED: Final = 1 << 20
 _MNT_DETACH: Final = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -61,7 +62,8 @@ def share_directory(path: Path) -> None:
     name = os.fsencode(path)
     if _libc.mount(None, name, None, _MS_SHARED, None) == 0:
         return  # Only a mount can be shared: it is one.
-    _check(_libc.mount(name, name, None, _MS_BIND, None), f"mount {path} on itself")
+    flags = _MS_BIND | _MS_REC  # What is kept there already stays in sight.
+    _check(_libc.mount(name, name, None, flags, None), f"mount {path} on itself")
     _check(_libc.mount(None, name, None, _MS_SHARED, None), f"share the mount {path}")
 
 
