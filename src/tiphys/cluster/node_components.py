@@ -1,5 +1,6 @@
 """The processes of a profile's local nodes, and what each is told."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,10 @@ from tiphys.dns.config import DnsConfig
 from tiphys.dns.forward import RESOLVER_FILES
 from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
+from tiphys.network import host_run as host_network
+from tiphys.network import run as network
+from tiphys.network.config import NetworkConfig
+from tiphys.network.plan import Overlay, pod_mtu
 from tiphys.proxy import run as proxy
 from tiphys.proxy.config import ProxyConfig
 from tiphys.runtime import run as runtime
@@ -28,17 +33,31 @@ MTU_DEFAULT: Final = 1500
 
 def node_components(profile: Profile) -> list[Component]:
     """The registry, and every process of every node."""
-    found = [component(profile, "registry", STATE, lambda: registry.run(registry_config(profile)))]
+    found = [component(profile, "gateway", STATE, lambda: _gateway(profile))]
     for node in profile.nodes:
         found += _of_node(profile, node)
     return found
+
+
+async def _gateway(profile: Profile) -> None:
+    """What the host does for its nodes, in one process: images, and the ways to them."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(registry.run(registry_config(profile)))
+        group.create_task(host_network.run(host_network_config(profile)))
+
+
+async def _proxy(profile: Profile, node: Node) -> None:
+    """Both only write the kernel's tables when something changed: they share a process."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(proxy.run(proxy_config(profile, node)))
+        group.create_task(network.run(network_config(profile, node)))
 
 
 def _of_node(profile: Profile, node: Node) -> list[Component]:
     works: list[tuple[str, int, Work]] = [
         ("runtime", RUNTIME, lambda: runtime.run(runtime_config(profile, node))),
         ("kubelet", KUBELET, lambda: kubelet.run(kubelet_config(profile, node))),
-        ("proxy", CONTROL, lambda: proxy.run(proxy_config(profile, node))),
+        ("proxy", CONTROL, lambda: _proxy(profile, node)),
         ("dns", CONTROL, lambda: dns.run(dns_config(profile))),
     ]
     return [component(profile, name, stage, work, node) for name, stage, work in works]
@@ -65,8 +84,12 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
         state_dir=str(run / "runtime"),
         cgroup_root=cgroup_root(profile, node),
         registry_mirrors={"*": [f"http://{REGISTRY_ADDRESS}:{REGISTRY_PORT}"]},
-        network=RoutedVethNetwork(directory / "cni", mtu=MTU_DEFAULT),
+        network=RoutedVethNetwork(directory / "cni", mtu=_pod_mtu(profile)),
     )
+
+
+def _pod_mtu(profile: Profile) -> int:
+    return pod_mtu(MTU_DEFAULT, Overlay(profile.overlay), one_link=True)
 
 
 def cgroup_root(profile: Profile, node: Node) -> str:
@@ -96,6 +119,24 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
         kubeconfig=access.path_for(profile, "proxy"),
         node_name=node.name,
         cluster_cidr=profile.pod_cidr,
+    )
+
+
+def network_config(profile: Profile, node: Node) -> NetworkConfig:
+    return NetworkConfig(
+        kubeconfig=access.path_for(profile, "proxy"),
+        node_name=node.name,
+        node_address=node.address,
+        overlay=Overlay(profile.overlay),
+    )
+
+
+def host_network_config(profile: Profile) -> host_network.HostNetworkConfig:
+    return host_network.HostNetworkConfig(
+        kubeconfig=access.path_for(profile, "proxy"),
+        node_cidr=profile.node_cidr,
+        pod_cidr=profile.pod_cidr,
+        shared_cidrs=(profile.service_cidr, profile.load_balancer_pool),
     )
 
 

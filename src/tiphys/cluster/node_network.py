@@ -18,6 +18,7 @@ from tiphys.cluster.profile import Node, Profile
 from tiphys.lib import mount_namespace, sysctl
 from tiphys.lib.netlink import netns
 from tiphys.lib.netlink.route import RouteSocket, route_socket
+from tiphys.network.kernel import ROUTE_PROTOCOL
 
 # Set inside each node: routing between pods, replies by other ways, local service addresses.
 NODE_SYSCTLS: Final = {
@@ -55,20 +56,12 @@ def ensure(profile: Profile) -> None:
         _ensure_bridge(profile, route)
         for number, node in enumerate(profile.nodes, 1):
             _ensure_node(profile, route, node, f"{short_name(profile)}n{number}")
-        first = profile.nodes[0].address
-        for destination in (profile.service_cidr, profile.load_balancer_pool):
-            route.add_route(destination, gateway=first)
-        for node, pods in zip(profile.nodes, pod_cidrs(profile), strict=False):
-            route.add_route(pods, gateway=node.address)
+        # Until the gateway process has seen the nodes, the first one is the way to everything.
+        for destination in (profile.service_cidr, profile.load_balancer_pool, profile.pod_cidr):
+            first = profile.nodes[0].address
+            route.add_route(destination, gateway=first, protocol=ROUTE_PROTOCOL)
     forwarding.enable(forwarding.RECORD)
     _load_table(host_table(profile))
-
-
-def pod_cidrs(profile: Profile) -> list[str]:
-    """The node ranges in the order in which they are given out; one node gets the first."""
-    if len(profile.nodes) == 1:
-        return [profile.pod_cidr]
-    return [str(n) for n in IPv4Network(profile.pod_cidr).subnets(new_prefix=24)]
 
 
 def host_table(profile: Profile) -> str:

@@ -58,6 +58,7 @@ class Profile:
     service_cidr: str
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
+    overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
     version: int = FORMAT_VERSION
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
 
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
-NODES_MAX: Final = 1  # More in an issue of its own.
+NODES_MAX: Final = 64  # Below the load balancers' half of the node range; memory ends sooner.
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait", action="store_true", help="return when the cluster is usable")
     parser.add_argument("--wait-timeout", type=float, default=READY_SECONDS, metavar="SECONDS")
     parser.add_argument("--nodes", type=int, help="how many nodes; 0 = a control plane alone")
+    parser.add_argument(
+        "--overlay",
+        choices=("auto", "vxlan", "host-gw"),
+        help="how nodes reach each other's pods (default: auto)",
+    )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -180,6 +185,7 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
         service_cidr=chosen.service,
         load_balancer_pool=chosen.load_balancer_pool,
         nodes=tuple(_nodes(name, chosen.node, nodes)),
+        overlay=options.overlay or "auto",
     )
     profile.save()
     return profile
