@@ -11,9 +11,9 @@ from tiphys.cluster.supervisor import Component
 from tiphys.cni.routed_veth import RoutedVethNetwork
 from tiphys.dns import run as dns
 from tiphys.dns.config import DnsConfig
-from tiphys.dns.forward import RESOLVER_FILES
 from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
+from tiphys.lib.resolv_conf import RESOLVER_FILES
 from tiphys.network import host_run as host_network
 from tiphys.network import run as network
 from tiphys.network.config import NetworkConfig

@@ -9,13 +9,13 @@ import logging
 import random
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, cast
 
 from tiphys.dns.packet import FormatError, read_name
+from tiphys.lib.resolv_conf import RESOLVER_FILES, real_resolvers
 
 log = logging.getLogger(__name__)
 
@@ -23,30 +23,10 @@ TIMEOUT_SECONDS: Final = 2.0  # Per upstream; resolv.conf's default is 5 for two
 IN_FLIGHT_MAX: Final = 1000  # CoreDNS forward max_concurrent in kubeadm.
 PORT: Final = 53
 CHECK_SECONDS: Final = 2.0  # Between two looks at the files; shorter than a resolver's time-out.
-# systemd-resolved's list of real servers comes before the file that may name its stub.
-RESOLVER_FILES: Final = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 
 
 class ForwardError(Exception):
     """No upstream answered: which were asked."""
-
-
-def real_resolvers(texts: Iterable[str]) -> tuple[str, ...]:
-    """Nameservers of resolv.conf texts that are not on loopback; of the first that has any."""
-    for text in texts:
-        found = []
-        for line in text.splitlines():
-            words = line.split()
-            if len(words) >= 2 and words[0] == "nameserver":
-                try:
-                    address = ip_address(words[1].partition("%")[0])
-                except ValueError:
-                    continue
-                if not address.is_loopback:
-                    found.append(str(address))
-        if found:
-            return tuple(found)
-    return ()
 
 
 class MachineResolvers:

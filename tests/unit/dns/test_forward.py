@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.dns.forward import CHECK_SECONDS, MachineResolvers, matches, real_resolvers
+from tiphys.dns.forward import CHECK_SECONDS, MachineResolvers, matches
+from tiphys.lib.resolv_conf import real_resolvers
 
 
 @pytest.mark.parametrize(

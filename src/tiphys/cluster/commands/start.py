@@ -17,6 +17,7 @@ from typing import Final
 from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
+from tiphys.cluster.finding import Finding
 from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
 
 READY_SECONDS: Final = 120.0
@@ -152,7 +153,12 @@ def _wanted_nodes(existing: Profile | None, options: argparse.Namespace) -> int:
 def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
     from tiphys.cluster import preflight
 
-    findings = preflight.check(roots, with_nodes=with_nodes)
+    _refuse_if_fatal(preflight.check(roots, with_nodes=with_nodes))
+    steps.say("machine checked")
+
+
+def _refuse_if_fatal(findings: Sequence[Finding]) -> None:
+    """Say all that is wrong. Raises CommandError when a cluster cannot run like this."""
     for finding in findings:
         if not finding.fatal:
             print(f"Warning: {finding.what}\n  {finding.fix}", file=sys.stderr)
@@ -160,20 +166,22 @@ def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
     if fatal:
         raise CommandError(
             "this machine cannot run a cluster: " + "; ".join(f.what for f in fatal),
-            fix="\n  ".join(f.fix for f in fatal),
+            fix="\n  ".join(dict.fromkeys(f.fix for f in fatal)),
         )
-    steps.say("machine checked")
 
 
 def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespace) -> Profile:
-    from tiphys.cluster import addresses, ranges
+    from tiphys.cluster import addresses, leftovers, ranges
 
+    if nodes:
+        # Here, and not with the rest of the checks: now nobody else makes a profile.
+        _refuse_if_fatal(leftovers.findings(name, leftovers.observe(name), roots))
     if options.apiserver_port and not addresses.is_free(options.apiserver_port):
         raise CommandError(
             f"port {options.apiserver_port} is in use", fix="name another with --apiserver-port"
         )
     try:
-        chosen = ranges.choose(addresses.taken(roots, name) if nodes else [])
+        chosen = ranges.choose(list(addresses.taken(roots, name)) if nodes else [])
     except ranges.NoFreeRange as exc:
         raise CommandError(str(exc)) from exc
     profile = Profile(

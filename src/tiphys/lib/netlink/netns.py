@@ -30,13 +30,18 @@ def setns(fd: int, what: str) -> None:
     _check(_libc.setns(fd, _CLONE_NEWNET), what)
 
 
+def unshare() -> None:
+    """Put this process into a new namespace that ends with it."""
+    _check(_libc.unshare(_CLONE_NEWNET), "unshare the network namespace")
+
+
 def create(path: Path) -> None:
     """Make a new namespace and keep it at path. The caller stays where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o444)
     here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _check(_libc.unshare(_CLONE_NEWNET), "unshare the network namespace")
+        unshare()
         try:
             _check(
                 _libc.mount(b"/proc/thread-self/ns/net", os.fsencode(path), None, _MS_BIND, None),
