@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.cluster import forwarding
+from tiphys.cluster import forwarding, node_network
 from tiphys.lib import sysctl
 from tiphys.lib.netlink import netns
 
@@ -42,3 +42,10 @@ def test_two_come_and_two_go(own_network: None, tmp_path: Path, before: str) -> 
     assert not record.exists()
     forwarding.restore(record)
     assert sysctl.read(forwarding.NAME) == before
+
+
+def test_status_says_when_somebody_switched_it_off(own_network: None) -> None:
+    sysctl.write(forwarding.NAME, "1")
+    assert node_network.changed_host_sysctls() == []
+    sysctl.write(forwarding.NAME, "0")
+    assert node_network.changed_host_sysctls() == ["net.ipv4.ip_forward is 0, wanted 1"]

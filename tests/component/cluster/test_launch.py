@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+from tiphys.cluster import processes
 from tiphys.cluster.launch import launch
-from tiphys.cluster.profile import Roots
+from tiphys.cluster.profile import Profile, Roots
 from tiphys.lib.process import start_time
 
 
@@ -39,6 +40,23 @@ def test_it_inherits_only_the_pipe_that_it_waits_for(tmp_path: Path) -> None:
         os.close(inherited)
         waiting.give_up()
     assert start_time(waiting.pid) is None
+
+
+def test_it_is_found_and_stopped_before_it_has_begun(tmp_path: Path) -> None:
+    """A delete in the moments after a start must not leave a supervisor behind."""
+    roots = Roots(tmp_path / "state", tmp_path / "run")
+    profile = Profile("p", roots, 0, "", "", "", "")
+    profile.run_directory.mkdir(parents=True)
+    waiting = launch(roots, "p", tmp_path / "supervisor.log")
+    try:
+        assert waiting.identity is not None
+        assert processes.supervisor(profile) is None
+        processes.record_supervisor(profile, waiting.identity)
+        assert processes.supervisor(profile) is not None
+        assert processes.stop(profile)
+        assert start_time(waiting.pid) is None
+    finally:
+        waiting.give_up()
 
 
 def _numbers() -> list[int]:
