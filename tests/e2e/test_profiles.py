@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from e2e.clusters import TIPHYS, Cluster, until
 from tiphys.client import kubeconfig
+from tiphys.cluster.node_components import REGISTRY_ADDRESS, REGISTRY_PORT
+from tiphys.lib.netlink import netns
 
 
 @pytest.fixture
@@ -66,6 +69,23 @@ def test_status_asks_the_api(own: Cluster) -> None:
     own.tiphys("stop")
     assert own.tiphys("status", check=False).returncode == 7
     assert own.status()["apiserver"] == "Stopped"
+
+
+def test_the_registry_answers_its_node_only(own: Cluster) -> None:
+    """Whoever has its port on the machine is in nobody's way."""
+    with socket.create_server(("", REGISTRY_PORT)) as theirs:
+        own.start()
+        theirs.settimeout(0.1)
+        where = (REGISTRY_ADDRESS, REGISTRY_PORT)
+        namespace = Path(f"/run/netns/tiphys-{own.name}-{own.name}")
+        with netns.inside(namespace), socket.create_connection(where, timeout=5) as asking:
+            asking.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert asking.recv(12) == b"HTTP/1.1 200"
+        with pytest.raises(TimeoutError):
+            theirs.accept()
+    gateway = own.status()["server"].removeprefix("https://").partition(":")[0]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((gateway, REGISTRY_PORT), timeout=5)
 
 
 def test_processes_hold_nothing_of_who_started_them(own: Cluster) -> None:

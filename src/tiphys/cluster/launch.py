@@ -4,6 +4,7 @@ The supervisor imports the components while the command makes certificates and n
 a pipe then tells it to go on. A pipe that is closed instead tells it to give up.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -14,11 +15,13 @@ from typing import Final, NoReturn
 
 from tiphys.cli.output import CommandError
 from tiphys.cluster import processes
-from tiphys.cluster.profile import Profile, Roots
+from tiphys.cluster.profile import Profile, ProfileError, Roots
 from tiphys.cluster.supervisor import redirect_output
 from tiphys.lib.process import ProcessIdentity
 
 _GIVE_UP_SECONDS_MAX: Final = 5.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def close_inherited(keep: int) -> None:
 def _run(roots: Roots, name: str, pipe: int) -> int:
     from tiphys.cluster import preload
     from tiphys.cluster.components import components
-    from tiphys.cluster.supervisor import Supervisor
+    from tiphys.cluster.supervisor import Component, Supervisor
     from tiphys.lib import logs
 
     logs.configure(sys.stderr)
@@ -116,11 +119,20 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
         return 0
     os.close(pipe)
     profile = _loaded(roots, name)
+
+    def reload() -> list[Component] | None:
+        try:
+            return components(_loaded(roots, name))
+        except ProfileError as exc:
+            log.error("the profile was not read again", extra={"why": str(exc)})
+            return None
+
     preload.rehearse_tls(profile.pki)
     supervisor = Supervisor(
         components(profile),
         profile.run_directory / "processes.json",
         f"tiphys: supervisor [{name}]",
+        reload=reload,
     )
     supervisor.run()
     return 0
@@ -131,5 +143,5 @@ def _loaded(roots: Roots, name: str) -> Profile:
 
     found = profiles.load(roots, name)
     if found is None:
-        raise profiles.ProfileError(f'profile "{name}" is gone')
+        raise ProfileError(f'profile "{name}" is gone')
     return found

@@ -19,6 +19,7 @@ from tiphys.lib.netlink.route import route_socket
 
 NAMESPACES: Final = Path("/run/netns")
 NFT: Final = "/usr/sbin/nft"
+_HOST_UNKNOWN: Final = 192  # Above what nodes are given.
 _NFT_SECONDS_MAX: Final = 5.0
 
 
@@ -54,9 +55,16 @@ def node_of(name: str, namespace: str) -> str:
 
 
 def nodes(name: str, machine: Machine) -> tuple[Node, ...]:
-    """The nodes that left something; at least the first one."""
-    names = {node_of(name, n) for n in machine.namespaces} - {""} | {name}
-    return tuple(Node(n, f"192.168.49.{at}") for at, n in enumerate(sorted(names), 2))
+    """The nodes that left something; at least the first one.
+
+    Of an address only the last part is true, which is in the name of the node's link.
+    """
+    pattern = re.compile(re.escape(addresses.short_name(name)) + r"n(\d+)")
+    hosts = [int(m[1]) for k in machine.links if (m := pattern.fullmatch(k))]
+    names = sorted({node_of(name, n) for n in machine.namespaces} - {""} | {name})
+    names += [f"{name}-link{host}" for host in hosts[len(names) :]]
+    hosts += range(_HOST_UNKNOWN, _HOST_UNKNOWN + len(names) - len(hosts))
+    return tuple(Node(n, f"192.168.49.{at}") for n, at in zip(names, hosts, strict=True))
 
 
 def findings(name: str, machine: Machine, roots: Roots) -> list[Finding]:

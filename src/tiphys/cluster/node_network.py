@@ -54,14 +54,20 @@ def ensure(profile: Profile) -> None:
     """Host and node side of every node."""
     with route_socket() as route:
         _ensure_bridge(profile, route)
-        for number, node in enumerate(profile.nodes, 1):
-            _ensure_node(profile, route, node, f"{short_name(profile)}n{number}")
-        # Until the gateway process has seen the nodes, the first one is the way to everything.
-        for destination in (profile.service_cidr, profile.load_balancer_pool, profile.pod_cidr):
-            first = profile.nodes[0].address
-            route.add_route(destination, gateway=first, protocol=ROUTE_PROTOCOL)
+        for node in profile.running_nodes:
+            _ensure_node(profile, route, node)
+        _ensure_first_routes(profile, route)
     forwarding.enable(forwarding.RECORD)
     _load_table(host_table(profile))
+
+
+def _ensure_first_routes(profile: Profile, route: RouteSocket) -> None:
+    """Until the gateway process has seen the nodes, the first one is the way to everything."""
+    have = {r.destination for r in route.routes()}
+    for destination in (profile.service_cidr, profile.load_balancer_pool, profile.pod_cidr):
+        if profile.running_nodes and destination not in have:
+            first = profile.running_nodes[0].address
+            route.add_route(destination, gateway=first, protocol=ROUTE_PROTOCOL)
 
 
 def host_table(profile: Profile) -> str:
@@ -87,16 +93,11 @@ table ip {table_name(profile)} {{
 def remove(profile: Profile) -> None:
     """Take everything away again; what is gone already is fine."""
     with route_socket() as route:
-        for number in range(1, len(profile.nodes) + 1):
-            route.delete_link(f"{short_name(profile)}n{number}")
+        for node in profile.nodes:
+            remove_node(profile, route, node)
         route.delete_link(bridge_name(profile))  # Its routes go with it.
-    for node in profile.nodes:
-        netns.delete(network_namespace(profile, node))
-        directory = profile.node_run_directory(node)
-        for name in ("mnt", "uts"):
-            mount_namespace.release(directory / name)
     mount_namespace.release(profile.run_directory)
-    netns.remove_directory(NAMESPACES)
+    netns.remove_empty(NAMESPACES)
     if Path("/usr/sbin/nft").exists():
         table = table_name(profile)
         _load_table(f"table ip {table}\ndelete table ip {table}\n")
@@ -104,12 +105,34 @@ def remove(profile: Profile) -> None:
         forwarding.restore(forwarding.RECORD)
 
 
+def remove_node(profile: Profile, route: RouteSocket, node: Node) -> None:
+    """Take one node's namespaces and link away; what is gone already is fine."""
+    route.delete_link(veth_name(profile, node))
+    netns.delete(network_namespace(profile, node))
+    directory = profile.node_run_directory(node)
+    for name in ("mnt", "uts"):
+        mount_namespace.release(directory / name)
+
+
+def veth_name(profile: Profile, node: Node) -> str:
+    """The host's end of a node's link; the last part of an address stays a node's own."""
+    return f"{short_name(profile)}n{node.address.rpartition('.')[2]}"
+
+
+def namespaces(profile: Profile, node: Node) -> list[tuple[Path, int]]:
+    """A node's namespaces in the order of entering: the mounts last, for the paths lie outside."""
+    directory = profile.node_run_directory(node)
+    return [
+        (directory / "uts", mount_namespace.CLONE_NEWUTS),
+        (network_namespace(profile, node), mount_namespace.CLONE_NEWNET),
+        (directory / "mnt", mount_namespace.CLONE_NEWNS),
+    ]
+
+
 def enter(profile: Profile, node: Node) -> None:
     """Put this process into a node's namespaces; for a child that has just been forked."""
-    directory = profile.node_run_directory(node)
-    mount_namespace.enter(directory / "uts", mount_namespace.CLONE_NEWUTS)
-    mount_namespace.enter(network_namespace(profile, node), mount_namespace.CLONE_NEWNET)
-    mount_namespace.enter(directory / "mnt", mount_namespace.CLONE_NEWNS)
+    for path, kind in namespaces(profile, node):
+        mount_namespace.enter(path, kind)
 
 
 def changed_sysctls(profile: Profile, node: Node) -> list[str]:
@@ -141,11 +164,12 @@ def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:
     route.set_up(name)
 
 
-def _ensure_node(profile: Profile, route: RouteSocket, node: Node, veth: str) -> None:
+def _ensure_node(profile: Profile, route: RouteSocket, node: Node) -> None:
+    veth = veth_name(profile, node)
     path = network_namespace(profile, node)
     directory = profile.node_run_directory(node)
     if not netns.is_alive(path):
-        netns.share_directory(NAMESPACES)
+        netns.prepare(path.parent)
         netns.delete(path)
         netns.create(path)
     mount_namespace.make_private_directory(profile.run_directory)

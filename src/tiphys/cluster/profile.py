@@ -44,8 +44,11 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Node:
+    """A machine of the profile: a set of namespaces with its own address."""
+
     name: str
     address: str
+    stopped: bool = False  # Switched off by `tiphys node stop`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,10 @@ class Profile:
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"
+
+    @property
+    def running_nodes(self) -> list[Node]:
+        return [node for node in self.nodes if not node.stopped]
 
     @property
     def gateway(self) -> str:

@@ -1,14 +1,12 @@
 """What a node's network agent is told."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tiphys.network.plan import Overlay
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    kubeconfig: Path
     node_name: str
     node_address: str  # Finds the link over which the other nodes are reached.
     overlay: Overlay = Overlay.AUTO

@@ -12,13 +12,9 @@ from tiphys.network.nodes import NodeFollower
 from tiphys.network.plan import NetworkPlan, peers_of, plan
 
 
-async def run(config: NetworkConfig) -> None:
+async def run(config: NetworkConfig, client: Client) -> None:
     """Work until cancelled."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="tiphys-network")
-    try:
-        await NetworkAgent(client, config).run()
-    finally:
-        client.close()
+    await NetworkAgent(client, config).run()
 
 
 class NetworkAgent:

@@ -167,6 +167,7 @@ class Sandboxes:
             "scratch_dir": os.path.join(config.sandbox_dir(sandbox.id), "shm"),
             "shm_bytes": config.shm_bytes,
             "shares_pids": sandbox.namespace_mode("pid") == "POD",
+            "enter": list(config.namespaces),
         }
 
     def _write_files(self, sandbox: Sandbox) -> None:

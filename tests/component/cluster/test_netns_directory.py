@@ -39,19 +39,19 @@ def _as_iproute2(directory: Path) -> None:
 
 
 def test_ours_are_not_hidden(directory: Path) -> None:
-    netns.share_directory(directory)
-    netns.share_directory(directory)
+    netns.prepare(directory)
+    netns.prepare(directory)
     assert _mounts().count(str(directory)) == 1
     netns.create(directory / "ours")
     _as_iproute2(directory)
     assert netns.is_alive(directory / "ours")
     netns.delete(directory / "ours")
-    netns.remove_directory(directory)
+    netns.remove_empty(directory)
     assert not directory.exists()
 
 
 def test_a_directory_that_others_use_stays(directory: Path) -> None:
-    netns.share_directory(directory)
+    netns.prepare(directory)
     (directory / "theirs").touch()
-    netns.remove_directory(directory)
+    netns.remove_empty(directory)
     assert str(directory) in _mounts()

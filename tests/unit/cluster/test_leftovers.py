@@ -62,3 +62,11 @@ def test_a_running_cluster_of_that_name_is_no_leftover() -> None:
 def test_the_nodes_are_known_by_their_namespaces() -> None:
     machine = replace(OTHERS, namespaces=("tiphys-a-a-m03", "tiphys-a-b-a-b"))
     assert [n.name for n in nodes("a", machine)] == ["a", "a-m03"]
+
+
+def test_every_link_of_a_node_is_removed() -> None:
+    links = tuple(f"{SHORT}{end}" for end in ("br", "n2", "n7", "n9"))
+    machine = replace(OTHERS, links=(*OTHERS.links, *links), namespaces=("tiphys-a-a-m03",))
+    found = nodes("a", machine)
+    assert {n.address.rpartition(".")[2] for n in found} == {"2", "7", "9"}
+    assert [n.name for n in found] == ["a", "a-m03", "a-link9"]

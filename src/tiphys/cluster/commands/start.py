@@ -18,11 +18,11 @@ from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.finding import Finding
-from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
+from tiphys.cluster.nodes import NODES_MAX, with_node
+from tiphys.cluster.profile import Profile, ProfileError, Roots
 
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
-NODES_MAX: Final = 64  # Below the load balancers' half of the node range; memory ends sooner.
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -192,9 +192,10 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
         pod_cidr=chosen.pod,
         service_cidr=chosen.service,
         load_balancer_pool=chosen.load_balancer_pool,
-        nodes=tuple(_nodes(name, chosen.node, nodes)),
         overlay=options.overlay or "auto",
     )
+    for _ in range(nodes):
+        profile = with_node(profile)
     profile.save()
     return profile
 
@@ -215,17 +216,6 @@ def _resumed(profile: Profile) -> Profile:
         profile = replace(profile, api_port=port)
         profile.save()
     return profile
-
-
-def _nodes(name: str, cidr: str, count: int) -> list[Node]:
-    """As minikube names them: the profile's name, then -m02, -m03."""
-    from ipaddress import IPv4Network
-
-    network = IPv4Network(cidr)
-    return [
-        Node(name if n == 1 else f"{name}-m{n:02d}", str(network[n + 1]))
-        for n in range(1, count + 1)
-    ]
 
 
 def _prepare(profile: Profile, steps: Steps) -> None:

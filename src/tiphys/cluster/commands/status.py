@@ -41,7 +41,7 @@ def describe(profile: Profile, known: Sequence[Process], seen: Health) -> dict[s
     """Everything that status tells, as JSON."""
     return {
         "profile": profile.name,
-        "state": _state(known, seen),
+        "state": _state(profile, known, seen),
         "server": profile.server,
         "host": seen.host,
         "apiserver": seen.api_server,
@@ -61,10 +61,12 @@ def describe(profile: Profile, known: Sequence[Process], seen: Health) -> dict[s
     }
 
 
-def _state(known: Sequence[Process], seen: Health) -> str:
+def _state(profile: Profile, known: Sequence[Process], seen: Health) -> str:
+    """Running when all runs that shall run: a node that was switched off shall not."""
     if not any(p.is_alive for p in known):
         return "Stopped"
-    working = {seen.host, seen.api_server, *seen.kubelets.values()} == {health.RUNNING}
+    kubelets = {seen.kubelets[node.name] for node in profile.running_nodes}
+    working = {seen.host, seen.api_server, *kubelets} == {health.RUNNING}
     return "Running" if working and all(p.is_alive for p in known) else "Degraded"
 
 

@@ -1,6 +1,8 @@
 """Network namespaces: making named ones, removing them, and working inside one for a moment.
 
-A namespace is kept by a bind mount of its file, as iproute2 does in /run/netns.
+A namespace is kept by a bind mount of its file, as iproute2 does in /run/netns. That folder is made
+a shared mount first, as iproute2 makes it: otherwise the first `ip netns add` binds the folder over
+itself, and the mounts of before are hidden under it and can never be removed.
 """
 
 import ctypes
@@ -35,6 +37,24 @@ def unshare() -> None:
     _check(_libc.unshare(_CLONE_NEWNET), "unshare the network namespace")
 
 
+def prepare(directory: Path) -> None:
+    """Make the folder of namespaces a shared mount of itself; doing it again changes nothing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    raw = os.fsencode(directory)
+    if _libc.mount(b"", raw, None, _MS_SHARED | _MS_REC, None) == 0:
+        return
+    _check(_libc.mount(raw, raw, None, _MS_BIND | _MS_REC, None), f"bind {directory}")
+    _check(_libc.mount(b"", raw, None, _MS_SHARED | _MS_REC, None), f"share {directory}")
+
+
+def remove_empty(directory: Path) -> None:
+    """Take the folder of namespaces away, unless somebody has one there."""
+    with suppress(OSError):
+        if not any(directory.iterdir()):
+            _libc.umount2(os.fsencode(directory), _MNT_DETACH)
+            directory.rmdir()
+
+
 def create(path: Path) -> None:
     """Make a new namespace and keep it at path. The caller stays where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,29 +75,6 @@ def create(path: Path) -> None:
         raise
     finally:
         os.close(here)
-
-
-def share_directory(path: Path) -> None:
-    """Make a directory of namespaces a shared mount of its own, as `ip netns add` does.
-
-    It does so with a directory that is none yet, and would hide below it what we keep there: our
-    namespaces could then be neither entered nor let go. Source: iproute2 ip/ipnetns.c.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    name = os.fsencode(path)
-    if _libc.mount(None, name, None, _MS_SHARED, None) == 0:
-        return  # Only a mount can be shared: it is one.
-    flags = _MS_BIND | _MS_REC  # What is kept there already stays in sight.
-    _check(_libc.mount(name, name, None, flags, None), f"mount {path} on itself")
-    _check(_libc.mount(None, name, None, _MS_SHARED, None), f"share the mount {path}")
-
-
-def remove_directory(path: Path) -> None:
-    """Take a directory of namespaces away again unless somebody keeps one in it."""
-    with suppress(OSError):
-        if not any(path.iterdir()):
-            _libc.umount2(os.fsencode(path), _MNT_DETACH)
-            path.rmdir()
 
 
 def delete(path: Path) -> None:

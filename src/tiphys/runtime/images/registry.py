@@ -14,8 +14,7 @@ import logging
 import os
 import re
 import secrets
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import IO, Final
 from urllib.parse import parse_qs, urlsplit
@@ -86,24 +85,17 @@ class RegistryServer:
         self._storage = storage
         self._push_token = push_token
         self._uploads: dict[str, IO[bytes]] = {}
-        self._servers: list[asyncio.Server] = []
+        self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port. Raises: OSError."""
-        listening = socket.create_server((host, port))
-        await self.start_on([listening])
-        found: int = listening.getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES_MAX)
+        found: int = self._server.sockets[0].getsockname()[1]
         return found
 
-    async def start_on(self, sockets: Sequence[socket.socket]) -> None:
-        """Answer on sockets that listen already."""
-        for one in sockets:
-            server = await asyncio.start_server(self._serve, sock=one, limit=HEAD_BYTES_MAX)
-            self._servers.append(server)
-
     async def close(self) -> None:
-        for server in self._servers:
-            server.close()
+        if self._server is not None:
+            self._server.close()
         for file in self._uploads.values():
             self._discard(file)
         self._uploads.clear()
