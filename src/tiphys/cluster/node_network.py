@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from tiphys.cluster import addresses
+from tiphys.cluster import addresses, forwarding
 from tiphys.cluster.profile import Node, Profile
 from tiphys.lib import mount_namespace, sysctl
 from tiphys.lib.netlink import netns
@@ -29,6 +29,7 @@ NODE_SYSCTLS: Final = {
     "net.ipv6.conf.default.disable_ipv6": "1",
     "net.ipv6.conf.all.disable_ipv6": "1",
 }
+NAMESPACES: Final = Path("/run/netns")
 _NFT_SECONDS_MAX: Final = 10.0
 
 
@@ -46,7 +47,7 @@ def table_name(profile: Profile) -> str:
 
 def network_namespace(profile: Profile, node: Node) -> Path:
     """In /run/netns, so that `ip netns exec` finds it."""
-    return Path("/run/netns") / f"tiphys-{profile.name}-{node.name}"
+    return NAMESPACES / f"tiphys-{profile.name}-{node.name}"
 
 
 def ensure(profile: Profile) -> None:
@@ -56,7 +57,7 @@ def ensure(profile: Profile) -> None:
         for node in profile.running_nodes:
             _ensure_node(profile, route, node)
         _ensure_first_routes(profile, route)
-    sysctl.write("net.ipv4.ip_forward", "1")
+    forwarding.enable(forwarding.RECORD)
     _load_table(host_table(profile))
 
 
@@ -96,12 +97,12 @@ def remove(profile: Profile) -> None:
             remove_node(profile, route, node)
         route.delete_link(bridge_name(profile))  # Its routes go with it.
     mount_namespace.release(profile.run_directory)
-    netns.remove_empty(Path("/run/netns"))
+    netns.remove_empty(NAMESPACES)
     if Path("/usr/sbin/nft").exists():
         table = table_name(profile)
         _load_table(f"table ip {table}\ndelete table ip {table}\n")
-    if profile.previous_ip_forward == "0" and not _others_need_forwarding():
-        sysctl.write("net.ipv4.ip_forward", "0")
+    if not _others_need_forwarding():
+        forwarding.restore(forwarding.RECORD)
 
 
 def remove_node(profile: Profile, route: RouteSocket, node: Node) -> None:
@@ -145,6 +146,12 @@ def changed_sysctls(profile: Profile, node: Node) -> list[str]:
             for name, wanted in NODE_SYSCTLS.items()
             if (found := sysctl.read(name)) != wanted
         ]
+
+
+def changed_host_sysctls() -> list[str]:
+    """What the machine itself needs to pass on what nodes send, and no longer has."""
+    found = sysctl.read(forwarding.NAME)
+    return [] if found == "1" else [f"{forwarding.NAME} is {found}, wanted 1"]
 
 
 def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:

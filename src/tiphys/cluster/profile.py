@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -63,7 +63,8 @@ class Profile:
     nodes: tuple[Node, ...] = ()
     overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
     version: int = FORMAT_VERSION
-    previous_ip_forward: str = field(default="")
+    # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
+    context_files: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -164,7 +165,9 @@ def load(roots: Roots, name: str) -> Profile | None:
             f"{FORMAT_VERSION}: use the tiphys that made it, or `tiphys delete -p {name}`"
         )
     nodes = tuple(Node(**n) for n in data.pop("nodes"))
-    return Profile(roots=roots, nodes=nodes, **data)
+    files = tuple(data.pop("context_files", ()))
+    known = {name: data[name] for name in Profile.__dataclass_fields__ if name in data}
+    return Profile(roots=roots, nodes=nodes, context_files=files, **known)
 
 
 def names(roots: Roots) -> list[str]:

@@ -84,7 +84,7 @@ class Probe:
 
     def node_is_ready(self, name: str) -> bool:
         node = self.get(f"/api/v1/nodes/{name}")
-        return node is not None and _is_ready(node) and self._is_alive(node)
+        return node is not None and is_ready(node) and self._is_alive(node)
 
     def _is_alive(self, node: object) -> bool:
         """Whether the kubelet has spoken since we began: a status may be from before a restart."""
@@ -118,7 +118,7 @@ class Probe:
         return answer.endswith(socket.inet_aton(self._profile.kubernetes_service))
 
 
-def _is_ready(node: object) -> bool:
+def is_ready(node: object) -> bool:
     from tiphys.api.meta import condition
 
     found = condition(node, "Ready") if isinstance(node, dict) else None

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from typing import Final
 from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
+from tiphys.cluster.finding import Finding
 from tiphys.cluster.nodes import NODES_MAX, with_node
 from tiphys.cluster.profile import Profile, ProfileError, Roots
 
@@ -66,8 +68,9 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     began = _now()
     waiting = launch(roots, name, log_file)
     # After the fork: the supervisor must not hold the lock for as long as it lives.
-    with start_lock(steps.title) as lock:
+    with ExitStack() as held:
         try:
+            lock = held.enter_context(start_lock(steps.title))
             existing = profiles.load(roots, name)
             if existing is not None and _runs(existing):  # Somebody was faster.
                 waiting.give_up()
@@ -79,14 +82,26 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             _prepare(profile, steps)
             if not options.keep_context:
                 _set_context(profile)
-            waiting.go()
+            waiting.go(profile)
         except BaseException:
             waiting.give_up()
+            _forget_what_never_was(roots, name)
             raise
         _wait(profile, options, steps, waiting.pid, began, lock.release)
     context = "" if options.keep_context else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
+
+
+def _forget_what_never_was(roots: Roots, name: str) -> None:
+    """A start that chose nothing yet leaves no folder that would look like a profile.
+
+    A profile that was saved keeps its logs, which say why it failed, until it is deleted.
+    """
+    import shutil
+
+    if not (roots.state / name / "profile.json").exists():
+        shutil.rmtree(roots.state / name, ignore_errors=True)
 
 
 def _now() -> datetime:
@@ -138,7 +153,12 @@ def _wanted_nodes(existing: Profile | None, options: argparse.Namespace) -> int:
 def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
     from tiphys.cluster import preflight
 
-    findings = preflight.check(roots, with_nodes=with_nodes)
+    _refuse_if_fatal(preflight.check(roots, with_nodes=with_nodes))
+    steps.say("machine checked")
+
+
+def _refuse_if_fatal(findings: Sequence[Finding]) -> None:
+    """Say all that is wrong. Raises CommandError when a cluster cannot run like this."""
     for finding in findings:
         if not finding.fatal:
             print(f"Warning: {finding.what}\n  {finding.fix}", file=sys.stderr)
@@ -146,20 +166,22 @@ def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
     if fatal:
         raise CommandError(
             "this machine cannot run a cluster: " + "; ".join(f.what for f in fatal),
-            fix="\n  ".join(f.fix for f in fatal),
+            fix="\n  ".join(dict.fromkeys(f.fix for f in fatal)),
         )
-    steps.say("machine checked")
 
 
 def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespace) -> Profile:
-    from tiphys.cluster import addresses, ranges
+    from tiphys.cluster import addresses, leftovers, ranges
 
+    if nodes:
+        # Here, and not with the rest of the checks: now nobody else makes a profile.
+        _refuse_if_fatal(leftovers.findings(name, leftovers.observe(name), roots))
     if options.apiserver_port and not addresses.is_free(options.apiserver_port):
         raise CommandError(
             f"port {options.apiserver_port} is in use", fix="name another with --apiserver-port"
         )
     try:
-        chosen = ranges.choose(addresses.taken(roots, name) if nodes else [])
+        chosen = ranges.choose(list(addresses.taken(roots, name)) if nodes else [])
     except ranges.NoFreeRange as exc:
         raise CommandError(str(exc)) from exc
     profile = Profile(
@@ -174,10 +196,6 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
     )
     for _ in range(nodes):
         profile = with_node(profile)
-    if nodes:
-        from tiphys.lib import sysctl
-
-        profile = replace(profile, previous_ip_forward=sysctl.read("net.ipv4.ip_forward"))
     profile.save()
     return profile
 
@@ -226,7 +244,7 @@ def _set_context(profile: Profile) -> None:
     from tiphys.client import kubeconfig
     from tiphys.cluster import access
 
-    path = kubeconfig.default_path(os.environ)
+    path = kubeconfig.default_path(os.environ).absolute()
     try:
         access.set_user_context(profile, path)
     except (OSError, kubeconfig.KubeconfigError) as exc:

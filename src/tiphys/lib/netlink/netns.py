@@ -32,6 +32,11 @@ def setns(fd: int, what: str) -> None:
     _check(_libc.setns(fd, _CLONE_NEWNET), what)
 
 
+def unshare() -> None:
+    """Put this process into a new namespace that ends with it."""
+    _check(_libc.unshare(_CLONE_NEWNET), "unshare the network namespace")
+
+
 def prepare(directory: Path) -> None:
     """Make the folder of namespaces a shared mount of itself; doing it again changes nothing."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -56,7 +61,7 @@ def create(path: Path) -> None:
     path.touch(mode=0o444)
     here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _check(_libc.unshare(_CLONE_NEWNET), "unshare the network namespace")
+        unshare()
         try:
             _check(
                 _libc.mount(b"/proc/thread-self/ns/net", os.fsencode(path), None, _MS_BIND, None),
