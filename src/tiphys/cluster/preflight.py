@@ -20,7 +20,7 @@ NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
 CONTROLLERS: Final = ("cpu", "memory", "pids")
 
 
-def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
+def check(roots: Roots, *, with_nodes: bool, with_etcd: bool = False) -> list[Finding]:
     """Everything that is wrong, not just the first thing."""
     findings = _disk(roots.state)
     if not with_nodes:
@@ -33,6 +33,9 @@ def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
             )
         )
         return findings
+    if with_etcd and shutil.which("etcd", path=_SYSTEM_PATH) is None:
+        what = "etcd is not installed: masters keep their objects in it"
+        findings.append(Finding(what, "apt-get install etcd-server"))
     lacking = rights.missing(rights.effective())
     findings += lacking + _kernel(_loaded_file_systems()) + _programs() + _cgroups() + _firewall()
     if not any(f.fatal for f in lacking):  # Without rights nothing can be tried.
