@@ -14,6 +14,7 @@ from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
 from tiphys.controllers.garbage_collector import GarbageCollector
+from tiphys.controllers.job import JobController
 from tiphys.controllers.namespace import NamespaceController
 from tiphys.controllers.node_ipam import NodeIpamController
 from tiphys.controllers.node_lifecycle import NodeLifecycleController
@@ -25,6 +26,7 @@ from tiphys.controllers.service_account_token import TokenController, TokenSigne
 from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.ttl import TtlController
+from tiphys.controllers.ttl_after_finished import TtlAfterFinishedController
 
 Make = Callable[[Context, ControllersConfig], Controller]
 
@@ -37,6 +39,8 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: ReplicaSetController(context),
     lambda context, config: DaemonSetController(context),
     lambda context, config: StatefulSetController(context),
+    lambda context, config: JobController(context),
+    lambda context, config: TtlAfterFinishedController(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),
