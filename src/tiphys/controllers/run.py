@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from tiphys.client.component import run_elected
 from tiphys.client.controller import Context, Controller
 from tiphys.controllers.config import ControllersConfig
+from tiphys.controllers.cron_job import CronJobController
 from tiphys.controllers.daemon_set import DaemonSetController
 from tiphys.controllers.deployment import DeploymentController
+from tiphys.controllers.disruption import DisruptionController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
@@ -41,6 +43,8 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: StatefulSetController(context),
     lambda context, config: JobController(context),
     lambda context, config: TtlAfterFinishedController(context),
+    lambda context, config: CronJobController(context),
+    lambda context, config: DisruptionController(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),
