@@ -17,9 +17,12 @@ from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringCo
 from tiphys.controllers.endpoints import EndpointsController
 from tiphys.controllers.garbage_collector import GarbageCollector
 from tiphys.controllers.job import JobController
+from tiphys.controllers.local_path_provisioner import LocalPathProvisioner
 from tiphys.controllers.namespace import NamespaceController
 from tiphys.controllers.node_ipam import NodeIpamController
 from tiphys.controllers.node_lifecycle import NodeLifecycleController
+from tiphys.controllers.persistent_volume_claim_protection import PersistentVolumeClaimProtection
+from tiphys.controllers.persistent_volume_protection import PersistentVolumeProtection
 from tiphys.controllers.pod_garbage_collector import PodGarbageCollector
 from tiphys.controllers.replica_set import ReplicaSetController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
@@ -29,6 +32,7 @@ from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.ttl import TtlController
 from tiphys.controllers.ttl_after_finished import TtlAfterFinishedController
+from tiphys.controllers.volume_binder import VolumeBinder
 
 Make = Callable[[Context, ControllersConfig], Controller]
 
@@ -45,6 +49,9 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TtlAfterFinishedController(context),
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
+    lambda context, config: VolumeBinder(context),
+    lambda context, config: PersistentVolumeClaimProtection(context),
+    lambda context, config: PersistentVolumeProtection(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),
@@ -67,6 +74,8 @@ async def run(config: ControllersConfig) -> None:
             made.append(
                 NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)
             )
+        if config.nodes_directory is not None:
+            made.append(LocalPathProvisioner(context, config.nodes_directory))
         return made
 
     await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)
