@@ -4,28 +4,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tiphys.cluster import kernel_features, rights
+from tiphys.cluster.finding import Finding
+from tiphys.cluster.kernel_features import NFT
 from tiphys.cluster.profile import Roots
 
-NFT: Final = "/usr/sbin/nft"
 _NFT_SECONDS_MAX: Final = 5.0
 _SYSTEM_PATH: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 DISK_BYTES_MIN: Final = 512 << 20
 FILE_SYSTEMS: Final = ("overlay", "tmpfs", "proc", "sysfs")
 NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
 CONTROLLERS: Final = ("cpu", "memory", "pids")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """fatal: the cluster would not work. fix: what to do."""
-
-    what: str
-    fix: str
-    fatal: bool = True
 
 
 def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
@@ -41,7 +33,11 @@ def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
             )
         )
         return findings
-    return findings + _kernel(_loaded_file_systems()) + _programs() + _cgroups() + _firewall()
+    lacking = rights.missing(rights.effective())
+    findings += lacking + _kernel(_loaded_file_systems()) + _programs() + _cgroups() + _firewall()
+    if not any(f.fatal for f in lacking):  # Without rights nothing can be tried.
+        findings += kernel_features.findings(kernel_features.missing())
+    return findings
 
 
 def missing(have: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -79,6 +75,13 @@ def _kernel(file_systems: Sequence[str]) -> list[Finding]:
         for name in NAMESPACES
         if not Path(f"/proc/self/ns/{name}").exists()
     ]
+    if not Path("/proc/sys/kernel/seccomp/actions_avail").exists():
+        findings.append(
+            Finding(
+                "the kernel has no seccomp filters",
+                "use a kernel built with CONFIG_SECCOMP_FILTER",
+            )
+        )
     if not os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK):
         findings.append(
             Finding(

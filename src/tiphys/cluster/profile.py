@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -44,8 +44,11 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Node:
+    """A machine of the profile: a set of namespaces with its own address."""
+
     name: str
     address: str
+    stopped: bool = False  # Switched off by `tiphys node stop`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,10 @@ class Profile:
     service_cidr: str
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
+    overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
     version: int = FORMAT_VERSION
-    previous_ip_forward: str = field(default="")
+    # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
+    context_files: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -85,6 +90,10 @@ class Profile:
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"
+
+    @property
+    def running_nodes(self) -> list[Node]:
+        return [node for node in self.nodes if not node.stopped]
 
     @property
     def gateway(self) -> str:
@@ -156,7 +165,9 @@ def load(roots: Roots, name: str) -> Profile | None:
             f"{FORMAT_VERSION}: use the tiphys that made it, or `tiphys delete -p {name}`"
         )
     nodes = tuple(Node(**n) for n in data.pop("nodes"))
-    return Profile(roots=roots, nodes=nodes, **data)
+    files = tuple(data.pop("context_files", ()))
+    known = {name: data[name] for name in Profile.__dataclass_fields__ if name in data}
+    return Profile(roots=roots, nodes=nodes, context_files=files, **known)
 
 
 def names(roots: Roots) -> list[str]:
