@@ -16,6 +16,7 @@ from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
 from tiphys.controllers.garbage_collector import GarbageCollector
+from tiphys.controllers.horizontal_pod_autoscaler import HorizontalPodAutoscalerController
 from tiphys.controllers.job import JobController
 from tiphys.controllers.local_path_provisioner import LocalPathProvisioner
 from tiphys.controllers.namespace import NamespaceController
@@ -49,6 +50,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TtlAfterFinishedController(context),
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
+    lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: VolumeBinder(context),
     lambda context, config: PersistentVolumeClaimProtection(context),
     lambda context, config: PersistentVolumeProtection(context),
