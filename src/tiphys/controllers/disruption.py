@@ -31,6 +31,7 @@ from tiphys.controllers.kinds import (
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
     STATEFUL_SETS,
 )
 from tiphys.controllers.pods_by_namespace import pods_by_namespace
@@ -177,6 +178,7 @@ class _Scales:
     def __init__(self, context: Context, client: Client) -> None:
         self._client = client
         self._known = {
+            ("", "ReplicationController"): context.informers.of(REPLICATION_CONTROLLERS),
             ("apps", "ReplicaSet"): context.informers.of(REPLICA_SETS),
             ("apps", "Deployment"): context.informers.of(DEPLOYMENTS),
             ("apps", "StatefulSet"): context.informers.of(STATEFUL_SETS),

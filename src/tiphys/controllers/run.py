@@ -26,6 +26,8 @@ from tiphys.controllers.persistent_volume_claim_protection import PersistentVolu
 from tiphys.controllers.persistent_volume_protection import PersistentVolumeProtection
 from tiphys.controllers.pod_garbage_collector import PodGarbageCollector
 from tiphys.controllers.replica_set import ReplicaSetController
+from tiphys.controllers.replication_controller import ReplicationControllerController
+from tiphys.controllers.resource_quota import ResourceQuotaController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.service_account_token import TokenController, TokenSigner
@@ -44,6 +46,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TaintEvictionController(context),
     lambda context, config: DeploymentController(context),
     lambda context, config: ReplicaSetController(context),
+    lambda context, config: ReplicationControllerController(context),
     lambda context, config: DaemonSetController(context),
     lambda context, config: StatefulSetController(context),
     lambda context, config: JobController(context),
@@ -51,6 +54,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
+    lambda context, config: ResourceQuotaController(context),
     lambda context, config: VolumeBinder(context),
     lambda context, config: PersistentVolumeClaimProtection(context),
     lambda context, config: PersistentVolumeProtection(context),
