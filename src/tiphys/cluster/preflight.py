@@ -11,6 +11,8 @@ from typing import Final
 from tiphys.cluster.profile import Roots
 
 NFT: Final = "/usr/sbin/nft"
+IPTABLES_RESTORE: Final = "/usr/sbin/iptables-restore"
+IPTABLES_SAVE: Final = "/usr/sbin/iptables-save"
 _NFT_SECONDS_MAX: Final = 5.0
 _SYSTEM_PATH: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 DISK_BYTES_MIN: Final = 512 << 20
@@ -28,7 +30,7 @@ class Finding:
     fatal: bool = True
 
 
-def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
+def check(roots: Roots, *, with_nodes: bool, proxy_mode: str = "nftables") -> list[Finding]:
     """Everything that is wrong, not just the first thing."""
     findings = _disk(roots.state)
     if not with_nodes:
@@ -41,7 +43,13 @@ def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
             )
         )
         return findings
-    return findings + _kernel(_loaded_file_systems()) + _programs() + _cgroups() + _firewall()
+    return (
+        findings
+        + _kernel(_loaded_file_systems())
+        + _programs(proxy_mode)
+        + _cgroups()
+        + _firewall()
+    )
 
 
 def missing(have: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -89,10 +97,16 @@ def _kernel(file_systems: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def _programs() -> list[Finding]:
-    if Path(NFT).exists():
-        return []
-    return [Finding(f"{NFT} is missing", "install it: `apt-get install nftables`")]
+def _programs(proxy_mode: str) -> list[Finding]:
+    """The host's own table is nftables in every mode."""
+    wanted = {NFT: "nftables"}
+    if proxy_mode == "iptables":
+        wanted |= dict.fromkeys((IPTABLES_RESTORE, IPTABLES_SAVE), "iptables")
+    return [
+        Finding(f"{path} is missing", f"install it: `apt-get install {package}`")
+        for path, package in wanted.items()
+        if not Path(path).exists()
+    ]
 
 
 def _cgroups() -> list[Finding]:

@@ -60,6 +60,7 @@ class Profile:
     nodes: tuple[Node, ...] = ()
     version: int = FORMAT_VERSION
     previous_ip_forward: str = field(default="")
+    proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
 
     @property
     def directory(self) -> Path:

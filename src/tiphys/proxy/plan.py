@@ -1,33 +1,36 @@
 """From Services and EndpointSlices to what the node must do with which packet. Pure.
 
+Every behaviour is decided here; the modes (nftables, iptables, userspace) only write it down.
 Upstream: pkg/proxy serviceport.go, endpointslicecache.go, topology.go.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv4Network, collapse_addresses
 from typing import Final, NamedTuple
 
-from tiphys.api.meta import Obj, ObjectKey, at, labels_of, name_of, namespace_of
+from tiphys.api.meta import Obj, ObjectKey, at, key_of, labels_of, name_of, namespace_of
 
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 PROXY_NAME_LABEL: Final = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
-ANY_ADDRESS: Final = "0.0.0.0"
+AFFINITY_SECONDS_DEFAULT: Final = 10800  # v1.DefaultClientIPServiceAffinitySeconds
+PROTOCOLS: Final = frozenset({"tcp", "udp"})
 
 
 class Kind(Enum):
-    """How a frontend is reached."""
+    """How a frontend is reached. One address and port of two kinds belongs to the first."""
 
     CLUSTER = "cluster"
-    EXTERNAL = "external"  # externalIPs and load-balancer addresses
+    LOAD_BALANCER = "load-balancer"
+    EXTERNAL = "external"
     NODE_PORT = "node-port"
 
 
 class Frontend(NamedTuple):
-    """Where packets come to. The address of a node port is 0.0.0.0."""
+    """Where packets come to."""
 
-    kind: Kind
     protocol: str  # tcp or udp
     address: str
     port: int
@@ -40,16 +43,51 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Where a frontend's packets go. masquerade: replies must come back through this node."""
+    """Where a frontend's packets go.
 
+    near: where packets of pods and of the node itself go, when that differs (a Local external
+    policy is for those outside); those of the node are masqueraded. Without targets packets are
+    rejected, or dropped when other nodes have some. serving: also those not chosen now.
+    """
+
+    kind: Kind
+    service: str  # namespace/name:port's name
     targets: tuple[Target, ...]
-    masquerade: bool
+    near: tuple[Target, ...] | None = None
+    masquerade: bool = False  # Replies must come back through this node.
+    local: bool = False  # targets are only those of this node.
+    drop: bool = False
+    sticky_seconds: int = 0  # ClientIP affinity; 0 is none.
+    sources: tuple[str, ...] = ()  # Networks that may come; () is everybody.
+    serving: tuple[Target, ...] = ()
+
+    @property
+    def reachable(self) -> frozenset[Target]:
+        return frozenset((*self.targets, *(self.near or ())))
+
+
+class HealthCheck(NamedTuple):
+    """A port on which load balancers ask whether this node has endpoints of a Service."""
+
+    service: ObjectKey
+    port: int
+    local_endpoints: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """What all Services, or one of them, want."""
+
     frontends: Mapping[Frontend, Backend] = field(default_factory=dict)
-    cluster_addresses: frozenset[str] = frozenset()
+    health_checks: tuple[HealthCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """The node that is planned for. Node ports are served at its addresses."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +99,38 @@ class _Endpoint:
     node: str
 
 
-def plan(services: Iterable[Obj], slices: Iterable[Obj], node_name: str) -> Plan:
+def plan(services: Iterable[Obj], slices: Iterable[Obj], node: NodeView) -> Plan:
     """Everything that this node should do. IPv4 only so far."""
     by_service: dict[ObjectKey, list[Obj]] = {}
     for found in slices:
-        if found.get("addressType") == "IPv4":
-            key = ObjectKey(namespace_of(found), labels_of(found).get(SERVICE_NAME_LABEL, ""))
-            by_service.setdefault(key, []).append(found)
+        by_service.setdefault(service_of(found), []).append(found)
     frontends: dict[Frontend, Backend] = {}
-    addresses: set[str] = set()
-    for service in services:
-        if not is_proxied(service):
-            continue
-        addresses.update(_cluster_addresses(service))
-        own = by_service.get(ObjectKey(namespace_of(service), name_of(service)), [])
-        for port in at(service, "spec", "ports", default=[]):
-            frontends |= _port_frontends(service, port, own, node_name)
-    return Plan(frontends, frozenset(addresses))
+    checks: tuple[HealthCheck, ...] = ()
+    for service in sorted(services, key=key_of):
+        one = plan_service(service, by_service.get(key_of(service), []), node)
+        # Two Services may claim one external address and port: the first by name has it.
+        frontends = {**one.frontends, **frontends} if one.frontends else frontends
+        checks += one.health_checks
+    return Plan(frontends, checks)
+
+
+def service_of(one: Obj) -> ObjectKey:
+    """The Service that an EndpointSlice belongs to."""
+    return ObjectKey(namespace_of(one), labels_of(one).get(SERVICE_NAME_LABEL, ""))
+
+
+def plan_service(service: Obj, slices: Sequence[Obj], node: NodeView) -> Plan:
+    """What one Service wants; slices are its own."""
+    if not is_proxied(service):
+        return Plan()
+    own = [s for s in slices if s.get("addressType") == "IPv4"]
+    frontends: dict[Frontend, Backend] = {}
+    local: set[str] = set()
+    for port in at(service, "spec", "ports", default=[]):
+        endpoints = _endpoints(own, port)
+        local.update(e.target.address for e in endpoints if e.ready and e.node == node.name)
+        frontends |= _port_frontends(service, port, endpoints, node)
+    return Plan(frontends, _health_checks(service, len(local)))
 
 
 def is_proxied(service: Obj) -> bool:
@@ -95,39 +148,97 @@ def _cluster_addresses(service: Obj) -> list[str]:
     return [a for a in found if ":" not in a]
 
 
+def _health_checks(service: Obj, local_endpoints: int) -> tuple[HealthCheck, ...]:
+    """Only load balancers with a Local policy have one (api/v1/service NeedsHealthCheck)."""
+    spec = service["spec"]
+    port = int(spec.get("healthCheckNodePort") or 0)
+    wanted = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+    return (HealthCheck(key_of(service), port, local_endpoints),) if wanted and port else ()
+
+
 def _port_frontends(
-    service: Obj, port: Obj, slices: Sequence[Obj], node_name: str
+    service: Obj, port: Obj, endpoints: Sequence[_Endpoint], node: NodeView
 ) -> dict[Frontend, Backend]:
     protocol = str(port.get("protocol") or "TCP").lower()
-    if protocol not in ("tcp", "udp"):
+    if protocol not in PROTOCOLS:
         return {}
-    spec = service["spec"]
-    endpoints = _endpoints(slices, port)
-    everywhere = choose(endpoints)
-    here = choose([e for e in endpoints if e.node == node_name])
-    inside = here if spec.get("internalTrafficPolicy") == "Local" else everywhere
-    local = spec.get("externalTrafficPolicy") == "Local"
-    outside = Backend(here if local else everywhere, masquerade=not local)
-    number = int(port["port"])
-    found = {
-        Frontend(Kind.CLUSTER, protocol, address, number): Backend(inside, masquerade=False)
-        for address in _cluster_addresses(service)
-    }
-    for address in _external_addresses(service):
-        found[Frontend(Kind.EXTERNAL, protocol, address, number)] = outside
-    if node_port := int(port.get("nodePort") or 0):
-        found[Frontend(Kind.NODE_PORT, protocol, ANY_ADDRESS, node_port)] = outside
-    return found
+    number, node_port = int(port["port"]), int(port.get("nodePort") or 0)
+    found: dict[Frontend, Backend] = {}
+    # The last one to write an address and port has it, so the strongest kind comes last.
+    outside = _outside_backend(service, port, endpoints, node, Kind.NODE_PORT)
+    if node_port:
+        found |= {Frontend(protocol, a, node_port): outside for a in node.addresses}
+    external = [a for a in at(service, "spec", "externalIPs", default=[]) if ":" not in a]
+    if external:
+        backend = _outside_backend(service, port, endpoints, node, Kind.EXTERNAL)
+        found |= {Frontend(protocol, a, number): backend for a in external}
+    if balanced := _load_balancer_addresses(service):
+        backend = _outside_backend(service, port, endpoints, node, Kind.LOAD_BALANCER)
+        found |= {Frontend(protocol, a, number): backend for a in balanced}
+    inside = _inside_backend(service, port, endpoints, node)
+    return found | {Frontend(protocol, a, number): inside for a in _cluster_addresses(service)}
 
 
-def _external_addresses(service: Obj) -> list[str]:
-    addresses = list(at(service, "spec", "externalIPs", default=[]))
-    addresses += [
+def _inside_backend(
+    service: Obj, port: Obj, endpoints: Sequence[_Endpoint], node: NodeView
+) -> Backend:
+    local = service["spec"].get("internalTrafficPolicy") == "Local"
+    everywhere, here = choose(endpoints), _here(endpoints, node)
+    return Backend(
+        Kind.CLUSTER,
+        _port_name(service, port),
+        here if local else everywhere,
+        local=local,
+        drop=local and not here and bool(everywhere),
+        sticky_seconds=affinity_seconds(service),
+        serving=_serving(endpoints),
+    )
+
+
+def _outside_backend(
+    service: Obj, port: Obj, endpoints: Sequence[_Endpoint], node: NodeView, kind: Kind
+) -> Backend:
+    local = service["spec"].get("externalTrafficPolicy") == "Local"
+    everywhere, here = choose(endpoints), _here(endpoints, node)
+    return Backend(
+        kind,
+        _port_name(service, port),
+        here if local else everywhere,
+        near=everywhere if local else None,
+        masquerade=not local,
+        local=local,
+        drop=local and not here and bool(everywhere),
+        sticky_seconds=affinity_seconds(service),
+        sources=_source_ranges(service) if kind is Kind.LOAD_BALANCER else (),
+        serving=_serving(endpoints),
+    )
+
+
+def _port_name(service: Obj, port: Obj) -> str:
+    return f"{namespace_of(service)}/{name_of(service)}:{port.get('name') or ''}"
+
+
+def affinity_seconds(service: Obj) -> int:
+    """For how long a client stays with an endpoint after its last new connection; 0 is never."""
+    if service["spec"].get("sessionAffinity") != "ClientIP":
+        return 0
+    found = at(service, "spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds")
+    return int(found or AFFINITY_SECONDS_DEFAULT)
+
+
+def _source_ranges(service: Obj) -> tuple[str, ...]:
+    """Without overlaps, which sets of the kernel refuse. Padding is allowed by validation."""
+    found = at(service, "spec", "loadBalancerSourceRanges", default=[])
+    networks = [IPv4Network(r.strip(), strict=False) for r in found if ":" not in r]
+    return tuple(str(n) for n in collapse_addresses(networks))
+
+
+def _load_balancer_addresses(service: Obj) -> list[str]:
+    return [
         ingress["ip"]
         for ingress in at(service, "status", "loadBalancer", "ingress", default=[])
-        if ingress.get("ip") and ingress.get("ipMode") != "Proxy"
+        if ingress.get("ip") and ":" not in ingress["ip"] and ingress.get("ipMode") != "Proxy"
     ]
-    return [a for a in addresses if ":" not in a]
 
 
 def _endpoints(slices: Sequence[Obj], port: Obj) -> list[_Endpoint]:
@@ -165,3 +276,11 @@ def choose(endpoints: Sequence[_Endpoint]) -> tuple[Target, ...]:
     """The ready ones; without any, those that end but still serve (KEP-1669)."""
     ready = tuple(e.target for e in endpoints if e.ready)
     return ready or tuple(e.target for e in endpoints if e.serving and e.terminating)
+
+
+def _here(endpoints: Sequence[_Endpoint], node: NodeView) -> tuple[Target, ...]:
+    return choose([e for e in endpoints if e.node == node.name])
+
+
+def _serving(endpoints: Sequence[_Endpoint]) -> tuple[Target, ...]:
+    return tuple(e.target for e in endpoints if e.serving)

@@ -17,6 +17,7 @@ from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
+from tiphys.proxy.config import MODES as PROXY_MODES
 
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
@@ -41,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait-timeout", type=float, default=READY_SECONDS, metavar="SECONDS")
     parser.add_argument("--nodes", type=int, help="how many nodes; 0 = a control plane alone")
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
+    parser.add_argument(
+        "--proxy-mode",
+        choices=PROXY_MODES,
+        help=f"how Services reach pods; {PROXY_MODES[0]} when nothing is said",
+    )
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     return parser
@@ -53,7 +59,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
     wanted = _wanted_nodes(existing, options)
-    _preflight(roots, steps, with_nodes=wanted > 0)
+    _preflight(roots, steps, with_nodes=wanted > 0, proxy_mode=_wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
 
@@ -68,7 +74,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 waiting.give_up()
                 return _already(existing, options, steps)
             if existing is not None:
-                profile = _resumed(existing)
+                profile = _resumed(existing, _wanted_mode(existing, options))
             else:
                 profile = _new_profile(roots, name, wanted, options)
             _prepare(profile, steps)
@@ -100,6 +106,12 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
             f'profile "{profile.name}" runs with {len(profile.nodes)} nodes, not {options.nodes}',
             fix=f"stop and delete it first: tiphys delete -p {profile.name}",
         )
+    if _wanted_mode(profile, options) != profile.proxy_mode:
+        raise CommandError(
+            f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
+            f"not {options.proxy_mode}",
+            fix=f"stop it first: tiphys stop -p {profile.name}",
+        )
     if not options.keep_context:
         _set_context(profile)
     from tiphys.cluster import processes
@@ -130,10 +142,15 @@ def _wanted_nodes(existing: Profile | None, options: argparse.Namespace) -> int:
     return count
 
 
-def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
+def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
+    """The proxy mode: what is said now, or was said before."""
+    return options.proxy_mode or (existing.proxy_mode if existing else PROXY_MODES[0])
+
+
+def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool, proxy_mode: str) -> None:
     from tiphys.cluster import preflight
 
-    findings = preflight.check(roots, with_nodes=with_nodes)
+    findings = preflight.check(roots, with_nodes=with_nodes, proxy_mode=proxy_mode)
     for finding in findings:
         if not finding.fatal:
             print(f"Warning: {finding.what}\n  {finding.fix}", file=sys.stderr)
@@ -166,6 +183,7 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
         service_cidr=chosen.service,
         load_balancer_pool=chosen.load_balancer_pool,
         nodes=tuple(_nodes(name, chosen.node, nodes)),
+        proxy_mode=_wanted_mode(None, options),
     )
     if nodes:
         from tiphys.lib import sysctl
@@ -175,7 +193,7 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
     return profile
 
 
-def _resumed(profile: Profile) -> Profile:
+def _resumed(profile: Profile, proxy_mode: str) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
     from tiphys.cluster import addresses, processes
 
@@ -186,6 +204,9 @@ def _resumed(profile: Profile) -> Profile:
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
         )
+    if proxy_mode != profile.proxy_mode:
+        profile = replace(profile, proxy_mode=proxy_mode)
+        profile.save()
     if not addresses.is_free(profile.api_port):
         port = addresses.free_port(profile.roots, profile.name)
         profile = replace(profile, api_port=port)
