@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+import uvloop
+
 from tiphys.api.meta import Obj, ObjectKey, key_of
 from tiphys.cni.routed_veth import RoutedVethNetwork
 from tiphys.lib import sysctl
@@ -35,7 +37,7 @@ class ProxyThread:
     """The proxy's event loop, inside the node."""
 
     def __init__(self, node: Path) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         ready = threading.Event()
         self._thread = threading.Thread(target=self._work, args=(node, ready), daemon=True)
         self._thread.start()

@@ -46,6 +46,16 @@ class Forgotten(NamedTuple):
     target: Target
 
 
+class Client(NamedTuple):
+    """Who stays with a target, for how long after its last connection, and what is left of it."""
+
+    address: str
+    frontend: Frontend
+    target: Target
+    timeout_ms: int
+    left_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Deletions come first: a changed element is deleted and added in one transaction."""
@@ -101,8 +111,10 @@ class Layout:
         for name, key in self._shared:
             yield Element(name, key, None)
 
-    def __len__(self) -> int:
-        return len(self._pieces)
+    def may_stay(self, client: Client) -> bool:
+        """Whether a client's endpoint is still one of its frontend, which still has affinity."""
+        found = self._pieces.get(client.frontend, EMPTY)
+        return found.sticky and client.target in (*found.targets, *found.near)
 
     def _gone(self, old: Piece, new: Piece) -> Iterator[Element]:
         for (name, key), value in old.elements.items():

@@ -24,7 +24,8 @@ from tiphys.lib.netlink.message import (
     nested,
     text,
 )
-from tiphys.proxy.layout import DROP, Element, Value
+from tiphys.proxy.layout import DROP, Client, Element, Value
+from tiphys.proxy.plan import Frontend, Target
 
 NFNL_SUBSYS_NFTABLES: Final = 10
 _BATCH_BEGIN, _BATCH_END = 16, 17
@@ -35,9 +36,12 @@ _KEY, _DATA, _KEY_END, _DATA_VALUE, _DATA_VERDICT, _VERDICT_CODE, _VERDICT_CHAIN
     *(1, 2, 10),
     *(1, 2, 1, 2),
 )
+_TIMEOUT, _EXPIRATION = 4, 5  # milliseconds, 64 bits, big-endian
+_CLIENT_KEY: Final = struct.Struct(">4sB3x4sH2x")
 _GOTO: Final = -4  # NFT_GOTO
 _NF_DROP: Final = 0
 _PROTOCOLS: Final = {"tcp": 6, "udp": 17}
+_PROTOCOL_NAMES: Final = {number: name for name, number in _PROTOCOLS.items()}
 ELEMENTS_PER_MESSAGE_MAX: Final = 200  # A nested attribute holds 64 KiB.
 # Sets whose last key part is the random index.
 INDEXED: Final = frozenset({"endpoints", "local-endpoints"})
@@ -187,6 +191,28 @@ def dumped(payload: bytes) -> Iterator[RawElement]:
             continue
         key = attributes(parts[_KEY])[_DATA_VALUE]
         yield name, key, _dumped_value(parts.get(_DATA, b""))
+
+
+def dumped_clients(payload: bytes) -> Iterator[tuple[bytes, Client]]:
+    """The elements of the affinity map in one answer, each with the kernel's own key."""
+    for element in _repeated(attributes(payload[4:]).get(_LIST_ELEMENTS, b"")):
+        parts = attributes(element)
+        if not {_KEY, _DATA, _TIMEOUT, _EXPIRATION} <= parts.keys():
+            continue
+        key = attributes(parts[_KEY])[_DATA_VALUE]
+        value = attributes(parts[_DATA])[_DATA_VALUE]
+        client, protocol, address, port = _CLIENT_KEY.unpack(key)
+        timeout, left = (int.from_bytes(parts[p], "big") for p in (_TIMEOUT, _EXPIRATION))
+        yield (
+            key,
+            Client(
+                socket.inet_ntoa(client),
+                Frontend(_PROTOCOL_NAMES[protocol], socket.inet_ntoa(address), port),
+                Target(socket.inet_ntoa(value[:4]), int.from_bytes(value[4:6], "big")),
+                timeout,
+                left,
+            ),
+        )
 
 
 def _dumped_value(data: bytes) -> bytes:

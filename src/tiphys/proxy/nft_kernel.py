@@ -23,7 +23,7 @@ from tiphys.lib.netlink.message import (
 )
 from tiphys.lib.netlink.socket import NETLINK_NETFILTER, NetlinkSocket
 from tiphys.proxy import nft_elements
-from tiphys.proxy.layout import Element
+from tiphys.proxy.layout import Client, Element
 from tiphys.proxy.nft_elements import GET_ELEMENTS, NFNL_SUBSYS_NFTABLES, RawElement
 
 _GET_CHAIN, _GET_RULE, _NEW_GENERATION, _GET_GENERATION = (
@@ -105,3 +105,12 @@ class NftKernel:
             for answer in self._netlink.dump(GET_ELEMENTS, asked, f"list set {name}"):
                 found.update(nft_elements.dumped(answer.payload))
         return found
+
+    def clients(self, table: str, set_name: str) -> list[tuple[bytes, Client]]:
+        """Who affinity remembers, each with the kernel's key. Raises OSError."""
+        asked = nft_elements.set_address(table, set_name)
+        return [
+            client
+            for answer in self._netlink.dump(GET_ELEMENTS, asked, f"list set {set_name}")
+            for client in nft_elements.dumped_clients(answer.payload)
+        ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tiphys.proxy.layout import DROP, REJECT_CHAIN, Element, Value
+from tiphys.proxy.layout import DROP, REJECT_CHAIN, Client, Element, Value
 
 TABLE: Final = "kube-proxy"
 CHAINS_MIN: Final = 16  # Chains made at once; others when a Service has more endpoints.
@@ -45,7 +45,12 @@ _CHAIN: Final = re.compile(r"(service|local)(-masquerade)?(-sticky)?-(\d+)")
 
 
 def ruleset(
-    elements: Iterable[Element], chains: Iterable[str], cluster_cidr: str, *, masquerade: bool
+    elements: Iterable[Element],
+    chains: Iterable[str],
+    cluster_cidr: str,
+    *,
+    masquerade: bool = True,
+    clients: Iterable[Client] = (),
 ) -> str:
     """The whole table as text; loading it replaces the one before in one transaction."""
     lines = [
@@ -53,6 +58,7 @@ def ruleset(
         f"delete table ip {TABLE}",
         f"table ip {TABLE} {{",
         f"  chain {REJECT_CHAIN} {{ {_RESET}; reject; }}",
+        *_affinity(clients),
         *_sets(elements),
         *[f"  chain {name} {{ {'; '.join(chain_rules(name))}; }}" for name in chains],
         *_hook_chains(cluster_cidr),
@@ -69,15 +75,6 @@ def first_chains() -> list[str]:
         for number in range(1, CHAINS_MIN + 1)
         for kind in ("service", "service-masquerade")
     ]
-
-
-def more_chains(names: Iterable[str]) -> str:
-    """Text that adds chains to the table."""
-    lines = []
-    for name in names:
-        lines.append(f"add chain ip {TABLE} {name}")
-        lines += [f"add rule ip {TABLE} {name} {rule}" for rule in chain_rules(name)]
-    return "\n".join(lines) + "\n"
 
 
 def chain_rules(name: str) -> Sequence[str]:
@@ -99,11 +96,23 @@ def chain_rules(name: str) -> Sequence[str]:
     return [*rules, f"{_BOTH} dnat ip to {to}"]
 
 
+def _affinity(clients: Iterable[Client]) -> list[str]:
+    """Clients that are known keep their endpoint for as long as they had left."""
+    texts = [
+        f"{client.address} . {' . '.join([str(p) for p in client.frontend])} "
+        f"timeout {client.timeout_ms}ms expires {client.left_ms}ms : "
+        f"{client.target.address} . {client.target.port}"
+        for client in clients
+    ]
+    elements = [f"    elements = {{ {', '.join(texts)} }}"] if texts else []
+    return [f"  map {AFFINITY} {{ {_AFFINITY_TYPE}", *elements, "  }"]
+
+
 def _sets(elements: Iterable[Element]) -> list[str]:
     texts: dict[str, list[str]] = {}
     for name, key, value in elements:
         texts.setdefault(name, []).append(_element_text(key, value))
-    lines = [f"  map {AFFINITY} {{ {_AFFINITY_TYPE} }}"]
+    lines = []
     for name, (kind, what) in SETS.items():
         lines.append(f"  {kind} {name} {{ {what}")
         if found := texts.get(name):

@@ -13,9 +13,9 @@ from typing import Final
 
 from tiphys.proxy import nft_elements
 from tiphys.proxy.change_tracker import FrontendChanges
-from tiphys.proxy.layout import DROP, REJECT_CHAIN, Element, Forgotten, Layout
+from tiphys.proxy.layout import DROP, REJECT_CHAIN, Client, Element, Forgotten, Layout
 from tiphys.proxy.nft_kernel import NftKernel
-from tiphys.proxy.nft_table import AFFINITY, SETS, TABLE, first_chains, more_chains, ruleset
+from tiphys.proxy.nft_table import AFFINITY, SETS, TABLE, first_chains, ruleset
 from tiphys.proxy.plan import Backend, Frontend, Target
 from tiphys.proxy.writer import ProxyError
 
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 NFT: Final = "/usr/sbin/nft"
 _NFT_SECONDS_MAX: Final = 60.0
-_CLIENT_BYTES: Final = 4  # The client's address comes first in a key of the affinity map.
 _FORGET_ATTEMPTS_MAX: Final = 5
 
 
@@ -43,21 +42,37 @@ class NftablesWriter:
     def load(self, frontends: Mapping[Frontend, Backend]) -> None:
         layout = Layout()
         layout.change(frontends)
+        self._load(layout)
+
+    def _load(self, layout: Layout) -> None:
         elements = list(layout.elements())
         chains = {*first_chains(), *_chains_of(elements)}
-        text = ruleset(elements, sorted(chains), self._cluster_cidr, masquerade=self._masquerade)
+        text = ruleset(
+            elements,
+            sorted(chains),
+            self._cluster_cidr,
+            masquerade=self._masquerade,
+            clients=[client for _, client in self._clients() if layout.may_stay(client)],
+        )
         run_nft(text)
         self._layout, self._chains = layout, chains
-        self._note_rules()
+        try:
+            self._generation = self._kernel.generation()
+            self._rules = self._kernel.rules_digest(TABLE)
+        except OSError as exc:
+            raise ProxyError(f"the table {TABLE} cannot be read back: {exc}") from exc
 
     def change(self, changed: FrontendChanges) -> None:
         changes = self._layout.change(changed)
+        if not _chains_of(changes.add) <= self._chains:
+            self._load(self._layout)
+            return
         try:
-            self._add_chains(_chains_of(changes.add) - self._chains)
             if changes.delete or changes.add:
                 self._kernel.change(TABLE, changes.delete, changes.add)
                 self._generation += 1
-            self._forget(changes.forget)
+            if changes.forget:
+                self._forget(set(changes.forget))
         except OSError as exc:
             raise ProxyError(f"the kernel refused elements of the table {TABLE}: {exc}") from exc
 
@@ -83,32 +98,19 @@ class NftablesWriter:
     async def close(self) -> None:
         self._kernel.close()
 
-    def _add_chains(self, names: Collection[str]) -> None:
-        if names:
-            run_nft(more_chains(sorted(names)))
-            self._chains.update(names)
-            self._note_rules()
-
-    def _note_rules(self) -> None:
+    def _clients(self) -> list[tuple[bytes, Client]]:
         try:
-            self._generation = self._kernel.generation()
-            self._rules = self._kernel.rules_digest(TABLE)
-        except OSError as exc:
-            raise ProxyError(f"the table {TABLE} cannot be read back: {exc}") from exc
+            return self._kernel.clients(TABLE, AFFINITY)
+        except OSError:
+            return []  # No table yet, or not any more.
 
     def _forget(self, forgotten: Collection[Forgotten]) -> None:
         """Clients of targets that are gone choose anew."""
-        if not forgotten:
-            return
-        gone = {
-            (nft_elements.key_bytes("services", frontend), nft_elements.value_bytes(target))
-            for frontend, target in forgotten
-        }
         for _ in range(_FORGET_ATTEMPTS_MAX):
             keys = [
                 key
-                for _, key, value in self._kernel.elements(TABLE, [AFFINITY])
-                if (key[_CLIENT_BYTES:], value) in gone
+                for key, client in self._kernel.clients(TABLE, AFFINITY)
+                if Forgotten(client.frontend, client.target) in forgotten
             ]
             if not keys:
                 return

@@ -49,6 +49,13 @@ def lab(tmp_path: Path, mode: str) -> Iterator[Lab]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def no_refusals(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The kernel takes every change as it is: what is refused is written anew, and hides faults."""
+    yield
+    assert not [r for r in caplog.get_records("call") if r.levelname in ("WARNING", "ERROR")]
+
+
 def endpoints(lab: Lab, *numbers: int) -> list[Obj]:
     return [an_endpoint(lab.addresses[n], node="n2" if n == 2 else "n1") for n in numbers]
 
@@ -242,6 +249,15 @@ def test_a_client_stays_with_its_endpoint(lab: Lab) -> None:
     assert answering(lab, lab.pods[0], count=12) == after, "it stays where it went"
 
 
+def test_clients_stay_although_the_rules_are_written_anew(lab: Lab, mode: str) -> None:
+    serve(lab, 0, 1, 2, **sticky(600))
+    before = [lab.ask(where)[0] for where in (*lab.pods, lab.node, lab.outside)]
+    run_in(lab.node, *TAMPERINGS[mode][-1])
+    assert not lab.check()
+    lab.sync()
+    assert [lab.ask(where)[0] for where in (*lab.pods, lab.node, lab.outside)] == before
+
+
 def test_affinity_ends_after_its_timeout(lab: Lab) -> None:
     serve(lab, 0, 1, 2, **sticky(1))
     seen = set()
@@ -368,7 +384,9 @@ def test_rules_of_others_are_left_alone(lab: Lab) -> None:
     run_in(lab.node, "iptables", "-X", "OTHER")
 
 
-def test_changes_go_through_although_somebody_flushed_the_rules(lab: Lab, mode: str) -> None:
+def test_changes_go_through_although_somebody_flushed_the_rules(
+    lab: Lab, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
     serve(lab, 0)
     run_in(lab.node, "nft", "flush", "ruleset")
     lab.apply(a_slice(*endpoints(lab, 1)))
@@ -377,6 +395,7 @@ def test_changes_go_through_although_somebody_flushed_the_rules(lab: Lab, mode: 
         lab.sync()
     assert lab.ask(lab.pods[2])[0] == lab.addresses[1]
     assert lab.check()
+    caplog.clear()
 
 
 @pytest.mark.parametrize("mode", KERNEL_MODES, indirect=True)
