@@ -65,8 +65,8 @@ class ChangeTracker:
 
     def frontends(self) -> dict[Frontend, Backend]:
         """All of them."""
-        found = {frontend: self._backend(frontend) for frontend in self._claims}
-        return {frontend: backend for frontend, backend in found.items() if backend is not None}
+        plans = self._plans
+        return {f: plans[claims[0]].frontends[f] for f, claims in self._claims.items()}
 
     def health_checks(self) -> list[HealthCheck]:
         return [check for plan in self._plans.values() for check in plan.health_checks]
@@ -80,14 +80,14 @@ class ChangeTracker:
         if service is not None:
             new = self._planned(key, service, old)
             self._plans[key] = new
-        for frontend in old.frontends.keys() - new.frontends.keys():
+        before, after = old.frontends, new.frontends
+        gone = [frontend for frontend in before if frontend not in after]
+        for frontend in gone:
             self._unclaim(frontend, key)
-        for frontend in new.frontends.keys() - old.frontends.keys():
-            claims = self._claims.setdefault(frontend, [])
-            claims.append(key)
-            claims.sort()
-        both = {**old.frontends, **new.frontends}
-        return [f for f in both if old.frontends.get(f) != new.frontends.get(f)]
+        for frontend in after:
+            if frontend not in before:
+                self._claim(frontend, key)
+        return [*gone, *[f for f, backend in after.items() if before.get(f) != backend]]
 
     def _planned(self, key: ObjectKey, service: Obj, old: Plan) -> Plan:
         try:
@@ -96,6 +96,12 @@ class ChangeTracker:
             # One odd object must not take every Service away: its last good plan stays.
             log.exception("no plan for a Service", extra={"service": str(key)})
             return old
+
+    def _claim(self, frontend: Frontend, key: ObjectKey) -> None:
+        claims = self._claims.setdefault(frontend, [])
+        claims.append(key)
+        if len(claims) > 1:
+            claims.sort()
 
     def _unclaim(self, frontend: Frontend, key: ObjectKey) -> None:
         claims = self._claims[frontend]

@@ -102,6 +102,13 @@ class Layout:
                 forget += [Forgotten(frontend, target) for target in sorted(gone)]
         return Changes(*_only_differences(delete, add), tuple(forget))
 
+    def load(self, frontends: Mapping[Frontend, Backend]) -> None:
+        """Hold these and nothing else."""
+        self._pieces = {f: piece(f, backend) for f, backend in frontends.items()}
+        self._shared = Counter(
+            key for one in self._pieces.values() for key in one.elements if key[0] in SHARED
+        )
+
     def elements(self) -> Iterator[Element]:
         """All of them, shared ones once."""
         for one in self._pieces.values():
@@ -180,8 +187,8 @@ def piece(frontend: Frontend, backend: Backend, old: Piece = EMPTY) -> Piece:
         elements |= _indexed("endpoints", key, targets)
     if near:
         elements |= _near(key, near, backend)
-    for target in (*targets, *near):
-        elements[("hairpin", (target.address, target.address))] = None
+    for address in backend.hairpin:
+        elements[("hairpin", (address, address))] = None
     if backend.sources:
         elements[("restricted", key)] = None
         elements |= {("allowed-sources", (*key, network)): None for network in backend.sources}

@@ -11,10 +11,12 @@ Source: linux/netfilter/nf_tables.h, nfnetlink.h.
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final, TypeVar
 
 from tiphys.lib.netlink.message import (
+    NLA_F_NESTED,
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_REQUEST,
@@ -24,7 +26,7 @@ from tiphys.lib.netlink.message import (
     nested,
     text,
 )
-from tiphys.proxy.layout import DROP, Client, Element, Value
+from tiphys.proxy.layout import DROP, Client, Element
 from tiphys.proxy.plan import Frontend, Target
 
 NFNL_SUBSYS_NFTABLES: Final = 10
@@ -38,9 +40,12 @@ _KEY, _DATA, _KEY_END, _DATA_VALUE, _DATA_VERDICT, _VERDICT_CODE, _VERDICT_CHAIN
 )
 _TIMEOUT, _EXPIRATION = 4, 5  # milliseconds, 64 bits, big-endian
 _CLIENT_KEY: Final = struct.Struct(">4sB3x4sH2x")
+_PORT: Final = struct.Struct(">H2x")
+_ELEMENT_HEAD: Final = struct.Struct("=HH")
 _GOTO: Final = -4  # NFT_GOTO
 _NF_DROP: Final = 0
 _PROTOCOLS: Final = {"tcp": 6, "udp": 17}
+_PROTOCOL_PARTS: Final = {name: bytes([n, 0, 0, 0]) for name, n in _PROTOCOLS.items()}
 _PROTOCOL_NAMES: Final = {number: name for name, number in _PROTOCOLS.items()}
 ELEMENTS_PER_MESSAGE_MAX: Final = 200  # A nested attribute holds 64 KiB.
 # Sets whose last key part is the random index.
@@ -81,10 +86,12 @@ def _transaction(
 ) -> tuple[bytes, int]:
     parts = [_framing(_BATCH_BEGIN, first_sequence)]
     sequence = first_sequence
-    for kind, flags, name, elements in groups:
+    for number, (kind, flags, name, elements) in enumerate(groups, 1):
         sequence += 1
         payload = set_address(table, name) + nested(_LIST_ELEMENTS, *elements)
-        parts.append(message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, sequence, payload))
+        if number == len(groups):
+            flags |= NLM_F_ACK  # One answer for all, besides those that tell what was refused.
+        parts.append(message(kind, NLM_F_REQUEST | flags, sequence, payload))
     parts.append(_framing(_BATCH_END, sequence + 1))
     return b"".join(parts), sequence
 
@@ -117,24 +124,42 @@ def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
 
 
 def encoded(element: Element, *, with_value: bool) -> bytes:
-    parts = [nested(_KEY, attribute(_DATA_VALUE, key_bytes(element.set_name, element.key)))]
-    if element.set_name in RANGED:
-        last = key_bytes(element.set_name, element.key, last=True)
-        parts.append(nested(_KEY_END, attribute(_DATA_VALUE, last)))
-    if with_value and element.value is not None:
-        parts.append(_value(element.value))
-    return nested(_LIST_ELEMENT, *parts)
+    name, key, value = element
+    packed = key_bytes(name, key)
+    parts = _head(len(packed)) + packed
+    if name in RANGED:
+        last = key_bytes(name, key, last=True)
+        parts += nested(_KEY_END, attribute(_DATA_VALUE, last))
+    if with_value and value is not None:
+        parts += _verdict(value) if isinstance(value, str) else _data(value)
+    return _ELEMENT_HEAD.pack(len(parts) + 4, _LIST_ELEMENT | NLA_F_NESTED) + parts
 
 
-def _value(value: Value) -> bytes:
+@lru_cache
+def _head(key_bytes_count: int) -> bytes:
+    """What comes before a key in its element."""
+    whole = nested(_KEY, attribute(_DATA_VALUE, bytes(key_bytes_count)))
+    return whole[: len(whole) - key_bytes_count]
+
+
+@lru_cache
+def _verdict(value: str) -> bytes:
     if value == DROP:
         code = attribute(_VERDICT_CODE, struct.pack(">i", _NF_DROP))
-        return nested(_DATA, nested(_DATA_VERDICT, code))
-    if isinstance(value, str):
-        verdict = attribute(_VERDICT_CODE, struct.pack(">i", _GOTO)) + text(_VERDICT_CHAIN, value)
-        return nested(_DATA, nested(_DATA_VERDICT, verdict))
-    assert value is not None
-    return nested(_DATA, attribute(_DATA_VALUE, value_bytes(value)))
+    else:
+        code = attribute(_VERDICT_CODE, struct.pack(">i", _GOTO)) + text(_VERDICT_CHAIN, value)
+    return nested(_DATA, nested(_DATA_VERDICT, code))
+
+
+def _data(value: Iterable[str | int]) -> bytes:
+    packed = value_bytes(value)
+    return _data_head(len(packed)) + packed
+
+
+@lru_cache
+def _data_head(value_bytes_count: int) -> bytes:
+    whole = nested(_DATA, attribute(_DATA_VALUE, bytes(value_bytes_count)))
+    return whole[: len(whole) - value_bytes_count]
 
 
 def value_bytes(value: Iterable[str | int]) -> bytes:
@@ -143,15 +168,17 @@ def value_bytes(value: Iterable[str | int]) -> bytes:
 
 def key_bytes(set_name: str, key: Sequence[str | int], *, last: bool = False) -> bytes:
     """A key's parts, each padded to 4 bytes; of a network the first or the last address."""
-    parts = [_part(p) for p in key[:-1]]
-    final = key[-1]
     if set_name in INDEXED:
-        parts.append(struct.pack("=I", final))
-    elif set_name in RANGED:
-        parts.append(_network_end(str(final), last=last))
-    else:
-        parts.append(_part(final))
-    return b"".join(parts)
+        return _parts(tuple(key[:-1])) + struct.pack("=I", key[-1])
+    if set_name in RANGED:
+        return _parts(tuple(key[:-1])) + _network_end(str(key[-1]), last=last)
+    return _parts(tuple(key))
+
+
+@lru_cache(maxsize=64)
+def _parts(parts: tuple[str | int, ...]) -> bytes:
+    """Kept for a moment: the endpoints of a frontend come one after the other."""
+    return value_bytes(parts)
 
 
 def _network_end(network: str, *, last: bool) -> bytes:
@@ -164,10 +191,8 @@ def _network_end(network: str, *, last: bool) -> bytes:
 
 def _part(part: str | int) -> bytes:
     if isinstance(part, int):
-        return struct.pack(">HH", part, 0)
-    if part in _PROTOCOLS:
-        return bytes([_PROTOCOLS[part], 0, 0, 0])
-    return socket.inet_aton(part)
+        return _PORT.pack(part)
+    return _PROTOCOL_PARTS.get(part) or socket.inet_aton(part)
 
 
 def raw(element: Element) -> RawElement:

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from tiphys.lib.netlink.message import (
     NLM_F_REQUEST,
@@ -36,6 +36,14 @@ _RULE_PARTS: Final = (2, 4)
 _SEND_BUFFER_BYTES: Final = 16 << 20  # A transaction is one message; larger ones are refused.
 
 
+class Transaction(NamedTuple):
+    """Messages, and the sequence numbers of the first and of the one that is acknowledged."""
+
+    data: bytes
+    first: int
+    last: int
+
+
 class NftKernel:
     """The tables of the network namespace in which it was made."""
 
@@ -49,29 +57,32 @@ class NftKernel:
     def close(self) -> None:
         self._netlink.close()
 
-    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
-        """One transaction: all or nothing. Raises OSError, also for what is not as expected."""
-        data, last = nft_elements.batches(table, delete, add, self._sequence)
-        self._commit(data, last)
+    def prepare(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> Transaction:
+        """Encode now what `commit` will send."""
+        return self._numbered(nft_elements.batches(table, delete, add, self._sequence))
 
     def remove(self, table: str, set_name: str, keys: Sequence[bytes]) -> None:
-        """Delete elements by the keys that `elements` gave. Raises OSError."""
-        data, last = nft_elements.removal(table, set_name, keys, self._sequence)
-        self._commit(data, last)
+        """Delete elements by the keys that `clients` gave. Raises OSError."""
+        self.commit(self._numbered(nft_elements.removal(table, set_name, keys, self._sequence)))
 
-    def _commit(self, data: bytes, last: int) -> None:
-        first = self._sequence
+    def _numbered(self, encoded: tuple[bytes, int]) -> Transaction:
+        data, last = encoded
+        found = Transaction(data, self._sequence, last)
         self._sequence = last + 2
-        waiting = set(range(first + 1, last + 1))
-        answers = self._netlink.exchange(data)
-        while waiting:
+        return found
+
+    def commit(self, transaction: Transaction) -> None:
+        """All or nothing. Raises OSError, also for what is not as expected."""
+        answers = self._netlink.exchange(transaction.data)
+        while True:
             for answer in messages(answers):
-                if answer.type == NLMSG_ERROR and answer.sequence >= first:
-                    if number := error_number(answer.payload):
-                        raise NetlinkError(number, f"set elements: {os.strerror(number)}")
-                    waiting.discard(answer.sequence)
-            if waiting:
-                answers = self._netlink.receive()
+                if answer.type != NLMSG_ERROR or answer.sequence < transaction.first:
+                    continue
+                if number := error_number(answer.payload):
+                    raise NetlinkError(number, f"set elements: {os.strerror(number)}")
+                if answer.sequence == transaction.last:
+                    return
+            answers = self._netlink.receive()
 
     def generation(self) -> int:
         """Counts every transaction of anybody in this namespace."""

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 NFT: Final = "/usr/sbin/nft"
 _NFT_SECONDS_MAX: Final = 60.0
+# The nft command takes 15 us for each element; more are added in a transaction of their own, and
+# until it is committed new connections find no Service.
+ELEMENTS_AS_TEXT_MAX: Final = 5000
 _FORGET_ATTEMPTS_MAX: Final = 5
 
 
@@ -41,26 +44,30 @@ class NftablesWriter:
 
     def load(self, frontends: Mapping[Frontend, Backend]) -> None:
         layout = Layout()
-        layout.change(frontends)
+        layout.load(frontends)
         self._load(layout)
 
     def _load(self, layout: Layout) -> None:
         elements = list(layout.elements())
+        many = elements if len(elements) > ELEMENTS_AS_TEXT_MAX else []
         chains = {*first_chains(), *_chains_of(elements)}
         text = ruleset(
-            elements,
+            () if many else elements,
             sorted(chains),
             self._cluster_cidr,
             masquerade=self._masquerade,
             clients=[client for _, client in self._clients() if layout.may_stay(client)],
         )
+        transaction = self._kernel.prepare(TABLE, (), many)
         run_nft(text)
         self._layout, self._chains = layout, chains
         try:
+            if many:
+                self._kernel.commit(transaction)
             self._generation = self._kernel.generation()
             self._rules = self._kernel.rules_digest(TABLE)
         except OSError as exc:
-            raise ProxyError(f"the table {TABLE} cannot be read back: {exc}") from exc
+            raise ProxyError(f"the table {TABLE} cannot be filled: {exc}") from exc
 
     def change(self, changed: FrontendChanges) -> None:
         changes = self._layout.change(changed)
@@ -69,7 +76,7 @@ class NftablesWriter:
             return
         try:
             if changes.delete or changes.add:
-                self._kernel.change(TABLE, changes.delete, changes.add)
+                self._kernel.commit(self._kernel.prepare(TABLE, changes.delete, changes.add))
                 self._generation += 1
             if changes.forget:
                 self._forget(set(changes.forget))

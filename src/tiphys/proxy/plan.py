@@ -60,6 +60,7 @@ class Backend:
     sticky_seconds: int = 0  # ClientIP affinity; 0 is none.
     sources: tuple[str, ...] = ()  # Networks that may come; () is everybody.
     serving: tuple[Target, ...] = ()
+    hairpin: tuple[str, ...] = ()  # Endpoints' addresses on this node: they may reach themselves.
 
     @property
     def reachable(self) -> frozenset[Target]:
@@ -90,8 +91,7 @@ class NodeView:
     addresses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(NamedTuple):
     target: Target
     ready: bool
     serving: bool
@@ -126,9 +126,9 @@ def plan_service(service: Obj, slices: Sequence[Obj], node: NodeView) -> Plan:
     own = [s for s in slices if s.get("addressType") == "IPv4"]
     frontends: dict[Frontend, Backend] = {}
     local: set[str] = set()
-    for port in at(service, "spec", "ports", default=[]):
+    for port in service["spec"].get("ports") or ():
         endpoints = _endpoints(own, port)
-        local.update(e.target.address for e in endpoints if e.ready and e.node == node.name)
+        local.update([e.target.address for e in endpoints if e.ready and e.node == node.name])
         frontends |= _port_frontends(service, port, endpoints, node)
     return Plan(frontends, _health_checks(service, len(local)))
 
@@ -138,13 +138,15 @@ def is_proxied(service: Obj) -> bool:
     labels = labels_of(service)
     if PROXY_NAME_LABEL in labels or HEADLESS_LABEL in labels:
         return False
-    if at(service, "spec", "type") == "ExternalName":
+    spec = service.get("spec") or {}
+    if spec.get("type") == "ExternalName":
         return False
-    return at(service, "spec", "clusterIP", default="None") not in ("", "None")
+    return spec.get("clusterIP") not in (None, "", "None")
 
 
 def _cluster_addresses(service: Obj) -> list[str]:
-    found = at(service, "spec", "clusterIPs") or [at(service, "spec", "clusterIP")]
+    spec = service["spec"]
+    found = spec.get("clusterIPs") or [spec["clusterIP"]]
     return [a for a in found if ":" not in a]
 
 
@@ -165,25 +167,26 @@ def _port_frontends(
     number, node_port = int(port["port"]), int(port.get("nodePort") or 0)
     found: dict[Frontend, Backend] = {}
     # The last one to write an address and port has it, so the strongest kind comes last.
-    outside = _outside_backend(service, port, endpoints, node, Kind.NODE_PORT)
-    if node_port:
-        found |= {Frontend(protocol, a, node_port): outside for a in node.addresses}
-    external = [a for a in at(service, "spec", "externalIPs", default=[]) if ":" not in a]
-    if external:
-        backend = _outside_backend(service, port, endpoints, node, Kind.EXTERNAL)
-        found |= {Frontend(protocol, a, number): backend for a in external}
-    if balanced := _load_balancer_addresses(service):
-        backend = _outside_backend(service, port, endpoints, node, Kind.LOAD_BALANCER)
-        found |= {Frontend(protocol, a, number): backend for a in balanced}
+    for kind, addresses, where in (
+        (Kind.NODE_PORT, node.addresses if node_port else (), node_port),
+        (Kind.EXTERNAL, _external_addresses(service), number),
+        (Kind.LOAD_BALANCER, _load_balancer_addresses(service), number),
+    ):
+        if addresses:
+            outside = _outside_backend(service, port, endpoints, node, kind)
+            found |= {Frontend(protocol, a, where): outside for a in addresses}
     inside = _inside_backend(service, port, endpoints, node)
-    return found | {Frontend(protocol, a, number): inside for a in _cluster_addresses(service)}
+    for address in _cluster_addresses(service):
+        found[Frontend(protocol, address, number)] = inside
+    return found
 
 
 def _inside_backend(
     service: Obj, port: Obj, endpoints: Sequence[_Endpoint], node: NodeView
 ) -> Backend:
     local = service["spec"].get("internalTrafficPolicy") == "Local"
-    everywhere, here = choose(endpoints), _here(endpoints, node)
+    everywhere = choose(endpoints)
+    here = _here(endpoints, node) if local else ()
     return Backend(
         Kind.CLUSTER,
         _port_name(service, port),
@@ -192,6 +195,7 @@ def _inside_backend(
         drop=local and not here and bool(everywhere),
         sticky_seconds=affinity_seconds(service),
         serving=_serving(endpoints),
+        hairpin=_hairpin(endpoints, node),
     )
 
 
@@ -199,7 +203,8 @@ def _outside_backend(
     service: Obj, port: Obj, endpoints: Sequence[_Endpoint], node: NodeView, kind: Kind
 ) -> Backend:
     local = service["spec"].get("externalTrafficPolicy") == "Local"
-    everywhere, here = choose(endpoints), _here(endpoints, node)
+    everywhere = choose(endpoints)
+    here = _here(endpoints, node) if local else ()
     return Backend(
         kind,
         _port_name(service, port),
@@ -211,6 +216,7 @@ def _outside_backend(
         sticky_seconds=affinity_seconds(service),
         sources=_source_ranges(service) if kind is Kind.LOAD_BALANCER else (),
         serving=_serving(endpoints),
+        hairpin=_hairpin(endpoints, node),
     )
 
 
@@ -233,7 +239,13 @@ def _source_ranges(service: Obj) -> tuple[str, ...]:
     return tuple(str(n) for n in collapse_addresses(networks))
 
 
+def _external_addresses(service: Obj) -> list[str]:
+    return [a for a in service["spec"].get("externalIPs") or () if ":" not in a]
+
+
 def _load_balancer_addresses(service: Obj) -> list[str]:
+    if service["spec"].get("type") != "LoadBalancer":
+        return []
     return [
         ingress["ip"]
         for ingress in at(service, "status", "loadBalancer", "ingress", default=[])
@@ -274,8 +286,8 @@ def _slice_port(one: Obj, port: Obj) -> int | None:
 
 def choose(endpoints: Sequence[_Endpoint]) -> tuple[Target, ...]:
     """The ready ones; without any, those that end but still serve (KEP-1669)."""
-    ready = tuple(e.target for e in endpoints if e.ready)
-    return ready or tuple(e.target for e in endpoints if e.serving and e.terminating)
+    ready = tuple([e.target for e in endpoints if e.ready])
+    return ready or tuple([e.target for e in endpoints if e.serving and e.terminating])
 
 
 def _here(endpoints: Sequence[_Endpoint], node: NodeView) -> tuple[Target, ...]:
@@ -283,4 +295,9 @@ def _here(endpoints: Sequence[_Endpoint], node: NodeView) -> tuple[Target, ...]:
 
 
 def _serving(endpoints: Sequence[_Endpoint]) -> tuple[Target, ...]:
-    return tuple(e.target for e in endpoints if e.serving)
+    return tuple([e.target for e in endpoints if e.serving])
+
+
+def _hairpin(endpoints: Sequence[_Endpoint], node: NodeView) -> tuple[str, ...]:
+    """Of endpoints without a node nobody knows where they are."""
+    return tuple([e.target.address for e in endpoints if e.node == node.name or not e.node])

@@ -28,6 +28,7 @@ def redirected(backend: Backend, listener: Target) -> Backend:
         near=here if backend.near and not backend.targets else None,
         masquerade=False,
         sticky_seconds=0,
+        hairpin=(),
     )
 
 
