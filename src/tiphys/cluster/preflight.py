@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,11 +44,7 @@ def check(roots: Roots, *, with_nodes: bool, proxy_mode: str = "nftables") -> li
         )
         return findings
     return (
-        findings
-        + _kernel(_loaded_file_systems())
-        + _programs(proxy_mode)
-        + _cgroups()
-        + _firewall()
+        findings + _kernel(_loaded_file_systems()) + programs(proxy_mode) + _cgroups() + _firewall()
     )
 
 
@@ -97,15 +93,15 @@ def _kernel(file_systems: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def _programs(proxy_mode: str) -> list[Finding]:
-    """The host's own table is nftables in every mode."""
+def programs(proxy_mode: str, exists: Callable[[str], bool] = os.path.exists) -> list[Finding]:
+    """What is started from other packages. The host's own table is nftables in every mode."""
     wanted = {NFT: "nftables"}
     if proxy_mode == "iptables":
         wanted |= dict.fromkeys((IPTABLES_RESTORE, IPTABLES_SAVE), "iptables")
     return [
         Finding(f"{path} is missing", f"install it: `apt-get install {package}`")
         for path, package in wanted.items()
-        if not Path(path).exists()
+        if not exists(path)
     ]
 
 

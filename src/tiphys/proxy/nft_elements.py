@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from tiphys.lib.netlink.message import (
     NLA_F_NESTED,
@@ -26,7 +26,7 @@ from tiphys.lib.netlink.message import (
     nested,
     text,
 )
-from tiphys.proxy.layout import DROP, Client, Element
+from tiphys.proxy.layout import DROP, Client, Element, Key, Value
 from tiphys.proxy.plan import Frontend, Target
 
 NFNL_SUBSYS_NFTABLES: Final = 10
@@ -40,6 +40,7 @@ _KEY, _DATA, _KEY_END, _DATA_VALUE, _DATA_VERDICT, _VERDICT_CODE, _VERDICT_CHAIN
 )
 _TIMEOUT, _EXPIRATION = 4, 5  # milliseconds, 64 bits, big-endian
 _CLIENT_KEY: Final = struct.Struct(">4sB3x4sH2x")
+_INDEX: Final = struct.Struct("=I")
 _PORT: Final = struct.Struct(">H2x")
 _ELEMENT_HEAD: Final = struct.Struct("=HH")
 _GOTO: Final = -4  # NFT_GOTO
@@ -63,10 +64,18 @@ def batches(
     table: str, delete: Sequence[Element], add: Sequence[Element], first_sequence: int
 ) -> tuple[bytes, int]:
     """One transaction's bytes and the sequence number of its last acknowledged message."""
-    groups = [(_DELETE, 0, name, [encoded(e, with_value=e.value is None) for e in group])
-              for name, group in grouped(delete)]  # fmt: skip
-    groups += [(_NEW, NLM_F_CREATE, name, [encoded(e, with_value=True) for e in group])
-               for name, group in grouped(add)]  # fmt: skip
+    groups = [
+        (_DELETE, 0, name, [encoded(e, with_value=False) for e in group])
+        for name, group in grouped(delete)
+    ]
+    for name, group in grouped(add):
+        # Most elements are endpoints, and all of them have one form.
+        elements = (
+            [_indexed(e.key, e.value) for e in group]
+            if name in INDEXED
+            else [encoded(e, with_value=True) for e in group]
+        )
+        groups.append((_NEW, NLM_F_CREATE, name, elements))
     return _transaction(table, groups, first_sequence)
 
 
@@ -121,6 +130,21 @@ def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
     rest = iter(items)
     while chunk := list(islice(rest, ELEMENTS_PER_MESSAGE_MAX)):
         yield chunk
+
+
+def _indexed(key: Key, value: Value) -> bytes:
+    """What `encoded` makes of the elements of INDEXED sets, in a third of the time."""
+    address, port = cast(tuple[str, int], value)
+    return b"".join(
+        (
+            _INDEXED_HEAD,
+            _parts(key[:-1]),
+            _INDEX.pack(key[-1]),
+            _INDEXED_VALUE_HEAD,
+            socket.inet_aton(address),
+            _PORT.pack(port),
+        )
+    )
 
 
 def encoded(element: Element, *, with_value: bool) -> bytes:
@@ -193,6 +217,12 @@ def _part(part: str | int) -> bytes:
     if isinstance(part, int):
         return _PORT.pack(part)
     return _PROTOCOL_PARTS.get(part) or socket.inet_aton(part)
+
+
+_INDEXED_VALUE_HEAD: Final = _data_head(8)
+_INDEXED_HEAD: Final = _ELEMENT_HEAD.pack(
+    4 + len(_head(16)) + 16 + len(_data_head(8)) + 8, _LIST_ELEMENT | NLA_F_NESTED
+) + _head(16)
 
 
 def raw(element: Element) -> RawElement:

@@ -132,7 +132,7 @@ class NftablesWriter:
 
 
 def _chains_of(elements: Iterable[Element]) -> set[str]:
-    verdicts = {e.value for e in elements if isinstance(e.value, str)}
+    verdicts = {value for _, _, value in elements if isinstance(value, str)}
     return verdicts - {DROP, REJECT_CHAIN}
 
 

@@ -125,12 +125,9 @@ def plan_service(service: Obj, slices: Sequence[Obj], node: NodeView) -> Plan:
         return Plan()
     own = [s for s in slices if s.get("addressType") == "IPv4"]
     frontends: dict[Frontend, Backend] = {}
-    local: set[str] = set()
     for port in service["spec"].get("ports") or ():
-        endpoints = _endpoints(own, port)
-        local.update([e.target.address for e in endpoints if e.ready and e.node == node.name])
-        frontends |= _port_frontends(service, port, endpoints, node)
-    return Plan(frontends, _health_checks(service, len(local)))
+        frontends |= _port_frontends(service, port, _endpoints(own, port), node)
+    return Plan(frontends, _health_checks(service, own, node))
 
 
 def is_proxied(service: Obj) -> bool:
@@ -150,12 +147,20 @@ def _cluster_addresses(service: Obj) -> list[str]:
     return [a for a in found if ":" not in a]
 
 
-def _health_checks(service: Obj, local_endpoints: int) -> tuple[HealthCheck, ...]:
+def _health_checks(service: Obj, slices: Sequence[Obj], node: NodeView) -> tuple[HealthCheck, ...]:
     """Only load balancers with a Local policy have one (api/v1/service NeedsHealthCheck)."""
     spec = service["spec"]
-    port = int(spec.get("healthCheckNodePort") or 0)
+    number = int(spec.get("healthCheckNodePort") or 0)
     wanted = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-    return (HealthCheck(key_of(service), port, local_endpoints),) if wanted and port else ()
+    if not wanted or not number:
+        return ()
+    ready = {
+        e.target.address
+        for port in spec.get("ports") or ()
+        for e in _endpoints(slices, port)
+        if e.ready and e.node == node.name
+    }
+    return (HealthCheck(key_of(service), number, len(ready)),)
 
 
 def _port_frontends(
@@ -260,19 +265,20 @@ def _endpoints(slices: Sequence[Obj], port: Obj) -> list[_Endpoint]:
         number = _slice_port(one, port)
         if number is None:
             continue
-        for entry in one.get("endpoints") or []:
+        for entry in one.get("endpoints") or ():
             conditions = entry.get("conditions") or {}
             ready = conditions.get("ready") is not False
             serving = conditions.get("serving")
-            for address in entry.get("addresses", [])[:1]:
-                target = Target(address, number)
-                found[target] = _Endpoint(
-                    target,
-                    ready,
-                    ready if serving is None else bool(serving),
-                    bool(conditions.get("terminating")),
-                    str(entry.get("nodeName") or ""),
-                )
+            if not (addresses := entry.get("addresses")):
+                continue
+            target = Target(addresses[0], number)
+            found[target] = _Endpoint(
+                target,
+                ready,
+                ready if serving is None else serving,
+                conditions.get("terminating") or False,
+                entry.get("nodeName") or "",
+            )
     return [found[target] for target in sorted(found)]
 
 

@@ -28,3 +28,20 @@ def test_every_missing_thing_is_named() -> None:
     assert preflight.missing(["tmpfs", "proc"], preflight.FILE_SYSTEMS) == ["overlay", "sysfs"]
     findings = preflight._kernel(["tmpfs", "proc", "sysfs"])
     assert ["overlay" in f.what and "modprobe overlay" in f.fix for f in findings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("mode", "present", "packages"),
+    [
+        pytest.param("nftables", [], ["nftables"], id="nothing-there"),
+        pytest.param("nftables", [preflight.NFT], [], id="enough"),
+        pytest.param("userspace", [preflight.NFT], [], id="userspace-redirects-with-nftables"),
+        pytest.param("iptables", [preflight.NFT], ["iptables", "iptables"], id="no-iptables"),
+    ],
+)
+def test_programs_that_a_proxy_mode_needs(
+    mode: str, present: list[str], packages: list[str]
+) -> None:
+    findings = preflight.programs(mode, present.__contains__)
+    assert [f.fix.strip("`").split()[-1] for f in findings] == packages
+    assert all(f.fatal for f in findings)
