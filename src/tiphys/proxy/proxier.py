@@ -56,6 +56,10 @@ class Proxier:
             changed = self._tracker.take(self._services)
             self._healthy = False
             whole = self._write(changed)
+            if whole:
+                # All of it stays until its Service goes, and has no cycles: with 10,000 Services
+                # every full collection would look at a million objects for a quarter of a second.
+                gc.freeze()
         self._healthy = True
         if whole or any(frontend.protocol == "udp" for frontend in changed):
             self._forget_flows()
