@@ -8,6 +8,7 @@ from typing import Final
 
 from tiphys.api.errors import MethodNotAllowed, NotFound
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.list_options import check_timeout
 from tiphys.apiserver.verbs.binding import create_binding
 from tiphys.apiserver.verbs.connect import (
     connect_attach,
@@ -102,6 +103,8 @@ def _has_names(ctx: RequestContext) -> bool:
 def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     """Raises NotFound, MethodNotAllowed, and what the verb raises."""
     info = ctx.info
+    if "timeout=" in ctx.request.query:
+        check_timeout(ctx.params)
     if ctx.request.method == "HEAD":
         raise method_not_allowed()
     if _is_misplaced(ctx):
@@ -120,6 +123,9 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
             return special(ctx)
     if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
         raise method_not_allowed()
+    deprecated = DEPRECATED.get((info.group, info.resource))
+    if deprecated is not None:
+        ctx.warnings.append(deprecated)
     return VERBS[info.verb](ctx)
 
 

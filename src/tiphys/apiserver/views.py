@@ -12,7 +12,8 @@ from tiphys.api.errors import NotAcceptable
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import MediaType
-from tiphys.apiserver.printing import Printer
+from tiphys.apiserver.printing import AGE, NAME, Printer
+from tiphys.apiserver.resources.autoscaling import scale
 from tiphys.codec.typed import to_typed
 from tiphys.lib.clock import Clock
 from tiphys.storage.cached_object import CachedObject
@@ -60,20 +61,23 @@ class Views:
     def table(self, ctx: RequestContext, media: MediaType, obj: Obj, *, is_list: bool) -> Obj:
         if obj.get("kind") == "Status":
             return obj
-        printer = Printer(ctx.endpoint.resource, self._clock.now())
+        columns = (NAME, *scale.COLUMNS, AGE) if obj.get("kind") == "Scale" else ()
+        printer = Printer(ctx.endpoint.resource, self._clock.now(), columns)
         rows = obj["items"] if is_list else [obj]
         metadata = obj["metadata"] if is_list else {}
         if not is_list and "resourceVersion" in obj["metadata"]:
             metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        shown = [
+            printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
+            for o in rows
+        ]
         return {
             "kind": "Table",
             "apiVersion": f"{META_GROUP}/{media.as_version}",
             "metadata": metadata,
             "columnDefinitions": printer.definitions(),
-            "rows": [
-                printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
-                for o in rows
-            ],
+            # Upstream's default columns (rest/table.go) begin with no slice, the printers with one.
+            "rows": shown if shown or ctx.endpoint.resource.columns else None,
         }
 
     def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:

@@ -12,7 +12,7 @@ from tiphys.apiserver.resources.batch.job import default_job_parts
 from tiphys.apiserver.resources.batch.job_rules import job_spec
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules import warnings, workload
 from tiphys.apiserver.resources.rules.texts import one_of, unsupported
 
 _INFO = built_in("batch", "v1", "cronjobs")
@@ -69,6 +69,7 @@ def validate(cron_job: Obj) -> list[FieldError]:
 CRON_JOB = Resource(
     _INFO,
     validate=validate,
+    warnings=warnings.of_template("spec", "jobTemplate", "spec", "template", is_named_alike=True),
     columns=columns_of(
         _INFO,
         cells.name,

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from tiphys.api.meta import Obj, at, condition, parse_time
 from tiphys.api.resources import built_in
+from tiphys.apiserver.object_meta import validate_labels
 from tiphys.apiserver.printing import human_duration
 from tiphys.apiserver.resources import cells, generation
-from tiphys.apiserver.resources.batch import job_rules
+from tiphys.apiserver.resources.batch import job_rules, job_status_rules
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings
 
 _INFO = built_in("batch", "v1", "jobs")
 
@@ -61,7 +63,8 @@ def _generate_selector(job: Obj) -> None:
     labels.setdefault("batch.kubernetes.io/controller-uid", uid)
     selector = job["spec"].setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault("batch.kubernetes.io/controller-uid", uid)
-    if not job["metadata"].get("labels"):
+    # Upstream copies the labels after validation, which tells of a bad one in the template only.
+    if not job["metadata"].get("labels") and not validate_labels(labels):
         job["metadata"]["labels"] = dict(labels)
 
 
@@ -102,6 +105,8 @@ JOB = Resource(
     _INFO,
     validate=job_rules.validate,
     validate_update=job_rules.validate_update,
+    validate_status_update=job_status_rules.validate_status_update,
+    warnings=warnings.of_template("spec", "template", is_named_alike=True),
     columns=columns_of(
         _INFO,
         cells.name,

@@ -3,7 +3,7 @@
 Upstream: pkg/api/pod/warnings.go, pkg/api/service/warnings.go, pkg/api/persistentvolume.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from tiphys.api import names
@@ -47,11 +47,39 @@ def pod_template(spec: Obj, path: str) -> list[str]:
     return list(_pod_spec(spec, path))
 
 
+def of_template(*path: str, is_named_alike: bool = False) -> Callable[[Obj, Obj | None], list[str]]:
+    """What a kind with a pod template at `path` warns of; `is_named_alike`: pods get its name.
+
+    Upstream tells of a template when it is new, which an update shows by its generation.
+    """
+    where = ".".join((*path, "spec"))
+
+    def warn(new: Obj, old: Obj | None) -> list[str]:
+        found: list[str] = []
+        if old is None and is_named_alike:
+            found += pod_name(new["metadata"].get("name", ""), _IN_POD_NAMES)
+        if old is None or _generation(new) != _generation(old):
+            found += pod_template(at(new, *path, "spec", default={}), where)
+        return found
+
+    return warn
+
+
+def _generation(obj: Obj) -> int:
+    return int(obj["metadata"].get("generation", 0))
+
+
 def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
     for key in sorted(spec.get("nodeSelector") or {}):
         if key in _LABELS:
             yield f"{path}.nodeSelector[{key}]: {_LABELS[key]}"
     yield from _null_selectors(spec, path)
+    addresses: set[str] = set()
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        address = alias.get("ip", "")
+        if address in addresses:
+            yield f'{path}.hostAliases[{index}].ip: duplicate ip "{address}"'
+        addresses.add(address)
     for index, found in enumerate(spec.get("volumes") or ()):
         yield from volume(found, f"{path}.volumes[{index}]")
         if "projected" in found and not found["projected"].get("sources"):
@@ -115,6 +143,9 @@ _POD_ANNOTATIONS: Final = {
         'non-functional in v1.27+; use the "seccompProfile" field instead'
     ),
 }
+_IN_POD_NAMES: Final = (
+    "this is used in Pod names and hostnames, which can result in surprising behavior"
+)
 _APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
 
 
