@@ -69,13 +69,13 @@ def typed_object(
     if (api_version, found_kind) != (kind.api_version, kind.kind) or type_name is None:
         why = why_wrong_kind(api_version, found_kind, kind)
         raise UnreadableObject(wrong_kind(api_version, found_kind, kind), why)
-    validation = ctx.param("fieldValidation") if ctx.request.query else ""
-    if validation != "Ignore":
-        _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
     try:
         made = to_typed(obj, type_name)
     except DecodeError as error:
         raise UnreadableObject(_cannot_be(kind, str(error)), str(error)) from None
+    validation = ctx.param("fieldValidation") if ctx.request.query else ""
+    if validation != "Ignore":
+        _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
     named: Obj = {"kind": kind.kind, "apiVersion": kind.api_version}
     made = named | made
     made.setdefault("metadata", {})
@@ -92,10 +92,13 @@ def _check_strictly(
     *,
     strict: bool,
 ) -> None:
-    texts = duplicates + json.strict_errors(obj, raw, type_name)
+    unknown = json.strict_errors(obj, raw, type_name)
+    texts = duplicates + unknown
     if not texts:
         return
     if strict:
+        if duplicates:  # One error of the YAML library, with a line for each.
+            texts = ["\n  ".join(["yaml: unmarshal errors:", *duplicates]), *unknown]
         why = f"strict decoding error: {', '.join(texts)}"
         raise UnreadableObject(_cannot_be(kind, why), why)
     ctx.warnings += texts

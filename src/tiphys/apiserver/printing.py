@@ -1,5 +1,6 @@
 """Rows of a Table from a kind's columns. Upstream: pkg/printers, pkg/printers/tablegenerator.go."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -67,6 +68,7 @@ def _created(obj: Obj, now: datetime) -> Any:
 NAME: Final = Column(
     "Name", lambda obj, now: metadata(obj).get("name", ""), format="name", description=_NAME_TEXT
 )
+SCALE_NAME: Final = replace(NAME, format="")
 AGE: Final = Column("Age", lambda obj, now: _age(obj, now), description=_CREATED_TEXT)
 # Kinds without columns of their own show when they were made; clients compute the age.
 CREATED_AT: Final = Column("Created At", _created, type="date", description=_CREATED_TEXT)

@@ -6,11 +6,14 @@ Upstream: apiserver pkg/registry/generic/registry/store.go (Create, Update, Guar
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import orjson
+
 from tiphys.api import names
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     AlreadyExists,
     ApiError,
+    BadRequest,
     InternalError,
     ServiceUnavailable,
     already_exists,
@@ -81,7 +84,10 @@ def ttl_of(endpoint: Endpoint) -> int:
 
 def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
     """The stored form. Raises ApiError when it is too big."""
-    value = encode_value(endpoint.to_stored(obj))
+    try:
+        value = encode_value(endpoint.to_stored(obj))
+    except orjson.JSONEncodeError as error:  # Deeper than the encoder goes.
+        raise BadRequest(f"the object cannot be written as JSON: {error}") from None
     if len(value) > VALUE_BYTES_MAX:
         raise InternalError("etcdserver: request is too large", code=500, reason="")
     return value

@@ -114,7 +114,10 @@ def patched(
     try:
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:
-        shown, why = unreadable(kind, document, loose, error.why)
+        try:
+            shown, why = unreadable(kind, document, loose, error.why)
+        except (RecursionError, orjson.JSONEncodeError):
+            raise BadRequest("the patch is nested too deeply") from None
         raise invalid_patch(shown, why) from None
 
 

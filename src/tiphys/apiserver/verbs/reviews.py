@@ -16,6 +16,7 @@ from tiphys.apiserver.filters.authorization import Attributes
 from tiphys.apiserver.negotiation import NO_TABLES
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.user import User
+from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.lib.http.message import Answer
 
 AUTHORIZATION: Final = "authorization.k8s.io"
@@ -25,8 +26,9 @@ _ONE_OF: Final = "exactly one of nonResourceAttributes or resourceAttributes mus
 
 
 def _read(ctx: RequestContext) -> Obj:
-    """Raises NotAcceptable, BadRequest."""
+    """Raises NotAcceptable, BadRequest, Invalid."""
     ctx.media(views=NO_TABLES)
+    check_write_options(ctx, "CreateOptions")
     review = read_object(ctx, ctx.endpoint.info.gvk)
     review["metadata"].pop("namespace", None)
     return review
@@ -158,13 +160,12 @@ async def self_subject_rules_review(ctx: RequestContext) -> Answer:
         "nonResourceRules": path_rules,
         "incomplete": False,
     }
-    return document_answer(ctx, 201, review | {"spec": {}, "status": status})
+    return document_answer(ctx, 201, review | {"metadata": {}, "spec": {}, "status": status})
 
 
 async def self_subject_review(ctx: RequestContext) -> Answer:
     """Who am I?"""
-    ctx.media(views=NO_TABLES)
-    review = read_object(ctx, ctx.endpoint.info.gvk)
+    review = _read(ctx)
     review["metadata"] = {"creationTimestamp": rfc3339(ctx.server.clock.now())}
     return document_answer(ctx, 201, review | {"status": {"userInfo": ctx.user.to_obj()}})
 

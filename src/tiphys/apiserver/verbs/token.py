@@ -15,6 +15,7 @@ from tiphys.apiserver.negotiation import NO_TABLES
 from tiphys.apiserver.object_meta import new_uid, set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
+from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest")
@@ -27,6 +28,7 @@ _BOUND: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node"
 async def create_token(ctx: RequestContext) -> Answer:
     """Raises NotFound, Invalid, Conflict, BadRequest."""
     ctx.media(views=NO_TABLES)
+    check_write_options(ctx, "CreateOptions")
     request = read_object(ctx, KIND)
     account = ctx.endpoint.decode(stored(ctx))
     _check_names(ctx, request["metadata"])

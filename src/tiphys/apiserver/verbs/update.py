@@ -199,6 +199,7 @@ PART_RULES: Final = {"ephemeralcontainers": _ephemeral_errors, "resize": _no_err
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
     """Revision and uid in the body must be the stored object's. Raises Conflict, Invalid."""
+    check_uid(ctx, new, old)
     info = ctx.endpoint.info
     metadata, before = new["metadata"], old["metadata"]
     revision = metadata.get("resourceVersion", "")
@@ -210,7 +211,6 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
         raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
-    check_uid(ctx, new, old)
 
 
 def check_uid(ctx: RequestContext, new: Obj, old: Obj) -> None:

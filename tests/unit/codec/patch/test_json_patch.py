@@ -17,6 +17,8 @@ from tiphys.codec.patch.json_patch import apply
         ({"op": "remove", "path": "/a/0"}, {"a": [2]}),
         ({"op": "remove", "path": "/a"}, {}),
         ({"op": "replace", "path": "/a/1", "value": "x"}, {"a": [1, "x"]}),
+        ({"op": "replace", "path": "/none", "value": 1}, {"a": [1, 2], "none": 1}),
+        ({"op": "copy", "from": "/none", "path": "/b"}, {"a": [1, 2], "b": None}),
         ({"op": "replace", "path": "", "value": {"c": 1}}, {"c": 1}),
         ({"op": "move", "from": "/a", "path": "/b"}, {"b": [1, 2]}),
         ({"op": "copy", "from": "/a/0", "path": "/b"}, {"a": [1, 2], "b": 1}),

@@ -63,9 +63,19 @@ def _generate_selector(job: Obj) -> None:
     labels.setdefault("batch.kubernetes.io/controller-uid", uid)
     selector = job["spec"].setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault("batch.kubernetes.io/controller-uid", uid)
-    # Upstream copies the labels after validation, which tells of a bad one in the template only.
+    _share_labels(job)
+
+
+def _share_labels(job: Obj) -> None:
+    """Upstream copies them after validation, which tells of a bad one in the template only."""
+    labels = at(job, "spec", "template", "metadata", "labels", default={})
     if not job["metadata"].get("labels") and not validate_labels(labels):
         job["metadata"]["labels"] = dict(labels)
+
+
+def before_status_update(job: Obj, old: Obj) -> None:
+    generation.status_updated(job, old)
+    _share_labels(job)
 
 
 def _status(job: Obj, _: datetime) -> Any:
@@ -121,6 +131,6 @@ JOB = Resource(
     default=default,
     before_create=before_create,
     before_update=generation.updated,
-    before_status_update=generation.status_updated,
+    before_status_update=before_status_update,
     selectable_fields={"status.successful": lambda o: str(at(o, "status", "succeeded", default=0))},
 )

@@ -52,6 +52,7 @@ def validate(budget: Obj) -> list[FieldError]:
 POD_DISRUPTION_BUDGET = Resource(
     _INFO,
     validate=validate,
+    allow_unconditional_update=False,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -43,6 +43,63 @@ def volume(source: Obj, path: str) -> Iterator[str]:
             yield f"{path}.{name}: deprecated in {since}"
 
 
+_STORAGE_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
+_MOUNT_OPTIONS: Final = "volume.beta.kubernetes.io/mount-options"
+
+
+def _volume_annotations(obj: Obj, *keys: tuple[str, str]) -> Iterator[str]:
+    for key, text in keys:
+        if key in annotations_of(obj):
+            yield f"metadata.annotations[{key}]: {text}"
+
+
+def persistent_volume(new: Obj, old: Obj | None) -> list[str]:
+    return list(_persistent_volume(new))
+
+
+def _persistent_volume(obj: Obj) -> Iterator[str]:
+    spec = obj["spec"]
+    yield from _volume_annotations(
+        obj,
+        (_STORAGE_CLASS, 'deprecated since v1.8; use "storageClassName" attribute instead'),
+        (_MOUNT_OPTIONS, 'deprecated since v1.31; use "mountOptions" attribute instead'),
+    )
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        yield (
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead,"
+            " the recommended approach is to use dynamic provisioning."
+        )
+    yield from volume(spec, "spec")
+
+
+def claim(new: Obj, old: Obj | None) -> list[str]:
+    """Of a PersistentVolumeClaim."""
+    text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+    found = list(_volume_annotations(new, (_STORAGE_CLASS, text)))
+    for kind in ("requests", "limits"):
+        value = str(at(new, "spec", "resources", kind, "storage", default=""))
+        if value.endswith("m"):
+            where = f"spec.resources.{kind}[storage]"
+            found.append(f'{where}: fractional byte value "{value}" is invalid, must be an integer')
+    return found
+
+
+def ingress(new: Obj, old: Obj | None) -> list[str]:
+    key = "kubernetes.io/ingress.class"
+    if not annotations_of(new).get(key):
+        return []
+    return [f"annotation \"{key}\" is deprecated, please use 'spec.ingressClassName' instead"]
+
+
+def storage_class(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {_LABELS[expression['key']]}"
+        for i, term in enumerate(new.get("allowedTopologies") or ())
+        for j, expression in enumerate(term.get("matchLabelExpressions") or ())
+        if expression.get("key") in _LABELS
+    ]
+
+
 def pod_template(spec: Obj, path: str) -> list[str]:
     return list(_pod_spec(spec, path))
 
