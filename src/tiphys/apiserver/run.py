@@ -23,6 +23,7 @@ from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP, RbacAuthorizer
+from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
@@ -83,7 +84,7 @@ async def build(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock),
+        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
         authorizer,
         tokens,
         addresses,
@@ -96,6 +97,14 @@ async def build(
     OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
+    """Raises OSError or ValueError for an authority that cannot be read."""
+    if config.requestheader_ca is None:
+        return None
+    proxies = tls.LeafVerifier.from_file(config.requestheader_ca)
+    return RequestHeaderAuthenticator(proxies, config.requestheader, clock)
 
 
 def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:

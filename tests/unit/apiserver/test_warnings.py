@@ -11,7 +11,7 @@ IN_NAMES = "metadata.name: this is used in Pod names and hostnames"
 
 
 def a_workload(name: str = "a", generation: int = 1) -> dict[str, Any]:
-    template = {"spec": {"topologySpreadConstraints": [{}]}}
+    template: dict[str, Any] = {"spec": {"topologySpreadConstraints": [{}]}}
     metadata = {"name": name, "generation": generation}
     return {"metadata": metadata, "spec": {"template": template}}
 
