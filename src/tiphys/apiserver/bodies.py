@@ -33,6 +33,9 @@ _OLDER: Final = {
     "networking.k8s.io/v1beta1": ("Ingress", "IngressClass"),
 }
 SCHEME: Final = "pkg/api/legacyscheme/scheme.go:30"
+_EXTENSIONS: Final = "apiextensions.k8s.io"
+# CustomResourceDefinitions are served by a server of their own, which knows nothing else.
+_EXTENSIONS_SCHEME: Final = "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55"
 
 
 class UnreadableObject(BadRequest):
@@ -184,8 +187,11 @@ def why_wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str
             f"the API version in the data ({api_version}) does not match the expected API version"
             f" ({wanted.api_version})"
         )
+    scheme = SCHEME
+    if wanted.group == _EXTENSIONS:
+        scheme, is_known = _EXTENSIONS_SCHEME, is_known and api_version.startswith(_EXTENSIONS)
     if not is_known:
-        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
+        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"'
     version = api_version.rpartition("/")[2]
     group = wanted.group.partition(".")[0] or "core"
     return f"converting ({version}.{kind}) to ({group}.{wanted.kind}): unknown conversion"
