@@ -80,6 +80,7 @@ async def build(
     await Bootstrap(store, endpoints, clock, rng).run(config, addresses.api_server)
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
+    store.on_events(addresses.follow)
     server = ApiServer(
         config,
         store,

@@ -7,10 +7,11 @@ which DNS is known. Applied at every start; what is there already is left as it 
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.cluster.profile import Profile
+from tiphys.cluster.profile import Node, Profile
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 DNS_ACCOUNT: Final = "coredns"
+MASTER_LABEL: Final = "node-role.kubernetes.io/control-plane"
 
 
 def manifests(profile: Profile) -> list[tuple[str, Obj]]:
@@ -21,9 +22,23 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         (f"{rbac}/clusterroles", _dns_role()),
         (f"{rbac}/clusterrolebindings", _dns_binding()),
     ]
+    found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
     if profile.nodes:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
     return found
+
+
+def _master(node: Node) -> Obj:
+    """Marked before its kubelet registers it, as kubeadm marks it after: no pod slips in between.
+
+    Kubelets may not give themselves a role (admission plugin NodeRestriction).
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name, "labels": {MASTER_LABEL: ""}},
+        "spec": {"taints": [{"key": MASTER_LABEL, "effect": "NoSchedule"}]},
+    }
 
 
 def _node_binding() -> Obj:

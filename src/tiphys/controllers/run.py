@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from tiphys.client.component import run_elected
 from tiphys.client.controller import Context, Controller
 from tiphys.controllers.config import ControllersConfig
+from tiphys.controllers.daemon_set import DaemonSetController
 from tiphys.controllers.deployment import DeploymentController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
@@ -21,6 +22,7 @@ from tiphys.controllers.replica_set import ReplicaSetController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.service_account_token import TokenController, TokenSigner
+from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.ttl import TtlController
 
@@ -33,6 +35,8 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TaintEvictionController(context),
     lambda context, config: DeploymentController(context),
     lambda context, config: ReplicaSetController(context),
+    lambda context, config: DaemonSetController(context),
+    lambda context, config: StatefulSetController(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),

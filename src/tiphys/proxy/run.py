@@ -25,14 +25,9 @@ ENDPOINT_SLICES: Final = GroupVersionResource("discovery.k8s.io", "v1", "endpoin
 RETRY_SECONDS: Final = 1.0
 
 
-async def run(config: ProxyConfig) -> None:
+async def run(config: ProxyConfig, client: Client) -> None:
     """Work until cancelled. The rules stay when we end: traffic goes on."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="kube-proxy")
-    proxy = Proxy(client, config, SystemClock(), NftablesWriter(config.cluster_cidr))
-    try:
-        await proxy.run()
-    finally:
-        client.close()
+    await Proxy(client, config, SystemClock(), NftablesWriter(config.cluster_cidr)).run()
 
 
 class Proxy:

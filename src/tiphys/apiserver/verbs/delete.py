@@ -151,7 +151,6 @@ async def _remove(
         shown = endpoint.cache.spliced(current.key, value, current.revision)
     if not dry_run:
         await ctx.server.store.delete(endpoint.cache, current.key, current.revision)
-        ctx.server.deallocate(endpoint, obj)
     return shown, None
 
 
