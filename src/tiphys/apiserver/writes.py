@@ -65,7 +65,9 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
     errors = validate_meta(
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
-    return errors + validate_finalizer_names(obj) + endpoint.resource.validate(obj)
+    resource = endpoint.resource
+    errors += validate_finalizer_names(obj) + resource.validate(obj)
+    return errors + resource.validate_create(obj)
 
 
 def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:
