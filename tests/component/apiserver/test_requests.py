@@ -389,6 +389,12 @@ FORBIDDEN_NUMBERS = {"replicas": 1, "readyReplicas": 2}
         pytest.param("POST", REVIEWS, TABLE, 406, id="review-as-table"),
         pytest.param("GET", f"{CONFIG_MAPS}?timeout=bad", {}, 400, id="no-duration"),
         pytest.param("GET", f"{CONFIG_MAPS}?timeout=1m", {}, 200, id="duration"),
+        pytest.param(
+            "GET", "/api/v1/nodes/n/proxy/x?timeout=bad", {}, 404, id="a-proxys-own-parameter"
+        ),
+        pytest.param(
+            "GET", f"{CONFIG_MAPS}?watch=1&timeout=bad&timeoutSeconds=1", {}, 200, id="of-a-watch"
+        ),
         pytest.param("GET", f"{CONFIG_MAPS}?fieldSelector=%3D", {}, 200, id="empty-requirement"),
         pytest.param("GET", f"{CONFIG_MAPS}?includeObject=Nope", TABLE, 400, id="include-what"),
         pytest.param("GET", f"{CONFIG_MAPS}?includeObject=", TABLE, 200, id="include-default"),
