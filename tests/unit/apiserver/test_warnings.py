@@ -39,6 +39,16 @@ def test_a_repeated_host_alias() -> None:
     assert warnings.pod_template(spec, "spec") == ['spec.hostAliases[1].ip: duplicate ip "1.1.1.1"']
 
 
+def test_a_repeated_port_and_variable() -> None:
+    ports = [{"containerPort": 80}, {"containerPort": 81}, {"containerPort": 80}]
+    container = {"ports": ports, "env": [{"name": "A"}, {"name": "A"}]}
+    assert warnings.pod_template({"containers": [container]}, "spec") == [
+        'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when'
+        " using apply",
+        "spec.containers[0].ports[2]: duplicate port definition with spec.containers[0].ports[0]",
+    ]
+
+
 def test_volumes_and_classes() -> None:
     volume = {"metadata": {}, "spec": {"persistentVolumeReclaimPolicy": "Recycle", "rbd": {}}}
     assert [w.split(":")[0] for w in warnings.persistent_volume(volume, None)] == [

@@ -149,9 +149,12 @@ def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
         elif name in seen:
             yield f'{path}.imagePullSecrets[{index}].name: duplicate name "{name}"'
         seen.add(name)
+    ports: dict[tuple[object, ...], str] = {}
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
-            yield from _container(container, f"{path}.{kind}[{index}]")
+            where = f"{path}.{kind}[{index}]"
+            yield from _container(container, where)
+            yield from _ports(container, where, ports)
 
 
 def _null_selectors(spec: Obj, path: str) -> Iterator[str]:
@@ -188,8 +191,19 @@ def _container(container: Obj, path: str) -> Iterator[str]:
         name = variable.get("name", "")
         if name in seen:
             where = f"{path}.env[{index}]"
-            yield f'{where}: hides previous definition of "{name}", which may be dropped'
+            text = f'hides previous definition of "{name}", which may be dropped when using apply'
+            yield f"{where}: {text}"
         seen.add(name)
+
+
+def _ports(container: Obj, path: str, seen: dict[tuple[object, ...], str]) -> Iterator[str]:
+    """`seen` are the ports of the pod so far, and where they are."""
+    for index, port in enumerate(container.get("ports") or ()):
+        where = f"{path}.ports[{index}]"
+        key = tuple(port.get(f) for f in ("containerPort", "protocol", "hostPort", "hostIP"))
+        if key in seen:
+            yield f"{where}: duplicate port definition with {seen[key]}"
+        seen.setdefault(key, where)
 
 
 _POD_ANNOTATIONS: Final = {
