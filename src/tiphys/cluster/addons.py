@@ -1,6 +1,6 @@
 """Objects that every cluster of ours has beside those that the API server makes itself.
 
-As kubeadm applies its own after init: rights of the DNS server and of nodes, and the Service by
+As kubeadm applies its own after init: rights of the DNS server, and the Service by
 which DNS is known. Applied at every start; what is there already is left as it is.
 """
 
@@ -18,7 +18,6 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     """(collection path, object) in the order of making them."""
     rbac = f"/apis/{_RBAC}/v1"
     found = [
-        (f"{rbac}/clusterrolebindings", _node_binding()),
         (f"{rbac}/clusterroles", _dns_role()),
         (f"{rbac}/clusterrolebindings", _dns_binding()),
     ]
@@ -38,20 +37,6 @@ def _master(node: Node) -> Obj:
         "kind": "Node",
         "metadata": {"name": node.name, "labels": {MASTER_LABEL: ""}},
         "spec": {"taints": [{"key": MASTER_LABEL, "effect": "NoSchedule"}]},
-    }
-
-
-def _node_binding() -> Obj:
-    """Kubelets have the rights of upstream's role for them, all nodes alike.
-
-    Differs: upstream gives them by the Node authorizer, which knows which node needs what.
-    """
-    return {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "tiphys-nodes"},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "system:node"},
-        "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": "system:nodes"}],
     }
 
 

@@ -493,6 +493,16 @@ def test_reviews_name_what_is_wrong(tell: Tell, spec: dict[str, Any], wanted: li
     tell(story)
 
 
+def test_the_group_of_nodes_alone_makes_no_node(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        given = {"impersonate-user": "n", "impersonate-group": "system:nodes"}
+        status, answer = await api("GET", f"{CONFIG_MAPS}/a", None, given)
+        assert status == 403
+        assert answer["message"].endswith('in the namespace "default"')
+
+    tell(story)
+
+
 def test_an_empty_table_of_default_columns_has_no_rows(tell: Tell) -> None:
     async def story(api: Api, running: RunningApiServer) -> None:
         roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"

@@ -145,7 +145,7 @@ def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int,
         for flag, count in have.items():
             if asked[flag] is not None and asked[flag] != count:
                 raise CommandError(
-                    f'profile "{existing.name}" was made with {flag} {count}, not {asked[flag]}',
+                    f'profile "{existing.name}" runs with {flag} {count}, not {asked[flag]}',
                     fix="`tiphys node add` and `tiphys node delete` change the number of nodes;"
                     f" `tiphys delete -p {existing.name}` starts over",
                 )
