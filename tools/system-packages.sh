@@ -7,6 +7,7 @@ want() { # want PACKAGE WHY TEST...
   if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; missing+=("$package"); fi
 }
 want nftables "the service proxy programs the kernel with it" test -x /usr/sbin/nft
+want iptables "--proxy-mode iptables" test -x /usr/sbin/iptables-restore
 want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
 want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version

@@ -11,11 +11,15 @@ from typing import Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
 from tiphys.apiserver.admission.chain import Chain, Plugin
+from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.service_account import ServiceAccount
+from tiphys.apiserver.admission.storage_object_in_use_protection import (
+    StorageObjectInUseProtection,
+)
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
@@ -142,12 +146,15 @@ def admission_plugins(
     """In upstream's order; each name has its place even before it is written."""
     core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
+    storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
     return [
         NamespaceLifecycle(core["namespaces"]),
         ServiceAccount(core["serviceaccounts"], rng),
         NodeRestriction(endpoints["", "v1", "pods"].cache),
         Priority(classes),
         DefaultTolerationSeconds(),
+        DefaultStorageClass(storage_classes),
+        StorageObjectInUseProtection(),
     ]
 
 

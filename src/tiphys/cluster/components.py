@@ -153,6 +153,7 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         root_ca_file=profile.pki / "ca.crt",
         service_account_key=profile.pki / "sa.key",
         cluster_cidr=profile.pod_cidr if profile.nodes else "",
+        nodes_directory=profile.directory / "nodes" if profile.nodes else None,
         identity=_identity(profile, node),
     )
 

@@ -162,6 +162,9 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
     return ProxyConfig(
         node_name=node.name,
         cluster_cidr=profile.pod_cidr,
+        node_addresses=(node.address,),
+        service_cidr=profile.service_cidr,
+        mode=profile.proxy_mode,
     )
 
 

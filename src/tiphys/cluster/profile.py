@@ -69,6 +69,7 @@ class Profile:
     nodes: tuple[Node, ...] = ()
     overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
     version: int = FORMAT_VERSION
+    proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
 

@@ -60,5 +60,6 @@ REPLICATION_CONTROLLER = Resource(
     before_update=generation.updated,
     validate_status_update=workload_status.REPLICA_SET,
     before_status_update=generation.status_updated,
+    orphans_by_default=True,  # As v1 always did.
     selectable_fields={"status.replicas": lambda o: str(at(o, "status", "replicas", default=0))},
 )
