@@ -31,6 +31,7 @@ from tiphys.apiserver.filters.authorization import RBAC_GROUP
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
@@ -93,7 +94,7 @@ async def build(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock),
+        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
         authorizer,
         tokens,
         addresses,
@@ -106,6 +107,14 @@ async def build(
     OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
+    """Raises OSError or ValueError for an authority that cannot be read."""
+    if config.requestheader_ca is None:
+        return None
+    proxies = tls.LeafVerifier.from_file(config.requestheader_ca)
+    return RequestHeaderAuthenticator(proxies, config.requestheader, clock)
 
 
 def _node_authorizer(
