@@ -84,7 +84,7 @@ def yardstick(config: ProxyConfig, count: int) -> float:
 def main() -> int:
     mode = sys.argv[1] if len(sys.argv) > 1 else "nftables"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
-    config = ProxyConfig(Path("/nowhere"), "n1", "10.128.0.0/9", (NODE,), "10.96.0.0/12", mode)
+    config = ProxyConfig("n1", "10.128.0.0/9", (NODE,), "10.96.0.0/12", mode)
     best, missed = (float("inf"),) * 3, False
     with tempfile.TemporaryDirectory() as directory:
         for number in range(ROUNDS):

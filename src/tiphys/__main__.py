@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "status": ("tiphys.cluster.commands.status", "show what runs"),
     "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
     "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
+    "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": ("tiphys.cluster.commands.image", "list or load images"),

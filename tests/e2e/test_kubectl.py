@@ -123,6 +123,20 @@ def test_standard_input_and_exit_codes_pass_through_exec(
     assert done.stderr.startswith("bad\n")
 
 
+def test_fifty_megabytes_go_in_and_out(cluster: Cluster, namespace: str, client: Path) -> None:
+    a_pod(cluster, namespace, "sleep 3600")
+    until(lambda: is_running(cluster, namespace))
+    done = subprocess.run(
+        [*words(cluster, client), "-n", namespace, "exec", "-i", "p", "--", "cat"],
+        input=bytes(50 << 20),
+        capture_output=True,
+        env=cluster.env,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, len(done.stdout)) == (0, 50 << 20)
+
+
 def test_formats(cluster: Cluster, namespace: str, client: Path) -> None:
     a_pod(cluster, namespace, "sleep 3600")
     until(lambda: is_running(cluster, namespace))

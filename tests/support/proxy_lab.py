@@ -127,7 +127,6 @@ class Lab:
     def start(self, mode: str) -> None:
         """Start the proxy; what another mode left is cleaned up after the first sync."""
         config = ProxyConfig(
-            kubeconfig=Path("/nowhere"),
             node_name="n1",
             cluster_cidr=POD_CIDR,
             node_addresses=(NODE,),

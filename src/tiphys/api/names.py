@@ -191,6 +191,14 @@ def port_number(value: int) -> list[str]:
     return [] if 1 <= value <= 65535 else [range_text(1, 65535)]
 
 
+def port_of(text: str) -> int | None:
+    """The port that decimal ASCII digits name; None for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len("65535")):
+        return None
+    number = int(text)
+    return number if 1 <= number <= 65535 else None
+
+
 def user_or_group_id(value: int) -> list[str]:
     return [] if 0 <= value <= 2**31 - 1 else [range_text(0, 2**31 - 1)]
 

@@ -45,9 +45,12 @@ def query_int(params: Mapping[str, Sequence[str | None]], name: str) -> int | No
     if text is None:
         return None
     try:
-        return int(text)
+        found = int(text)
     except ValueError:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not -(2**63) <= found < 2**63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return found
 
 
 def parse_list_options(params: dict[str, list[str]], *, watch: bool) -> ListOptions:

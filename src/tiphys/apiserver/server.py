@@ -29,7 +29,7 @@ from tiphys.apiserver.negotiation import is_plain
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
-from tiphys.apiserver.service_addresses import NOTHING, Allocated, ServiceAddresses
+from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid
 from tiphys.lib.clock import Clock
@@ -174,24 +174,18 @@ class ApiServer:
             return error_response(no_such_resource())
         return text_response(404, "404 page not found\n")
 
-    def allocate(self, ctx: RequestContext, new: Obj, old: Obj | None) -> Allocated:
-        """Addresses and ports of a Service. Raises Invalid."""
+    def allocate(
+        self, ctx: RequestContext, new: Obj, old: Obj | None, reserved: Reservation
+    ) -> None:
+        """Addresses and ports of a Service, reserved for this write. Raises Invalid."""
         if ctx.endpoint.info.kind != "Service" or ctx.info.subresource:
-            return NOTHING
+            return
+        reserved.release()  # An earlier try's, on an older object.
+        addresses = self.addresses
         if ctx.is_dry_run:
             # As upstream: what it might get, out of pools in which nothing is taken.
-            network, ports = self.addresses.network, self.config.node_ports
-            _, errors = ServiceAddresses(network, ports, self.rng).allocate(new, old)
-            raise_invalid(ctx.endpoint, new, errors)
-            return NOTHING
-        taken, errors = self.addresses.allocate(new, old)
-        raise_invalid(ctx.endpoint, new, errors)
-        return taken
-
-    def deallocate(self, endpoint: Endpoint, obj: Obj) -> None:
-        """An object is gone for good."""
-        if endpoint.info.kind == "Service":
-            self.addresses.release(obj)
+            addresses = ServiceAddresses(addresses.network, self.config.node_ports, self.rng)
+        raise_invalid(ctx.endpoint, new, addresses.allocate(new, old, reserved))
 
     def kubelet_tls(self) -> ssl.SSLContext:
         """The context of connections to kubelets, made when first needed."""

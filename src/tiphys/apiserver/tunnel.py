@@ -19,6 +19,11 @@ from tiphys.lib.http.message import Answer, Headers, Request, StreamResponse, Up
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS_MAX: Final = 30.0  # Upstream's dialer.
+# Until an upgrade is answered; as long as upstream's --request-timeout.
+UPGRADE_SECONDS_MAX: Final = 60.0
+# Until a plain answer begins: long polls are fine, upstream sets no limit at all. A request whose
+# client has gone must end some day; as long as upstream's --min-request-timeout.
+ANSWER_SECONDS_MAX: Final = 1800.0
 HEAD_BYTES_MAX: Final = 64 * 1024
 PIECE_BYTES: Final = 64 * 1024
 _HOP_BY_HOP: Final = frozenset(
@@ -48,11 +53,17 @@ async def pass_on(request: Request, target: Target) -> Answer:
             )
     except (OSError, TimeoutError) as error:
         raise _unreachable(target, error) from error
+    seconds = UPGRADE_SECONDS_MAX if request.wants_upgrade else ANSWER_SECONDS_MAX
     try:
         writer.write(_request_head(request, target) + request.body)
         await writer.drain()
-        head = await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(seconds):
+            head = await reader.readuntil(b"\r\n\r\n")
         status, headers = _parse_head(head)
+    except TimeoutError as error:
+        writer.close()
+        why = TimeoutError(f"no answer within {seconds:g} s")
+        raise _unreachable(target, why) from error
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
         writer.close()
         raise _unreachable(target, error) from error

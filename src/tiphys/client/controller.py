@@ -6,6 +6,7 @@ done, a number = again after so many seconds, raise = again with back-off.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
@@ -69,7 +70,7 @@ class Controller(Protocol):
     async def run(self) -> None: ...
 
 
-class KeyedController:
+class KeyedController(ABC):
     """A controller over keys of objects."""
 
     name = ""
@@ -78,8 +79,9 @@ class KeyedController:
     def __init__(self) -> None:
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
 
+    @abstractmethod
     async def reconcile(self, key: ObjectKey) -> float | None:
-        raise NotImplementedError
+        """One object as it is now; see the module for what the result means."""
 
     async def run(self) -> None:
         await run_workers(self.name, self.queue, self.reconcile, self.workers)

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tiphys.api.meta import Obj
+from tiphys.client import kubeconfig_file
 from tiphys.lib.logs import Secret
+
+_SECTIONS: Final = ("clusters", "users", "contexts")
 
 
 class KubeconfigError(Exception):
@@ -116,36 +119,58 @@ def load(path: Path, context: str | None = None) -> Access:
 
 
 def set_context(path: Path, name: str, cluster: Obj, user: Obj, *, make_current: bool) -> None:
-    """Add or replace cluster, user and context `name`; everything else stays as it is."""
-    config = read(path) if path.exists() else {}
-    config.setdefault("apiVersion", "v1")
-    config.setdefault("kind", "Config")
-    config.setdefault("preferences", {})
-    _put(config, "clusters", name, {"cluster": cluster})
-    _put(config, "users", name, {"user": user})
-    _put(config, "contexts", name, {"context": {"cluster": name, "user": name}})
-    if make_current:
-        config["current-context"] = name
-    config.setdefault("current-context", "")
-    _write(path, config)
+    """Add or replace cluster, user and context `name`; everything else stays as it is.
+
+    Raises KubeconfigError, OSError.
+    """
+    owner = kubeconfig_file.owner_of(path, os.environ, kubeconfig_file.home_of)
+    with kubeconfig_file.locked(path, owner):
+        config = read(path) if path.exists() else {}
+        config.setdefault("apiVersion", "v1")
+        config.setdefault("kind", "Config")
+        config.setdefault("preferences", {})
+        _put(config, "clusters", name, {"cluster": cluster})
+        _put(config, "users", name, {"user": user})
+        _put(config, "contexts", name, {"context": {"cluster": name, "user": name}})
+        if make_current:
+            config["current-context"] = name
+        config.setdefault("current-context", "")
+        kubeconfig_file.write(path, _text(config), owner)
 
 
 def remove_context(path: Path, name: str) -> None:
-    """Remove what `set_context` added; a file that we cannot read is left alone."""
+    """Remove what `set_context` added; a file without it is left alone.
+
+    Raises KubeconfigError, OSError.
+    """
     if not path.exists():
         return
-    config = read(path)
-    for section in ("clusters", "users", "contexts"):
-        config[section] = [e for e in config.get(section) or [] if e.get("name") != name]
-    if config.get("current-context") == name:
+    owner = kubeconfig_file.owner_of(path, os.environ, kubeconfig_file.home_of)
+    with kubeconfig_file.locked(path, owner):
+        config = read(path)
+        if not _without(config, name):
+            return
+        left = any(config[section] for section in _SECTIONS)
+        if left:
+            kubeconfig_file.write(path, _text(config), owner)
+        else:
+            # Nothing is left in it: it was ours, and so was its folder if that is empty now.
+            path.resolve().unlink()
+    if not left:
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def _without(config: Obj, name: str) -> bool:
+    """Take `name` out of a config; whether it was in it."""
+    found = config.get("current-context") == name
+    if found:
         config["current-context"] = ""
-    if any(config[section] for section in ("clusters", "users", "contexts")):
-        _write(path, config)
-        return
-    # Nothing is left in it: it was ours, and so was its folder if that is empty now.
-    path.resolve().unlink()
-    with suppress(OSError):
-        path.parent.rmdir()
+    for section in _SECTIONS:
+        before = config.get(section) or []
+        config[section] = [e for e in before if e.get("name") != name]
+        found = found or len(config[section]) != len(before)
+    return found
 
 
 def document(name: str, cluster: Obj, user: Obj) -> bytes:
@@ -166,17 +191,11 @@ def _put(config: Obj, section: str, name: str, entry: Obj) -> None:
     config[section] = [*entries, {"name": name, **entry}]
 
 
-def _write(path: Path, config: Obj) -> None:
-    """Atomic, mode 0600: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _text(config: Obj) -> str:
     import yaml
 
-    text = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
-    target = path.resolve()
-    fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-    Path(temporary).replace(target)
+    text: str = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
+    return text
 
 
 def _named(config: Obj, section: str, inner: str, name: str, path: Path) -> Obj:

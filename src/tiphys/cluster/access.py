@@ -1,11 +1,12 @@
 """Kubeconfigs of a profile: one per component, and the context of its user."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 from tiphys.api.meta import Obj
 from tiphys.client import kubeconfig
-from tiphys.cluster.profile import Node, Profile
+from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 
 COMPONENTS = ("controllers", "scheduler")
 
@@ -13,7 +14,9 @@ COMPONENTS = ("controllers", "scheduler")
 def write_all(profile: Profile) -> None:
     """A kubeconfig for every component, certificates inside, readable by the owner only."""
     profile.kubeconfigs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    local = f"https://127.0.0.1:{profile.api_port}"
+    # Each master's controllers ask the API server beside them.
+    port = MASTER_PORT if profile.masters else profile.api_port
+    local = f"https://127.0.0.1:{port}"
     _write(profile, "admin", "admin", profile.server)
     for name in COMPONENTS:
         _write(profile, name, name, local)
@@ -39,8 +42,15 @@ def user_entry(profile: Profile, stem: str) -> Obj:
     }
 
 
-def set_user_context(profile: Profile, path: Path) -> None:
-    """The user's kubeconfig gets a context named after the profile, made current."""
+def set_user_context(profile: Profile, path: Path) -> Profile:
+    """The user's kubeconfig gets a context named after the profile, made current.
+
+    Returns the profile, which remembers the file. Raises OSError, KubeconfigError.
+    """
+    if str(path) not in profile.context_files:
+        # Before it is written: whatever happens then, delete knows where to look.
+        profile = replace(profile, context_files=(*profile.context_files, str(path)))
+        profile.save()
     kubeconfig.set_context(
         path,
         profile.name,
@@ -48,6 +58,18 @@ def set_user_context(profile: Profile, path: Path) -> None:
         user_entry(profile, "admin"),
         make_current=True,
     )
+    return profile
+
+
+def remove_user_contexts(profile: Profile, path: Path) -> list[str]:
+    """Take the context out of every file that has it, and out of path; what went wrong."""
+    problems = []
+    for one in dict.fromkeys((*profile.context_files, str(path))):
+        try:
+            kubeconfig.remove_context(Path(one), profile.name)
+        except (OSError, kubeconfig.KubeconfigError) as exc:
+            problems.append(f"the context stays in {one}: {exc}")
+    return problems
 
 
 def _write(profile: Profile, name: str, stem: str, server: str) -> None:

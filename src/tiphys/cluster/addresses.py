@@ -3,12 +3,13 @@
 import hashlib
 import socket
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 from typing import Final
 
 from tiphys.cluster import profile as profiles
+from tiphys.cluster import ranges
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.lib.netlink.route import route_socket
+from tiphys.lib.resolv_conf import machine_resolvers
 
 API_PORT_FIRST: Final = 6443
 API_PORTS_TRIED: Final = 100
@@ -17,16 +18,25 @@ API_PORTS_TRIED: Final = 100
 def taken(roots: Roots, own: str) -> Iterator[tuple[str, str]]:
     """(network, who) of every route and address of the machine and of every other profile.
 
-    Networks of Docker and of virtual machines show here as routes of their bridges.
+    Networks of Docker and of virtual machines show here as routes of their bridges. What the
+    machine itself talks to (addresses, gateways, resolvers) is told apart from the routes around.
     """
     with route_socket() as route:
         names = {link.index: link.name for link in route.links()}
         for found in route.routes():
-            if found.destination != "default":
-                yield found.destination, f"a route of {names.get(found.interface, '?')}"
+            name = names.get(found.interface, "?")
+            if found.destination != "default" and ":" not in found.destination:
+                yield found.destination, f"a route of {name}"
+            if found.gateway and ":" not in found.gateway:
+                yield f"{found.gateway}/32", f"a gateway of {name}"
         for index, address in route.addresses():
             if ":" not in address and not address.startswith("127."):
-                yield address, f"an address of {names.get(index, '?')}"
+                name = names.get(index, "?")
+                yield address, f"the network of {name}"
+                yield f"{address.partition('/')[0]}/32", f"an address of {name}"
+    for resolver in machine_resolvers():
+        if ":" not in resolver:
+            yield f"{resolver}/32", "a resolver of the machine"
     for name in profiles.names(roots):
         if name == own:
             continue
@@ -43,15 +53,10 @@ def conflicts(profile: Profile) -> list[str]:
 
     Its own links carry its name and are no conflict.
     """
-    own = short_name(profile.name)
-    mine = [IPv4Network(c) for c in (profile.node_cidr, profile.pod_cidr, profile.service_cidr)]
-    found = []
-    for network, who in taken(profile.roots, profile.name):
-        if f" of {own}" in who or who == f"profile {profile.name}":
-            continue
-        parsed = IPv4Network(network, strict=False)
-        found += [f"{m} overlaps {network} ({who})" for m in mine if m.overlaps(parsed)]
-    return found
+    own = f" of {short_name(profile.name)}"
+    others = [t for t in taken(profile.roots, profile.name) if own not in t[1]]
+    mine = (profile.node_cidr, profile.pod_cidr, profile.service_cidr)
+    return ranges.conflicts(mine, others)
 
 
 def short_name(name: str) -> str:

@@ -9,16 +9,16 @@ only where it is missing, so that `start` after a crash or a reboot repairs.
 
 import os
 import subprocess
-from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from tiphys.cluster import addresses
+from tiphys.cluster import addresses, forwarding
 from tiphys.cluster.profile import Node, Profile
 from tiphys.lib import mount_namespace, sysctl
 from tiphys.lib.netlink import netns
 from tiphys.lib.netlink.route import RouteSocket, route_socket
+from tiphys.network.kernel import ROUTE_PROTOCOL
 
 # Set inside each node: routing between pods, replies by other ways, local service addresses.
 NODE_SYSCTLS: Final = {
@@ -29,6 +29,7 @@ NODE_SYSCTLS: Final = {
     "net.ipv6.conf.default.disable_ipv6": "1",
     "net.ipv6.conf.all.disable_ipv6": "1",
 }
+NAMESPACES: Final = Path("/run/netns")
 _NFT_SECONDS_MAX: Final = 10.0
 
 
@@ -46,29 +47,27 @@ def table_name(profile: Profile) -> str:
 
 def network_namespace(profile: Profile, node: Node) -> Path:
     """In /run/netns, so that `ip netns exec` finds it."""
-    return Path("/run/netns") / f"tiphys-{profile.name}-{node.name}"
+    return NAMESPACES / f"tiphys-{profile.name}-{node.name}"
 
 
 def ensure(profile: Profile) -> None:
     """Host and node side of every node."""
     with route_socket() as route:
         _ensure_bridge(profile, route)
-        for number, node in enumerate(profile.nodes, 1):
-            _ensure_node(profile, route, node, f"{short_name(profile)}n{number}")
-        first = profile.nodes[0].address
-        for destination in (profile.service_cidr, profile.load_balancer_pool):
-            route.add_route(destination, gateway=first)
-        for node, pods in zip(profile.nodes, pod_cidrs(profile), strict=False):
-            route.add_route(pods, gateway=node.address)
-    sysctl.write("net.ipv4.ip_forward", "1")
+        for node in profile.running_nodes:
+            _ensure_node(profile, route, node)
+        _ensure_first_routes(profile, route)
+    forwarding.enable(forwarding.RECORD)
     _load_table(host_table(profile))
 
 
-def pod_cidrs(profile: Profile) -> list[str]:
-    """The node ranges in the order in which they are given out; one node gets the first."""
-    if len(profile.nodes) == 1:
-        return [profile.pod_cidr]
-    return [str(n) for n in IPv4Network(profile.pod_cidr).subnets(new_prefix=24)]
+def _ensure_first_routes(profile: Profile, route: RouteSocket) -> None:
+    """Until the gateway process has seen the nodes, the first one is the way to everything."""
+    have = {r.destination for r in route.routes()}
+    for destination in (profile.service_cidr, profile.load_balancer_pool, profile.pod_cidr):
+        if profile.running_nodes and destination not in have:
+            first = profile.running_nodes[0].address
+            route.add_route(destination, gateway=first, protocol=ROUTE_PROTOCOL)
 
 
 def host_table(profile: Profile) -> str:
@@ -94,30 +93,46 @@ table ip {table_name(profile)} {{
 def remove(profile: Profile) -> None:
     """Take everything away again; what is gone already is fine."""
     with route_socket() as route:
-        for number in range(1, len(profile.nodes) + 1):
-            route.delete_link(f"{short_name(profile)}n{number}")
+        for node in profile.nodes:
+            remove_node(profile, route, node)
         route.delete_link(bridge_name(profile))  # Its routes go with it.
-    for node in profile.nodes:
-        netns.delete(network_namespace(profile, node))
-        directory = profile.node_run_directory(node)
-        for name in ("mnt", "uts"):
-            mount_namespace.release(directory / name)
     mount_namespace.release(profile.run_directory)
-    with suppress(OSError):
-        Path("/run/netns").rmdir()  # Not while anybody has a namespace there.
+    netns.remove_empty(NAMESPACES)
     if Path("/usr/sbin/nft").exists():
         table = table_name(profile)
         _load_table(f"table ip {table}\ndelete table ip {table}\n")
-    if profile.previous_ip_forward == "0" and not _others_need_forwarding():
-        sysctl.write("net.ipv4.ip_forward", "0")
+    if not _others_need_forwarding():
+        forwarding.restore(forwarding.RECORD)
+
+
+def remove_node(profile: Profile, route: RouteSocket, node: Node) -> None:
+    """Take one node's namespaces and link away; what is gone already is fine."""
+    route.delete_link(veth_name(profile, node))
+    netns.delete(network_namespace(profile, node))
+    directory = profile.node_run_directory(node)
+    for name in ("mnt", "uts"):
+        mount_namespace.release(directory / name)
+
+
+def veth_name(profile: Profile, node: Node) -> str:
+    """The host's end of a node's link; the last part of an address stays a node's own."""
+    return f"{short_name(profile)}n{node.address.rpartition('.')[2]}"
+
+
+def namespaces(profile: Profile, node: Node) -> list[tuple[Path, int]]:
+    """A node's namespaces in the order of entering: the mounts last, for the paths lie outside."""
+    directory = profile.node_run_directory(node)
+    return [
+        (directory / "uts", mount_namespace.CLONE_NEWUTS),
+        (network_namespace(profile, node), mount_namespace.CLONE_NEWNET),
+        (directory / "mnt", mount_namespace.CLONE_NEWNS),
+    ]
 
 
 def enter(profile: Profile, node: Node) -> None:
     """Put this process into a node's namespaces; for a child that has just been forked."""
-    directory = profile.node_run_directory(node)
-    mount_namespace.enter(directory / "uts", mount_namespace.CLONE_NEWUTS)
-    mount_namespace.enter(network_namespace(profile, node), mount_namespace.CLONE_NEWNET)
-    mount_namespace.enter(directory / "mnt", mount_namespace.CLONE_NEWNS)
+    for path, kind in namespaces(profile, node):
+        mount_namespace.enter(path, kind)
 
 
 def changed_sysctls(profile: Profile, node: Node) -> list[str]:
@@ -133,6 +148,12 @@ def changed_sysctls(profile: Profile, node: Node) -> list[str]:
         ]
 
 
+def changed_host_sysctls() -> list[str]:
+    """What the machine itself needs to pass on what nodes send, and no longer has."""
+    found = sysctl.read(forwarding.NAME)
+    return [] if found == "1" else [f"{forwarding.NAME} is {found}, wanted 1"]
+
+
 def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:
     name = bridge_name(profile)
     prefix = IPv4Network(profile.node_cidr).prefixlen
@@ -143,10 +164,12 @@ def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:
     route.set_up(name)
 
 
-def _ensure_node(profile: Profile, route: RouteSocket, node: Node, veth: str) -> None:
+def _ensure_node(profile: Profile, route: RouteSocket, node: Node) -> None:
+    veth = veth_name(profile, node)
     path = network_namespace(profile, node)
     directory = profile.node_run_directory(node)
     if not netns.is_alive(path):
+        netns.prepare(path.parent)
         netns.delete(path)
         netns.create(path)
     mount_namespace.make_private_directory(profile.run_directory)

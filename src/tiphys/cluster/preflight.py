@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tiphys.cluster import kernel_features, rights
+from tiphys.cluster.finding import Finding
+from tiphys.cluster.kernel_features import NFT
 from tiphys.cluster.profile import Roots
 
-NFT: Final = "/usr/sbin/nft"
 IPTABLES_RESTORE: Final = "/usr/sbin/iptables-restore"
 IPTABLES_SAVE: Final = "/usr/sbin/iptables-save"
 _NFT_SECONDS_MAX: Final = 5.0
@@ -21,16 +22,9 @@ NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
 CONTROLLERS: Final = ("cpu", "memory", "pids")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """fatal: the cluster would not work. fix: what to do."""
-
-    what: str
-    fix: str
-    fatal: bool = True
-
-
-def check(roots: Roots, *, with_nodes: bool, proxy_mode: str = "nftables") -> list[Finding]:
+def check(
+    roots: Roots, *, with_nodes: bool, with_etcd: bool = False, proxy_mode: str = "nftables"
+) -> list[Finding]:
     """Everything that is wrong, not just the first thing."""
     findings = _disk(roots.state)
     if not with_nodes:
@@ -43,9 +37,15 @@ def check(roots: Roots, *, with_nodes: bool, proxy_mode: str = "nftables") -> li
             )
         )
         return findings
-    return (
-        findings + _kernel(_loaded_file_systems()) + programs(proxy_mode) + _cgroups() + _firewall()
-    )
+    if with_etcd and shutil.which("etcd", path=_SYSTEM_PATH) is None:
+        what = "etcd is not installed: masters keep their objects in it"
+        findings.append(Finding(what, "apt-get install etcd-server"))
+    lacking = rights.missing(rights.effective())
+    findings += lacking + _kernel(_loaded_file_systems()) + programs(proxy_mode)
+    findings += _cgroups() + _firewall()
+    if not any(f.fatal for f in lacking):  # Without rights nothing can be tried.
+        findings += kernel_features.findings(kernel_features.missing())
+    return findings
 
 
 def missing(have: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -83,6 +83,13 @@ def _kernel(file_systems: Sequence[str]) -> list[Finding]:
         for name in NAMESPACES
         if not Path(f"/proc/self/ns/{name}").exists()
     ]
+    if not Path("/proc/sys/kernel/seccomp/actions_avail").exists():
+        findings.append(
+            Finding(
+                "the kernel has no seccomp filters",
+                "use a kernel built with CONFIG_SECCOMP_FILTER",
+            )
+        )
     if not os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK):
         findings.append(
             Finding(

@@ -43,6 +43,23 @@ def recorded(profile: Profile) -> list[Process]:
     ]
 
 
+def record_supervisor(profile: Profile, identity: ProcessIdentity) -> None:
+    """Write down a supervisor that is about to begin: from now on stop and delete find it.
+
+    It writes the list itself when it starts its first component.
+    """
+    entry = {
+        "component": "supervisor",
+        "node": "",
+        "pid": identity.pid,
+        "startTime": identity.start_time,
+        "title": f"tiphys: supervisor [{profile.name}]",
+        "restarts": 0,
+    }
+    document = {"bootId": identity.boot_id, "processes": [entry]}
+    (profile.run_directory / "processes.json").write_text(json.dumps(document))
+
+
 def supervisor(profile: Profile) -> Process | None:
     """The living supervisor."""
     return next((p for p in recorded(profile) if p.component == "supervisor" and p.is_alive), None)

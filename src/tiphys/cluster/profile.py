@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -42,10 +42,19 @@ class Roots:
         return cls(base / "state", base / "run")
 
 
+WORKER: Final = "worker"
+MASTER: Final = "control-plane"  # Upstream's name of the role.
+MASTER_PORT: Final = 6443  # Of an API server on a machine of its own.
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
+    """A machine of the profile: a set of namespaces with its own address."""
+
     name: str
     address: str
+    stopped: bool = False  # Switched off by `tiphys node stop`.
+    role: str = WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +67,11 @@ class Profile:
     service_cidr: str
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
-    version: int = FORMAT_VERSION
-    previous_ip_forward: str = field(default="")
+    overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
     proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
+    version: int = FORMAT_VERSION
+    # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
+    context_files: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -86,6 +97,15 @@ class Profile:
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"
+
+    @property
+    def running_nodes(self) -> list[Node]:
+        return [node for node in self.nodes if not node.stopped]
+
+    @property
+    def masters(self) -> list[Node]:
+        """Machines of the control plane; none: it runs on the host, beside the nodes."""
+        return [node for node in self.nodes if node.role == MASTER]
 
     @property
     def gateway(self) -> str:
@@ -157,7 +177,9 @@ def load(roots: Roots, name: str) -> Profile | None:
             f"{FORMAT_VERSION}: use the tiphys that made it, or `tiphys delete -p {name}`"
         )
     nodes = tuple(Node(**n) for n in data.pop("nodes"))
-    return Profile(roots=roots, nodes=nodes, **data)
+    files = tuple(data.pop("context_files", ()))
+    known = {name: data[name] for name in Profile.__dataclass_fields__ if name in data}
+    return Profile(roots=roots, nodes=nodes, context_files=files, **known)
 
 
 def names(roots: Roots) -> list[str]:

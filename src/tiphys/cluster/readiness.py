@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -33,6 +33,11 @@ class Probe:
         self._tls = kubeconfig.load(access.path_for(profile, "admin")).tls()
         self._connection: http.client.HTTPSConnection | None = None
 
+    @classmethod
+    def at_once(cls, profile: Profile) -> "Probe":
+        """For questions that depend on no start."""
+        return cls(profile, datetime.fromtimestamp(0, UTC))
+
     def get(self, path: str) -> dict[str, object] | None:
         """The JSON at path, or None when there is no such answer yet."""
         status, body = self._ask("GET", path, None)
@@ -45,6 +50,12 @@ class Probe:
         status, body = self._ask("POST", path, orjson.dumps(obj))
         if status not in (200, 201, 409):
             raise NotReady(f"cannot create at {path}: {status} {body.decode(errors='replace')}")
+
+    def delete(self, path: str) -> None:
+        """No such object is fine. Raises NotReady."""
+        status, body = self._ask("DELETE", path, None)
+        if status not in (200, 202, 404):
+            raise NotReady(f"cannot delete {path}: {status} {body.decode(errors='replace')}")
 
     def _ask(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
         """(status, body); (0, b"") when there is no answer."""
@@ -68,11 +79,12 @@ class Probe:
         return self.get("/readyz") is not None
 
     def nodes_are_ready(self) -> bool:
-        listed = self.get("/api/v1/nodes") or {}
-        items = listed.get("items")
-        if not isinstance(items, list) or len(items) < len(self._profile.nodes):
-            return False
-        return all(_is_ready(node) and self._is_alive(node) for node in items)
+        """Every machine of the profile that is switched on."""
+        return all(self.node_is_ready(node.name) for node in self._profile.running_nodes)
+
+    def node_is_ready(self, name: str) -> bool:
+        node = self.get(f"/api/v1/nodes/{name}")
+        return node is not None and is_ready(node) and self._is_alive(node)
 
     def _is_alive(self, node: object) -> bool:
         """Whether the kubelet has spoken since we began: a status may be from before a restart."""
@@ -106,7 +118,7 @@ class Probe:
         return answer.endswith(socket.inet_aton(self._profile.kubernetes_service))
 
 
-def _is_ready(node: object) -> bool:
+def is_ready(node: object) -> bool:
     from tiphys.api.meta import condition
 
     found = condition(node, "Ready") if isinstance(node, dict) else None

@@ -48,6 +48,7 @@ class Component:
     node: str = ""
     stage: int = 0  # Stopped from the highest stage to the lowest.
     wait_until: Callable[[], bool] | None = None  # Before the next ones are started.
+    stop_seconds: float = STOP_SECONDS_MAX  # Between SIGTERM and SIGKILL.
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Supervisor:
     components: Sequence[Component]
     processes_file: Path
     title: str
+    reload: Callable[[], Sequence[Component] | None] = lambda: None  # On SIGHUP; None: as before.
     _running: dict[str, _Running] = field(default_factory=dict)
     _backoff: Backoff = field(
         default_factory=lambda: Backoff(
@@ -111,6 +113,8 @@ class Supervisor:
             self._stopping = True
             return
         self._reap()
+        if number == signal.SIGHUP and (wanted := self.reload()) is not None:
+            self._change({key_of(c): c for c in wanted})
         now = time.monotonic()
         for running in list(self._running.values()):
             if running.due is not None and running.due <= now:
@@ -164,19 +168,35 @@ class Supervisor:
         )
         self._write()
 
+    def _change(self, wanted: dict[str, Component]) -> None:
+        """Stop what is no longer wanted, start what is new, leave the others alone."""
+        leaving = [r for key, r in self._running.items() if key not in wanted]
+        self._stop(leaving)
+        for running in leaving:
+            del self._running[key_of(running.component)]
+        for key, component in wanted.items():
+            if key not in self._running:
+                self._start(_Running(component))
+        self.components = list(wanted.values())
+        self._write()
+
     def _stop_all(self) -> None:
+        self._stop(list(self._running.values()))
+        self.processes_file.unlink(missing_ok=True)
+
+    def _stop(self, leaving: Sequence[_Running]) -> None:
         """Stage by stage, so that a kubelet can still say its last word to the API server."""
-        for stage in sorted({c.stage for c in self.components}, reverse=True):
-            group = [r for r in self._running.values() if r.component.stage == stage and r.pid]
+        for stage in sorted({r.component.stage for r in leaving}, reverse=True):
+            group = [r for r in leaving if r.component.stage == stage and r.pid]
             identities = [ProcessIdentity(boot_id(), r.pid, r.start_time) for r in group]
             for identity in identities:
                 identity.send(signal.SIGTERM)
-            deadline = time.monotonic() + STOP_SECONDS_MAX
-            for identity in identities:
-                if not identity.wait(max(0.0, deadline - time.monotonic())):
+            began = time.monotonic()
+            for running, identity in zip(group, identities, strict=True):
+                left = began + running.component.stop_seconds - time.monotonic()
+                if not identity.wait(max(0.0, left)):
                     identity.send(signal.SIGKILL)
                     identity.wait(1.0)
-        self.processes_file.unlink(missing_ok=True)
 
     def _write(self) -> None:
         """Atomic: a reader sees one state or the next."""

@@ -19,7 +19,7 @@ from tiphys.lib.netlink.route import route_socket
 GATEWAY: Final = "169.254.1.1"  # Link-local: never routed, the same in every pod.
 
 
-class NetworkNotReady(Exception):
+class NetworkNotReady(OSError):
     """No range of pod addresses has been given to this node yet."""
 
 

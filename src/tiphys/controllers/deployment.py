@@ -29,7 +29,7 @@ from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import owners, pods, rollout, rollout_status
 from tiphys.controllers.hashing import template_hash
 from tiphys.controllers.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
-from tiphys.controllers.replica_set import is_namespace_ending
+from tiphys.controllers.pod_control import is_namespace_ending
 
 
 @dataclass(slots=True)
@@ -59,8 +59,8 @@ class DeploymentController(KeyedController):
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._deployments = context.informers.of(DEPLOYMENTS)
-        self._sets = owners.Index(context.informers.of(REPLICA_SETS))
-        self._pods = owners.Index(context.informers.of(PODS))
+        self._sets = owners.index_of(context.informers.of(REPLICA_SETS))
+        self._pods = owners.index_of(context.informers.of(PODS))
         self._deployments.on_change(self.enqueue)
         context.informers.of(REPLICA_SETS).on_change(self._set_changed)
         context.informers.of(PODS).on_change(self._pod_changed)
@@ -92,7 +92,7 @@ class DeploymentController(KeyedController):
         deployment = self._deployments.get(key)
         if deployment is None:
             return None
-        sets = await self._claimed(deployment)
+        sets = await owners.claimed(self._client, REPLICA_SETS, deployment, self._sets)
         if is_terminating(deployment):
             return await self._write_status(_split(deployment, sets))
         deployment = await self._note_pause(deployment)
@@ -105,23 +105,6 @@ class DeploymentController(KeyedController):
         if rollout.is_rolling(deployment):
             return await self._roll(deployment, sets)
         return await self._recreate(deployment, sets)
-
-    async def _claimed(self, deployment: Obj) -> list[Obj]:
-        candidates = [
-            *self._sets.owned_by(uid_of(deployment)),
-            *self._sets.orphans_in(namespace_of(deployment)),
-        ]
-        claims = owners.claim(deployment, at(deployment, "spec", "selector"), candidates)
-        mine = list(claims.kept)
-        mine += [
-            await owners.adopt(self._client, REPLICA_SETS, deployment, rs) for rs in claims.adopt
-        ]
-        for rs in claims.release:
-            try:
-                await owners.release(self._client, REPLICA_SETS, deployment, rs)
-            except NotFound:
-                continue
-        return mine
 
     async def _roll(self, deployment: Obj, sets: Sequence[Obj]) -> float | None:
         sync = await self._prepared(deployment, sets, create=True)

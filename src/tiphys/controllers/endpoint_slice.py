@@ -27,8 +27,9 @@ from tiphys.api.meta import (
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import pods
 from tiphys.controllers import service_endpoints as offered
-from tiphys.controllers.endpoints import PodsBySelector, services_of
+from tiphys.controllers.endpoints import services_of
 from tiphys.controllers.kinds import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from tiphys.controllers.pods_by_namespace import pods_by_namespace
 from tiphys.controllers.trigger_time_tracker import TriggerTimes
 
 ENDPOINTS_MAX: Final = 100  # --max-endpoints-per-slice
@@ -248,7 +249,7 @@ class EndpointSliceController(KeyedController):
         self._triggers = TriggerTimes()
         self._services = context.informers.of(SERVICES)
         self._nodes = context.informers.of(NODES)
-        self._pods = PodsBySelector(context)
+        self._pods = pods_by_namespace(context.informers.of(PODS))
         self._slices: dict[ObjectKey, dict[ObjectKey, Obj]] = {}
         self._written: dict[ObjectKey, int] = {}
         self._services.on_change(self.enqueue)
@@ -284,7 +285,9 @@ class EndpointSliceController(KeyedController):
         if selector is None:
             return None
         zones = {name_of(n): labels_of(n).get(ZONE, "") for n in self._nodes.items()}
-        selected = self._pods.matching(key.namespace, selector)
+        selected = self._pods.matching(
+            key.namespace, lambda found: selector.items() <= found.items()
+        )
         trigger = self._triggers.changed(key, service, selected)
         changes = plan(service, selected, zones, existing, trigger)
         bucket = self._slices.setdefault(key, {})

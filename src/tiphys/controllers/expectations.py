@@ -34,11 +34,9 @@ class Expectations:
         done = expected.creations <= 0 and not expected.deletions
         return done or self._clock.monotonic() - expected.since > TIMEOUT_SECONDS
 
-    def expect_creations(self, key: ObjectKey, count: int) -> None:
-        self._expected[key] = _Expected(self._clock.monotonic(), creations=count)
-
-    def expect_deletions(self, key: ObjectKey, uids: Iterable[str]) -> None:
-        self._expected[key] = _Expected(self._clock.monotonic(), deletions=set(uids))
+    def expect(self, key: ObjectKey, *, creations: int = 0, deletions: Iterable[str] = ()) -> None:
+        """What this sync is about to write; deletions are uids."""
+        self._expected[key] = _Expected(self._clock.monotonic(), creations, set(deletions))
 
     def saw_creation(self, key: ObjectKey, count: int = 1) -> None:
         """Also called for creations that failed: they will not be seen."""

@@ -3,14 +3,18 @@
 Upstream: pkg/controller/controller_ref_manager.go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from tiphys.api import labels
+from tiphys.api.errors import NotFound
 from tiphys.api.meta import (
     GroupVersionResource,
     Obj,
     ObjectKey,
+    at,
     controller_of,
     is_terminating,
     labels_of,
@@ -51,6 +55,14 @@ def claim(owner: Obj, selector: Obj | None, candidates: Iterable[Obj]) -> Claims
     return claims
 
 
+def selector_of(owner: Obj) -> Obj | None:
+    """spec.selector as a LabelSelector; a ReplicationController's is a plain map of labels."""
+    found: Obj | None = at(owner, "spec", "selector")
+    if owner.get("kind") == "ReplicationController":
+        return {"matchLabels": found} if found else None
+    return found
+
+
 def owner_reference(owner: Obj) -> Obj:
     """The controller reference to an owner."""
     return {
@@ -74,6 +86,32 @@ async def release(client: Client, gvr: GroupVersionResource, owner: Obj, obj: Ob
     reference = {"$patch": "delete", "uid": uid_of(owner)}
     patch = {"metadata": {"uid": uid_of(obj), "ownerReferences": [reference]}}
     await client.patch(gvr, name_of(obj), patch, namespace_of(obj))
+
+
+async def claimed(
+    client: Client,
+    gvr: GroupVersionResource,
+    owner: Obj,
+    index: "Index",
+    *,
+    may_own: Callable[[Obj], bool] = lambda obj: True,
+    may_adopt: Callable[[Obj], bool] = lambda obj: True,
+) -> list[Obj]:
+    """The owner's objects, orphans adopted and misfits let go. Raises ApiError.
+
+    may_own: objects that are not the owner's business whatever their labels.
+    """
+    candidates = [*index.owned_by(uid_of(owner)), *index.orphans_in(namespace_of(owner))]
+    claims = claim(owner, selector_of(owner), filter(may_own, candidates))
+    mine = list(claims.kept)
+    for orphan in claims.adopt:
+        if may_adopt(orphan):
+            with suppress(NotFound):
+                mine.append(await adopt(client, gvr, owner, orphan))
+    for misfit in claims.release:
+        with suppress(NotFound):
+            await release(client, gvr, owner, misfit)
+    return mine
 
 
 class Index:
@@ -101,6 +139,16 @@ class Index:
         if reference is None:
             return self._orphans.setdefault(namespace_of(obj), {})
         return self._owned.setdefault(str(reference.get("uid")), {})
+
+
+_INDEXES: WeakKeyDictionary[Informer, Index] = WeakKeyDictionary()
+
+
+def index_of(informer: Informer) -> Index:
+    """The one index of an informer: every controller of the process reads the same."""
+    if (found := _INDEXES.get(informer)) is None:
+        found = _INDEXES[informer] = Index(informer)
+    return found
 
 
 def created_at(obj: Obj) -> str:

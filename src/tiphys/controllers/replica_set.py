@@ -5,10 +5,10 @@ Reads ReplicaSet, Pod. Writes Pod, ReplicaSet/status. Rollouts live in deploymen
 """
 
 import asyncio
-import copy
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from tiphys.api import labels
@@ -23,7 +23,6 @@ from tiphys.api.meta import (
     is_terminating,
     key_of,
     labels_of,
-    name_of,
     namespace_of,
     parse_time,
     rfc3339,
@@ -33,9 +32,9 @@ from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import owners, pods
 from tiphys.controllers.expectations import Expectations
 from tiphys.controllers.kinds import PODS, REPLICA_SETS
+from tiphys.controllers.pod_control import PodControl, pod_from_template, slow_start
 
 BURST_PODS_MAX: Final = 500  # Pods one sync creates or deletes; upstream BurstReplicas.
-SLOW_START_INITIAL: Final = 1  # Creations tried first; doubled while they succeed.
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 
 
@@ -97,22 +96,6 @@ def _logarithm(seconds: float) -> float:
     return float(int(seconds).bit_length()) if seconds >= 1 else 0.0
 
 
-def pod_from_template(owner: Obj) -> Obj:
-    """The pod that a controller creates from its template."""
-    template = copy.deepcopy(at(owner, "spec", "template", default={}))
-    described = template.get("metadata") or {}
-    name = name_of(owner)
-    metadata: Obj = {
-        "generateName": f"{name}-" if len(name) < 63 else name,
-        "namespace": namespace_of(owner),
-        "ownerReferences": [owners.owner_reference(owner)],
-    }
-    for key in ("labels", "annotations", "finalizers"):
-        if described.get(key):
-            metadata[key] = described[key]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-
-
 def status_of(
     rs: Obj,
     active: Sequence[Obj],
@@ -158,17 +141,21 @@ def _conditions(rs: Obj, failure: tuple[str, str] | None, now: datetime) -> list
 
 
 class ReplicaSetController(KeyedController):
+    """Also the base of the ReplicationController's, which differs in names only, as upstream."""
+
     name = "replicaset-controller"
+    kind = "ReplicaSet"
+    resource = REPLICA_SETS
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client_for("replicaset-controller")
+        self._client = context.client_for(self.name)
         self._clock = context.clock
-        self._recorder = context.recorder(self.name)
+        self._control = PodControl(self._client, context.recorder(self.name))
         self._expectations = Expectations(context.clock)
-        self._sets = context.informers.of(REPLICA_SETS)
-        self._pods = owners.Index(context.informers.of(PODS))
-        self._set_index = owners.Index(self._sets)
+        self._sets = context.informers.of(self.resource)
+        self._pods = owners.index_of(context.informers.of(PODS))
+        self._set_index = owners.index_of(self._sets)
         self._sets.on_change(self.enqueue)
         context.informers.of(PODS).on_change(self._pod_changed)
 
@@ -190,13 +177,13 @@ class ReplicaSetController(KeyedController):
 
     def _owner_key(self, pod: Obj) -> ObjectKey | None:
         reference = controller_of(pod)
-        if reference is None or reference.get("kind") != "ReplicaSet":
+        if reference is None or reference.get("kind") != self.kind:
             return None
         return ObjectKey(namespace_of(pod), str(reference["name"]))
 
     def _enqueue_matching(self, pod: Obj) -> None:
         for rs in self._sets.items():
-            selector = labels.from_object(at(rs, "spec", "selector"))
+            selector = labels.from_object(owners.selector_of(rs))
             if namespace_of(rs) == namespace_of(pod) and selector.matches(labels_of(pod)):
                 self.queue.add(key_of(rs))
 
@@ -220,33 +207,23 @@ class ReplicaSetController(KeyedController):
 
     async def _claimed(self, rs: Obj) -> list[Obj]:
         """Our pods, orphans adopted and misfits let go."""
-        candidates = [
-            *self._pods.owned_by(uid_of(rs)),
-            *self._pods.orphans_in(namespace_of(rs)),
-        ]
-        claims = owners.claim(rs, at(rs, "spec", "selector"), candidates)
-        mine = list(claims.kept)
-        adopted = [p for p in claims.adopt if pods.is_active(p)]
-        mine += [await owners.adopt(self._client, PODS, rs, p) for p in adopted]
-        for pod in claims.release:
-            try:
-                await owners.release(self._client, PODS, rs, pod)
-            except NotFound:
-                continue
-        return mine
+        return await owners.claimed(
+            self._client, PODS, rs, self._pods, may_adopt=lambda pod: pods.is_active(pod)
+        )
 
     async def _change_pods(
         self, rs: Obj, key: ObjectKey, active: Sequence[Obj]
     ) -> tuple[ApiError | None, tuple[str, str] | None]:
         changes = plan(rs, active, self._related(rs, active), self._clock.now())
         if changes.create_count:
-            self._expectations.expect_creations(key, changes.create_count)
-            created, error = await slow_start(changes.create_count, lambda: self._create(rs))
+            self._expectations.expect(key, creations=changes.create_count)
+            create = partial(self._control.create, rs, pod_from_template(rs))
+            created, error = await slow_start([create] * changes.create_count)
             self._expectations.saw_creation(key, changes.create_count - created)
             if error is not None:
                 return error, ("FailedCreate", error.message)
         if changes.delete:
-            self._expectations.expect_deletions(key, [uid_of(p) for p in changes.delete])
+            self._expectations.expect(key, deletions=[uid_of(p) for p in changes.delete])
             errors = await asyncio.gather(*[self._delete(rs, key, p) for p in changes.delete])
             error = next((e for e in errors if e is not None), None)
             if error is not None:
@@ -262,30 +239,24 @@ class ReplicaSetController(KeyedController):
         found = [p for s in siblings for p in self._pods.owned_by(uid_of(s))]
         return [p for p in found if pods.is_active(p)]
 
-    async def _create(self, rs: Obj) -> None:
-        try:
-            pod = await self._client.create(PODS, pod_from_template(rs))
-        except ApiError as exc:
-            if not is_namespace_ending(exc):
-                text = f"Error creating: {exc.message}"
-                self._recorder.event(rs, "Warning", "FailedCreate", text)
-            raise
-        self._recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {name_of(pod)}")
-
     async def _delete(self, rs: Obj, key: ObjectKey, pod: Obj) -> ApiError | None:
         try:
-            await self._client.delete(PODS, name_of(pod), namespace_of(pod))
+            await self._control.delete(rs, pod)
         except NotFound:
             self._expectations.saw_deletion(key, uid_of(pod))
         except ApiError as exc:
             self._expectations.saw_deletion(key, uid_of(pod))
-            text = f"Error deleting: {exc.message}"
-            self._recorder.event(rs, "Warning", "FailedDelete", text)
             return exc
-        else:
-            text = f"Deleted pod: {name_of(pod)}"
-            self._recorder.event(rs, "Normal", "SuccessfulDelete", text)
         return None
+
+    def status_of(
+        self,
+        rs: Obj,
+        active: Sequence[Obj],
+        terminating: int,
+        failure: tuple[str, str] | None,
+    ) -> Obj:
+        return status_of(rs, active, terminating, failure, self._clock.now())
 
     async def _write_status(
         self,
@@ -294,11 +265,12 @@ class ReplicaSetController(KeyedController):
         terminating: int,
         failure: tuple[str, str] | None,
     ) -> None:
-        wanted = status_of(rs, active, terminating, failure, self._clock.now())
+        wanted = self.status_of(rs, active, terminating, failure)
         if wanted == {k: v for k, v in (rs.get("status") or {}).items() if v not in ([],)}:
             return
         try:
-            await self._client.update(REPLICA_SETS, {**rs, "status": wanted}, subresource="status")
+            changed = {**rs, "status": wanted}
+            await self._client.update(self.resource, changed, subresource="status")
         except NotFound:
             return
 
@@ -311,29 +283,3 @@ class ReplicaSetController(KeyedController):
         ready = sum(1 for p in active if pods.is_ready(p))
         available = sum(1 for p in active if pods.is_available(p, seconds, now))
         return float(seconds) if ready > available else None
-
-
-def is_namespace_ending(error: ApiError) -> bool:
-    """The namespace goes away: creating in it fails for ever and is no news."""
-    return any(c.reason == "NamespaceTerminating" for c in error.causes)
-
-
-async def slow_start(
-    count: int, create: Callable[[], Awaitable[None]]
-) -> tuple[int, ApiError | None]:
-    """Create in batches of 1, 2, 4, ...; stop at the first batch with an error.
-
-    Returns how many succeeded and the first error. A full quota so costs one request, not 500.
-    """
-    created, size = 0, SLOW_START_INITIAL
-    while created < count:
-        batch = min(size, count - created)
-        results = await asyncio.gather(*[create() for _ in range(batch)], return_exceptions=True)
-        failures = [r for r in results if isinstance(r, BaseException)]
-        created += batch - len(failures)
-        for failure in failures:
-            if isinstance(failure, ApiError):
-                return created, failure
-            raise failure
-        size *= 2
-    return created, None

@@ -10,7 +10,7 @@ from tiphys.api.errors import AlreadyExists, ApiError, NotFound
 from tiphys.api.meta import Obj, ObjectKey, name_of, namespace_of
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers.kinds import CONFIG_MAPS, NAMESPACES
-from tiphys.controllers.replica_set import is_namespace_ending
+from tiphys.controllers.pod_control import is_namespace_ending
 from tiphys.controllers.service_account import is_open
 
 NAME: Final = "kube-root-ca.crt"

@@ -10,7 +10,7 @@ from tiphys.api.errors import AlreadyExists, ApiError
 from tiphys.api.meta import Obj, ObjectKey, at, is_terminating, name_of, namespace_of
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers.kinds import NAMESPACES, SERVICE_ACCOUNTS
-from tiphys.controllers.replica_set import is_namespace_ending
+from tiphys.controllers.pod_control import is_namespace_ending
 
 DEFAULT: Final = "default"
 

@@ -22,6 +22,7 @@ from tiphys.api.meta import (
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import pods
 from tiphys.controllers.kinds import NODES, PODS
+from tiphys.controllers.node_fit import tolerates
 
 
 def seconds_left(pod: Obj, taints: Sequence[Obj], now: datetime) -> float | None:
@@ -43,18 +44,6 @@ def seconds_left(pod: Obj, taints: Sequence[Obj], now: datetime) -> float | None
             passed = (now - parse_time(since)).total_seconds() if since else 0.0
             left.append(max(min(limits) - passed, 0.0))
     return min(left) if left else None
-
-
-def tolerates(toleration: Obj, taint: Obj) -> bool:
-    """An empty effect or key matches all. Source: core/v1 toleration.go ToleratesTaint."""
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if toleration.get("key") and toleration["key"] != taint.get("key"):
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return True
-    return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")
 
 
 class TaintEvictionController(KeyedController):

@@ -1,6 +1,6 @@
 """What the DNS server is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -12,4 +12,5 @@ class DnsConfig:
     cluster_domain: str = "cluster.local"
     service_cidrs: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
-    upstreams: tuple[str, ...] = field(default=())  # Real resolvers; never a 127.0.0.53 stub.
+    # Where real resolvers are named, the first file that names any; never a 127.0.0.53 stub.
+    resolver_files: tuple[Path, ...] = ()

@@ -5,47 +5,71 @@ hold the real ones are read. Source: RFC 5452 (the answer must match what was as
 """
 
 import asyncio
+import logging
 import random
 import struct
-from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
 
 from tiphys.dns.packet import FormatError, read_name
+from tiphys.lib.resolv_conf import RESOLVER_FILES, real_resolvers
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS: Final = 2.0  # Per upstream; resolv.conf's default is 5 for two tries.
 IN_FLIGHT_MAX: Final = 1000  # CoreDNS forward max_concurrent in kubeadm.
 PORT: Final = 53
-# systemd-resolved's list of real servers comes before the file that may name its stub.
-RESOLVER_FILES: Final = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
+CHECK_SECONDS: Final = 2.0  # Between two looks at the files; shorter than a resolver's time-out.
 
 
 class ForwardError(Exception):
     """No upstream answered: which were asked."""
 
 
-def real_resolvers(texts: Iterable[str]) -> tuple[str, ...]:
-    """Nameservers of resolv.conf texts that are not on loopback; of the first that has any."""
-    for text in texts:
-        found = []
-        for line in text.splitlines():
-            words = line.split()
-            if len(words) >= 2 and words[0] == "nameserver":
-                try:
-                    address = ip_address(words[1].partition("%")[0])
-                except ValueError:
-                    continue
-                if not address.is_loopback:
-                    found.append(str(address))
-        if found:
-            return tuple(found)
-    return ()
+class MachineResolvers:
+    """The machine's real resolvers as its files name them now.
+
+    Looked at no more often than every CHECK_SECONDS and only when somebody asks: a laptop that
+    changes networks writes new ones. Source: CoreDNS reads them once; glibc since 2.26 looks again.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path] = RESOLVER_FILES,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = files
+        self._monotonic = monotonic
+        self._checked = -CHECK_SECONDS
+        self._seen: list[tuple[int, ...]] = []
+        self._found: tuple[str, ...] = ()
+
+    def __call__(self) -> tuple[str, ...]:
+        now = self._monotonic()
+        if now - self._checked >= CHECK_SECONDS:
+            self._checked = now
+            seen = [_version(file) for file in self._files]
+            if seen != self._seen:
+                self._seen, self._found = seen, real_resolvers(self._texts())
+                log.info("resolvers of the machine", extra={"addresses": self._found})
+        return self._found
+
+    def _texts(self) -> Iterator[str]:
+        for file in self._files:
+            with suppress(OSError):
+                yield file.read_text(errors="replace")
 
 
-def machine_resolvers() -> tuple[str, ...]:
-    """Those of this machine; none when there are none."""
-    return real_resolvers(p.read_text(errors="replace") for p in RESOLVER_FILES if p.exists())
+def _version(file: Path) -> tuple[int, ...]:
+    """Another one whenever the file is another; () when there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class _Asking(asyncio.DatagramProtocol):
@@ -79,14 +103,15 @@ def matches(query: bytes, answer: bytes) -> bool:
 
 
 class Forwarder:
-    def __init__(self, upstreams: Sequence[str], rng: random.Random) -> None:
-        self._upstreams = list(upstreams)
+    def __init__(self, upstreams: Callable[[], Sequence[str]], rng: random.Random) -> None:
+        self._upstreams = upstreams
         self._rng = rng
         self._in_flight = 0
 
     async def ask(self, query: bytes, *, tcp: bool) -> bytes:
         """The first upstream's answer, with the query's own id. Raises ForwardError."""
-        if not self._upstreams:
+        upstreams = self._upstreams()
+        if not upstreams:
             raise ForwardError("no upstream resolvers are known")
         if self._in_flight >= IN_FLIGHT_MAX:
             raise ForwardError(f"more than {IN_FLIGHT_MAX} forwarded queries wait")
@@ -94,7 +119,7 @@ class Forwarder:
         own = ident + query[2:]
         self._in_flight += 1
         try:
-            for upstream in self._upstreams:
+            for upstream in upstreams:
                 try:
                     async with asyncio.timeout(TIMEOUT_SECONDS):
                         found = await (self._tcp if tcp else self._udp)(own, upstream)
@@ -103,7 +128,7 @@ class Forwarder:
                     continue
         finally:
             self._in_flight -= 1
-        raise ForwardError(f"no answer from {', '.join(self._upstreams)}")
+        raise ForwardError(f"no answer from {', '.join(upstreams)}")
 
     async def _udp(self, query: bytes, upstream: str) -> bytes:
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from tiphys.client.informer import Informer, all_synced
 from tiphys.client.rest import Client
 from tiphys.dns import zone as zones
 from tiphys.dns.config import DnsConfig
-from tiphys.dns.forward import Forwarder
+from tiphys.dns.forward import Forwarder, MachineResolvers
 from tiphys.dns.server import DnsServer
 from tiphys.lib.netlink.route import route_socket
 from tiphys.lib.tasks import TaskSet, keep_running
@@ -51,9 +51,8 @@ class _Names:
             informer.on_change(self._note)
             name = f"informer {informer.gvr.resource}"
             tasks.start(keep_running(name, informer.run), name)
-        server = DnsServer(
-            lambda: self._zone, Forwarder(self._config.upstreams, random.SystemRandom())
-        )
+        resolvers = MachineResolvers(self._config.resolver_files)
+        server = DnsServer(lambda: self._zone, Forwarder(resolvers, random.SystemRandom()))
         try:
             await all_synced(informers)
             self._rebuild()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from tiphys.lib.backoff import Backoff
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS_MAX: Final = 30.0  # Longest pause before a failed loop is tried again.
+# A loop that ran this long starts its back-off anew. Upstream: kubelet's containers, after twice
+# their longest back-off (client-go util/flowcontrol/backoff.go).
+STEADY_SECONDS: Final = 600.0
 
 
 class TaskSet:
@@ -40,14 +44,24 @@ class TaskSet:
         return len(self._tasks)
 
 
-async def keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run work for ever: when it raises, log, wait with back-off and start it again."""
+async def keep_running(
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run work for ever: when it raises, log, wait with back-off and start it again.
+
+    monotonic: seconds that only grow.
+    """
     backoff = Backoff(initial_seconds=0.1, max_seconds=RESTART_SECONDS_MAX)
     while True:
+        began = monotonic()
         try:
             await work()
             return
         except Exception:  # the supervisor of a loop
+            if monotonic() - began >= STEADY_SECONDS:
+                backoff.forget(name)
             delay = backoff.next_seconds(name)
             log.exception("loop failed, starting again", extra={"loop": name, "in_seconds": delay})
             await asyncio.sleep(delay)

@@ -1,7 +1,6 @@
 """What kube-proxy is told. Upstream: KubeProxyConfiguration v1alpha1, as far as it is read."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 MODES: Final = ("nftables", "iptables", "userspace")
@@ -9,7 +8,6 @@ MODES: Final = ("nftables", "iptables", "userspace")
 
 @dataclass(frozen=True, slots=True)
 class ProxyConfig:
-    kubeconfig: Path
     node_name: str
     cluster_cidr: str  # Pods; traffic from elsewhere to a ClusterIP is masqueraded.
     node_addresses: tuple[str, ...]  # Where node ports are served; the first is the main one.

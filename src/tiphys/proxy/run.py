@@ -25,13 +25,9 @@ ENDPOINT_SLICES: Final = GroupVersionResource("discovery.k8s.io", "v1", "endpoin
 RETRY_SECONDS: Final = 1.0
 
 
-async def run(config: ProxyConfig) -> None:
+async def run(config: ProxyConfig, client: Client) -> None:
     """Work until cancelled. The rules stay when we end: traffic goes on (not in userspace mode)."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="kube-proxy")
-    try:
-        await Proxy(client, config, SystemClock()).run()
-    finally:
-        client.close()
+    await Proxy(client, config, SystemClock()).run()
 
 
 class Proxy:

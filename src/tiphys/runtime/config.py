@@ -22,6 +22,8 @@ class RuntimeConfig:
     registry_mirrors: base URLs to ask first, by registry host; "*" stands for every registry.
     network: makes the pod network; None leaves pods with loopback only.
     stream_host: the address on which exec, attach and port-forward streams are served.
+    zygote_socket: a zygote that several nodes share; empty: the runtime starts its own.
+    namespaces: what a shim of a shared zygote enters first, in this order: path, CLONE_NEW* flag.
     """
 
     profile: str
@@ -34,6 +36,8 @@ class RuntimeConfig:
     network: "PodNetwork | None" = None
     stream_host: str = "127.0.0.1"
     shm_bytes: int = SHM_BYTES
+    zygote_socket: str = ""
+    namespaces: Sequence[tuple[str, int]] = ()
 
     @property
     def label(self) -> str:

@@ -44,7 +44,9 @@ class Node:
         self._subscribers: list[asyncio.Queue[Event | None]] = []
 
     def zygote_socket(self) -> str:
-        """Where shims are forked; the zygote is started when there is none. Raises: OSError."""
+        """Where shims are forked; our own zygote is started when there is none. Raises: OSError."""
+        if self.config.zygote_socket:
+            return self.config.zygote_socket
         if self._zygote is not None and self._zygote.ended():
             log.warning("zygote ended, starting another", extra={"pid": self._zygote.pid})
             os.close(self._zygote.lifeline)

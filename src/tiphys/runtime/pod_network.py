@@ -15,11 +15,11 @@ class PodNetwork(Protocol):
         ...
 
     async def attach(self, namespace: Path, sandbox_id: str) -> list[str]:
-        """Join a pod's network namespace; returns its addresses. Raises: Exception saying why."""
+        """Join a pod's network namespace; returns its addresses. Raises: OSError saying why."""
         ...
 
     async def detach(self, sandbox_id: str) -> None:
-        """The namespace may be gone already."""
+        """The namespace may be gone already. Raises: OSError saying why."""
         ...
 
 

@@ -113,8 +113,7 @@ class Sandboxes:
         try:
             namespace = Path(sandbox.netns_path)
             sandbox.addresses = await self._node.network.attach(namespace, sandbox.id)
-        except Exception as exc:
-            # Whatever a network plugin raises is the reason that the pod's event shows.
+        except OSError as exc:  # What a network says is the reason that the pod's event shows.
             raise ShimError(f'failed to setup network for sandbox "{sandbox.id}": {exc}') from exc
 
     def client(self, sandbox: Sandbox) -> ShimClient:
@@ -168,6 +167,7 @@ class Sandboxes:
             "scratch_dir": os.path.join(config.sandbox_dir(sandbox.id), "shm"),
             "shm_bytes": config.shm_bytes,
             "shares_pids": sandbox.namespace_mode("pid") == "POD",
+            "enter": list(config.namespaces),
         }
 
     def _write_files(self, sandbox: Sandbox) -> None:
@@ -206,8 +206,7 @@ class Sandboxes:
         if sandbox.network_attached:
             try:
                 await self._node.network.detach(sandbox.id)
-            except Exception as exc:
-                # Whatever a plugin raises: the kubelet tries again with what it hears.
+            except OSError as exc:  # The kubelet tries again with what it hears.
                 raise CriError("UNKNOWN", f"failed to destroy network: {exc}") from exc
             sandbox.network_attached = False
         client = self._node.shims.get(sandbox.id)

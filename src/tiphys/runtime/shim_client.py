@@ -12,6 +12,8 @@ from tiphys.runtime.shim import frames
 
 CALL_SECONDS: Final = 60.0
 READ_BYTES: Final = 65536
+ZYGOTE_SECONDS_MAX: Final = 3.0
+_ZYGOTE_POLL_SECONDS: Final = 0.02
 
 
 class ShimError(Exception):
@@ -37,12 +39,16 @@ class ShimClient:
         self._tasks = TaskSet()
 
     async def create(self, zygote_socket: str, sandbox: dict[str, Any]) -> dict[str, Any]:
-        """Fork a new shim for sandbox. Returns its state. Raises: ShimError."""
+        """Fork a new shim for sandbox. Returns its state. Raises: ShimError.
+
+        A zygote that has just been killed comes back: it is waited for.
+        """
         try:
-            reader, writer = await _connect(zygote_socket)
-            writer.write(frames.pack_control(sandbox | {"id": 0}))
-        except OSError as exc:
-            raise ShimError(f"no zygote: {exc}") from exc
+            async with asyncio.timeout(ZYGOTE_SECONDS_MAX):
+                reader, writer = await _connect_in_time(zygote_socket)
+        except TimeoutError as exc:
+            raise ShimError(f"no zygote listens at {zygote_socket}") from exc
+        writer.write(frames.pack_control(sandbox | {"id": 0}))
         return await self._open(reader, writer)
 
     async def connect(self) -> dict[str, Any]:
@@ -179,6 +185,15 @@ class ShimStream:
     def close(self) -> None:
         """Leave. A process started by exec is killed when it still runs."""
         self._writer.close()
+
+
+async def _connect_in_time(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Try until somebody listens; the caller sets the limit."""
+    while True:
+        try:
+            return await _connect(path)
+        except OSError:
+            await asyncio.sleep(_ZYGOTE_POLL_SECONDS)
 
 
 async def _connect(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

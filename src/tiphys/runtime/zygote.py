@@ -2,7 +2,8 @@
 
 The runtime connects to its socket and sends one frame, the description of a sandbox. The zygote
 forks twice, so that the shim has no parent in the supervisor's tree, and goes on; the shim
-inherits the connection. The zygote ends when its lifeline, a pipe from the runtime, closes.
+inherits the connection, and enters the node's namespaces where the zygote serves several nodes.
+The zygote of one runtime ends when its lifeline, a pipe from the runtime, closes.
 
 It is executed from a read-only view of the interpreter (see zygote_launch), it is not dumpable
 and so are its children until they execute the container's program: from inside a container
@@ -28,7 +29,7 @@ SANDBOX_SECONDS_MAX: Final = 10.0  # The frame comes at once or something is wro
 
 
 def main(listening_fd: int, lifeline_fd: int, title: str) -> None:
-    """Serve forks until the lifeline closes."""
+    """Serve forks until the lifeline closes; for ever without one (-1)."""
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     syscalls.set_title(title)
     os.umask(0o022)
@@ -43,7 +44,8 @@ def main(listening_fd: int, lifeline_fd: int, title: str) -> None:
     gc.disable()
     poll = select.poll()
     poll.register(listening, select.POLLIN)
-    poll.register(lifeline_fd, select.POLLIN)
+    if lifeline_fd >= 0:
+        poll.register(lifeline_fd, select.POLLIN)
     while True:
         ready = {fd for fd, _ in poll.poll()}
         if lifeline_fd in ready:
@@ -74,7 +76,8 @@ def _fork_shim(
         os.setsid()
         if os.fork() == 0:
             not_for_shim[0].close()
-            os.close(not_for_shim[1])
+            if not_for_shim[1] >= 0:
+                os.close(not_for_shim[1])
             _be_shim(connection, cgroups)
     finally:
         os._exit(0)
@@ -85,12 +88,21 @@ def _be_shim(connection: socket.socket, cgroups: Cgroups) -> None:
     header = _receive(connection, frames.HEADER.size)
     length, _ = frames.HEADER.unpack(header)
     sandbox = json.loads(_receive(connection, min(length, frames.FRAME_BYTES_MAX)))
+    _enter(sandbox.pop("enter"))
     os.chdir("/")
     gc.enable()  # It sees only what the shim itself makes: all before is frozen.
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):
         os.dup2(null, fd)
     shim.run(connection, sandbox, cgroups)
+
+
+def _enter(namespaces: list[tuple[str, int]]) -> None:
+    """Into the node's namespaces. Their files are opened first: they lie outside."""
+    opened = [(os.open(path, os.O_RDONLY | os.O_CLOEXEC), kind) for path, kind in namespaces]
+    for fd, kind in opened:
+        syscalls.setns(fd, kind)
+        os.close(fd)
 
 
 def _receive(connection: socket.socket, count: int) -> bytes:

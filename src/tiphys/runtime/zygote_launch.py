@@ -1,10 +1,10 @@
-"""Starts the zygote: a fresh, small interpreter executed from a read-only view of itself."""
+"""Starts a zygote: a fresh, small interpreter executed from a read-only view of itself."""
 
 import os
 import socket
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from tiphys.runtime import syscalls
 
@@ -34,7 +34,30 @@ class Zygote:
 
 
 def start(socket_path: str, title: str) -> Zygote:
-    """Fork and execute the zygote. Raises: OSError."""
+    """Fork and execute the zygote of one runtime. Raises: OSError."""
+    listening = _listen(socket_path)
+    reader, lifeline = os.pipe2(os.O_CLOEXEC)
+    interpreter = read_only_view(os.path.realpath(sys.executable))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _execute(interpreter, listening.fileno(), reader, title)
+        finally:
+            os._exit(127)
+    os.close(reader)
+    os.close(interpreter)
+    listening.close()
+    return Zygote(pid, socket_path, lifeline)
+
+
+def become(socket_path: str, title: str) -> NoReturn:
+    """Make this process a zygote that several nodes share. Raises: OSError."""
+    listening = _listen(socket_path)
+    interpreter = read_only_view(os.path.realpath(sys.executable))
+    _execute(interpreter, listening.fileno(), -1, title)
+
+
+def _listen(socket_path: str) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     if os.path.lexists(socket_path):
         os.unlink(socket_path)
@@ -44,24 +67,19 @@ def start(socket_path: str, title: str) -> Zygote:
     os.close(at)
     os.chmod(socket_path, 0o600)
     listening.listen(64)
-    reader, lifeline = os.pipe2(os.O_CLOEXEC)
-    interpreter = read_only_view(os.path.realpath(sys.executable))
+    return listening
+
+
+def _execute(interpreter: int, listening: int, lifeline: int, title: str) -> NoReturn:
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    fds = (listening.fileno(), reader)
+    fds = (listening, lifeline)
     args = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, source, *map(str, fds)]
     args.append(title.ljust(_TITLE_ROOM))
-    pid = os.fork()
-    if pid == 0:
-        try:
-            for fd in fds:
-                os.set_inheritable(fd, True)
-            syscalls.execveat(interpreter, args, _environment())
-        finally:
-            os._exit(127)
-    os.close(reader)
-    os.close(interpreter)
-    listening.close()
-    return Zygote(pid, socket_path, lifeline)
+    for fd in fds:
+        if fd >= 0:
+            os.set_inheritable(fd, True)
+    syscalls.execveat(interpreter, args, _environment())
+    raise AssertionError("execveat returned")
 
 
 def _environment() -> dict[str, str]:

@@ -254,8 +254,7 @@ class WatchCache:
         for watcher in list(group.watchers):
             try:
                 watcher.push(event.encode(kind, watcher.view))
-            except Exception:
-                # A view's bug must not keep a committed write from the other watchers.
+            except Exception:  # a view's bug must not keep a committed write from others
                 log.exception("watcher dropped", extra={"key": event.key})
                 group.watchers.pop(watcher, None)
                 watcher.drop()

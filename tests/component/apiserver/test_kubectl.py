@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.api_server import NOBODY, RunningApiServer, api_server_in_thread
+from support.gaps import missing
 
 MANIFEST = """
 apiVersion: apps/v1
@@ -56,7 +57,7 @@ PROGRAMS: list[Path | None] = [*kubectls()] or [None]
 @pytest.fixture(params=PROGRAMS, ids=lambda p: p.name if p else "none")
 def kubectl(request: pytest.FixtureRequest, server: RunningApiServer) -> "Kubectl":
     if request.param is None:
-        pytest.skip("kubectl is not installed")
+        missing("kubectl is not installed")
     session = Kubectl(request.param, server)
     session.namespace = f"test-{next(_numbers)}"
     session("create", "namespace", session.namespace)

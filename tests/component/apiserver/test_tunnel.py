@@ -5,9 +5,11 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import uvloop
 
 from support.api_server import Api, RunningApiServer, memory_backend, start
+from tiphys.apiserver import tunnel
 from tiphys.lib import tls
 from tiphys.lib.http.flow import BodyWriter, RawStream
 from tiphys.lib.http.message import (
@@ -91,6 +93,37 @@ def test_logs_exec_and_proxy(tmp_path: Path) -> None:
             "/some/path?x=1",
         ]
         await server.stop()
+        await listening.__aexit__()
+
+    uvloop.run(story())
+
+
+def test_a_backend_that_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and the request, and says nothing."""
+    monkeypatch.setattr(tunnel, "UPGRADE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(tunnel, "ANSWER_SECONDS_MAX", 0.3)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def story() -> None:
+        running, listening = await start(tmp_path, memory_backend())
+        cert, key = running.authority.issue("kubelet", server=True)
+        running.server.config = replace(running.server.config, kubelet_ca=running.authority.path)
+        context = tls.server_context(cert, key, [])
+        server = await asyncio.start_server(silent, "127.0.0.1", 0, ssl=context)
+        api = running.client()
+        await with_node(running, api, server.sockets[0].getsockname()[1])
+        upgrade = {"connection": "Upgrade", "upgrade": "SPDY/3.1"}
+        async with asyncio.timeout(20):
+            status, said = await api("GET", f"{POD}/log?container=c")
+            assert (status, said["message"][-22:]) == (500, "no answer within 0.3 s")
+            status, said = await api("POST", f"{POD}/exec?container=c&command=x", None, upgrade)
+            assert (status, said["message"][-22:]) == (500, "no answer within 0.2 s")
+        server.close()
         await listening.__aexit__()
 
     uvloop.run(story())

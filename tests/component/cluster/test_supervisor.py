@@ -32,11 +32,16 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 class Running:
-    def __init__(self, directory: Path, components: list[Component]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        components: list[Component],
+        reload: Callable[[], list[Component] | None] = lambda: None,
+    ) -> None:
         self.file = directory / "processes.json"
         self.pid = os.fork()
         if self.pid == 0:
-            Supervisor(components, self.file, "tiphys: supervisor [test]").run()
+            Supervisor(components, self.file, "tiphys: supervisor [test]", reload).run()
             os._exit(0)
 
     def processes(self) -> dict[str, dict[str, Any]]:
@@ -88,3 +93,20 @@ def test_stopping_ends_everything(running: Running) -> None:
     running.stop()
     assert not identity.is_alive
     assert not running.file.exists()
+
+
+def test_a_reload_stops_what_left_and_starts_what_is_new(tmp_path: Path) -> None:
+    def one(name: str) -> Component:
+        return Component(name, f"tiphys: {name} [test]", tmp_path / f"{name}.log", _sleep)
+
+    running = Running(tmp_path, [one("stays"), one("leaves")], lambda: [one("stays"), one("new")])
+    try:
+        until(lambda: running.processes().keys() == {"supervisor", "stays", "leaves"})
+        before = running.processes()
+        until(lambda: all(p["pid"] for p in before.values()))
+        os.kill(running.pid, signal.SIGHUP)
+        until(lambda: running.processes().keys() == {"supervisor", "stays", "new"})
+        assert running.processes()["stays"] == before["stays"]
+        assert start_time(before["leaves"]["pid"]) != before["leaves"]["startTime"]
+    finally:
+        running.stop()

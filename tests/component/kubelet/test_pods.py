@@ -5,12 +5,15 @@ import base64
 import json
 import os
 import ssl
+from pathlib import Path
 
 import pytest
 
 from component.kubelet.cluster import NAMESPACE, SmallCluster
 from component.kubelet.conftest import Live
+from e2e.clusters import container_processes
 from tiphys.api.errors import NotFound
+from tiphys.api.meta import Obj
 from tiphys.cri.client import CriClient
 from tiphys.kubelet.log_rotation import LogRotation
 from tiphys.kubelet.resources import CONFIG_MAPS, LEASES, NODES, PODS
@@ -26,6 +29,11 @@ pytestmark = pytest.mark.root
 def container(status: dict[str, object]) -> dict[str, object]:
     found: list[dict[str, object]] = status.get("containerStatuses") or [{}]  # type: ignore[assignment]
     return found[0]
+
+
+def container_id(pod: Obj) -> str:
+    """As the runtime knows it: without `containerd://` or whatever stands before."""
+    return str(container(pod["status"])["containerID"]).split("://")[1]
 
 
 def test_the_node_is_registered_and_holds_its_lease(live: Live) -> None:
@@ -124,14 +132,26 @@ def test_a_deleted_pod_ends_in_order_and_leaves_nothing(live: Live) -> None:
     live.run(work(live.cluster))
 
 
-def test_a_new_kubelet_takes_running_containers_over(live: Live) -> None:
+def test_a_new_kubelet_takes_running_containers_over(live: Live, tmp_path: Path) -> None:
     async def work(cluster: SmallCluster) -> None:
         await cluster.pod("kept", "echo started; sleep 600")
-        await cluster.pod("ended", "sleep 1; exit 4", restartPolicy="Never")
+        end = tmp_path / "end"
+        await cluster.pod(
+            "ended",
+            "while [ ! -e /flag/end ]; do usleep 20000; done; exit 4",
+            restartPolicy="Never",
+            container={"volumeMounts": [{"name": "v", "mountPath": "/flag"}]},
+            volumes=[{"name": "v", "hostPath": {"path": str(tmp_path)}}],
+        )
         before = await cluster.phase("kept", "Running")
-        await cluster.phase("ended", "Running")
+        ended = await cluster.phase("ended", "Running")
         await cluster.stop_kubelet()
-        await asyncio.sleep(1.2)  # The other ends while nobody looks.
+        end.touch()  # The other ends while nobody looks.
+
+        async def has_ended() -> bool:
+            return not container_processes(container_id(ended))
+
+        await cluster.until(has_ended, "its process is gone")
         cluster.start_kubelet()
         ended = await cluster.phase("ended", "Failed")
         assert ended["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 4
@@ -144,17 +164,18 @@ def test_a_new_kubelet_takes_running_containers_over(live: Live) -> None:
 
 def test_a_pod_deleted_while_no_kubelet_ran_is_ended(live: Live) -> None:
     async def work(cluster: SmallCluster) -> None:
-        pod = await cluster.pod("orphan", "sleep 600")
-        await cluster.phase("orphan", "Running")
+        await cluster.pod("orphan", "sleep 600")
+        pod = await cluster.phase("orphan", "Running")
+        assert container_processes(container_id(pod))
         await cluster.stop_kubelet()
         await cluster.client.delete(PODS, "orphan", NAMESPACE, grace_period_seconds=0)
         cluster.start_kubelet()
         logs = cluster.config.pod_logs_dir / f"{NAMESPACE}_orphan_{pod['metadata']['uid']}"
 
         async def is_clean() -> bool:
-            return not logs.exists()
+            return not logs.exists() and not container_processes(container_id(pod))
 
-        await cluster.until(is_clean, "its logs are gone")
+        await cluster.until(is_clean, "its logs and processes are gone")
 
     live.run(work(live.cluster))
 

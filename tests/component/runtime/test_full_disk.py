@@ -45,6 +45,12 @@ def test_a_full_disk_is_survived(
     asyncio.run(asyncio.wait_for(body(), 60))
 
 
+async def writes(rig: Rig, container: str) -> int:
+    """How many times the container's first process has written. Source: proc(5), io."""
+    answer = await rig.exec(container, "grep syscw /proc/1/io")
+    return int(answer["stdout"].split()[1])
+
+
 async def check(rig: Rig, disk: Path) -> None:
     with pytest.raises(CriError, match="No space left on device"):
         await rig.pull(BIG)
@@ -55,7 +61,12 @@ async def check(rig: Rig, disk: Path) -> None:
     answer = await rig.exec(container, "dd if=/dev/zero of=/fill bs=1M; echo $?")
     assert b"No space left on device" in answer["stderr"]
     before = len(log_lines(await rig.status(container)))
-    await asyncio.sleep(0.1)  # The container writes on while its log cannot.
+    written = await writes(rig, container)
+
+    async def writes_on() -> bool:  # The container does while its log cannot.
+        return await writes(rig, container) > written + 5
+
+    await rig.until(writes_on, "the container writes on")
     assert (await rig.status(container))["state"] == "CONTAINER_RUNNING"
     await rig.exec(container, "rm /fill")
 

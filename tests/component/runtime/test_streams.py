@@ -72,19 +72,26 @@ def test_a_lot_of_output_arrives_whole(node: LiveNode) -> None:
     node.run(asyncio.wait_for(body(), 30))
 
 
+# The size is sent on its own way: the command waits for it.
+SIZED = 'while [ "$(stty size)" != "45 123" ]; do usleep 10000; done'
+
+
 def test_a_terminal_has_a_size_and_echoes(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
         container = await rig.run(await rig.sandbox("tty"), "sleep 100")
-        command = ["sh", "-c", "tty; read x; stty size; echo got $x"]
+        command = ["sh", "-c", f"{SIZED}; tty; read x; stty size; echo got $x"]
         socket = await opened(
             rig, "Exec", container_id=container, cmd=command, stdin=True, stdout=True, tty=True
         )
         await socket.send(RESIZE + json.dumps({"Width": 123, "Height": 45}).encode())
-        await asyncio.sleep(0.3)  # The size is sent on its own way; nothing tells its arrival.
+        said = b""
+        while not said.endswith(b"\r\n"):  # Until it reads: the terminal echoes at once.
+            message = await socket.recv(decode=False)
+            said += message.removeprefix(STDOUT)
         await socket.send(STDIN + b"word\n")
         found = await everything(socket)
-        lines = found[STDOUT].decode().split("\r\n")
+        lines = (said + found[STDOUT]).decode().split("\r\n")
         assert lines == ["/dev/pts/0", "word", "45 123", "got word", ""]
 
     node.run(asyncio.wait_for(body(), 20))
@@ -182,8 +189,13 @@ def test_ports_are_forwarded_into_the_pod(node: LiveNode) -> None:
     async def body() -> None:
         rig = node.rig
         sandbox = await rig.sandbox("ports")
-        await rig.run(sandbox, "nc -l -p 7777 -e cat")
-        await asyncio.sleep(0.2)  # Until nc listens; a try would use up its only connection.
+        container = await rig.run(sandbox, "nc -l -p 7777 -e cat")
+
+        async def listens() -> bool:  # Not by connecting: that would use up its only connection.
+            table = await rig.exec(container, "cat /proc/net/tcp /proc/net/tcp6")
+            return b":1E61 " in table["stdout"]
+
+        await rig.until(listens, "nc listens on port 7777")
         socket = await opened(rig, "PortForward", pod_sandbox_id=sandbox, port=[7777])
         assert await socket.recv() == b"\0" + (7777).to_bytes(2, "little")
         assert await socket.recv() == b"\1" + (7777).to_bytes(2, "little")

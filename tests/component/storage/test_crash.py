@@ -6,13 +6,13 @@ import random
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from support.gaps import missing
 from support.recording_vfs import Recorder, files_after, recording
 from tiphys.lib.clock import FakeClock, SystemClock
 from tiphys.storage import sqlite
@@ -40,8 +40,8 @@ async def write_for_ever(path: Path, acknowledge: int, life: int) -> None:
     await asyncio.gather(*(writer(n) for n in range(WRITERS)))
 
 
-def one_life(path: Path, life: int, seconds: float) -> dict[str, int]:
-    """Write in a process of its own, kill it, and return what it was told."""
+def one_life(path: Path, life: int, bytes_told: int) -> dict[str, int]:
+    """Write in a process of its own, kill it when it was told so much, and return all of that."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -51,8 +51,9 @@ def one_life(path: Path, life: int, seconds: float) -> dict[str, int]:
         finally:
             os._exit(1)
     os.close(writer)
-    first = os.read(reader, 65536)  # It has begun to write.
-    time.sleep(seconds)
+    first = b""
+    while len(first) < bytes_told:
+        first += os.read(reader, 256)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     with os.fdopen(reader, "rb") as rest:
@@ -75,7 +76,7 @@ def test_kill_9_loses_no_acknowledged_write(tmp_path: Path) -> None:
         return revision
 
     for life in range(KILLS):
-        told = one_life(path, life, rng.uniform(0.0, 0.03))
+        told = one_life(path, life, rng.randrange(1, 3000))
         assert min(told.values()) > newest, "a revision was given out twice"
         acknowledged |= told
         newest = asyncio.run(check())
@@ -102,7 +103,7 @@ def record_a_life(tmp_path: Path) -> tuple[Recorder, Path]:
 
     with recording() as recorder:
         if recorder is None:
-            pytest.skip("SQLite is built into this Python: its writes cannot be recorded")
+            missing("SQLite is built into this Python: its writes cannot be recorded")
         asyncio.run(story(recorder))
     return recorder, path
 
@@ -164,7 +165,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     where.mkdir()
     options = ["-t", "tmpfs", "-o", "size=2m", "tiphys-test", str(where)]
     if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
+        missing("mounting a small disk needs root")
     yield where
     subprocess.run(["umount", str(where)], check=True)
 

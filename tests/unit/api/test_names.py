@@ -31,3 +31,16 @@ def test_texts_are_upstreams() -> None:
     assert names.qualified_name("/a") == ["prefix part must be non-empty"]
     assert names.name_is_dns_label("ab-", True) == []
     assert names.label_value("x" * 64) == ["must be no more than 63 bytes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("80", 80),
+        ("65535", 65535),
+        ("0080", 80),
+        *[(bad, None) for bad in ("", "0", "65536", "-1", "+1", " 1", "1_0", "²", "٣", "9" * 5000)],
+    ],
+)
+def test_a_port_is_decimal_ascii_digits(text: str, number: int | None) -> None:
+    assert names.port_of(text) == number

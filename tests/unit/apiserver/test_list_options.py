@@ -12,6 +12,12 @@ def test_what_is_no_number(text: str) -> None:
         query_int({"limit": [text]}, "limit")
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_what_is_no_int64(number: int) -> None:
+    with pytest.raises(BadRequest, match="value out of range"):
+        query_int({"sinceSeconds": [str(number)]}, "sinceSeconds")
+
+
 @pytest.mark.parametrize(
     ("params", "wanted"),
     [

@@ -7,12 +7,11 @@ import pytest
 
 from tiphys.api.errors import Forbidden
 from tiphys.api.meta import Obj, name_of
+from tiphys.controllers.pod_control import pod_from_template, slow_start
 from tiphys.controllers.replica_set import (
     BURST_PODS_MAX,
     DELETION_COST,
     plan,
-    pod_from_template,
-    slow_start,
     status_of,
 )
 from unit.controllers.builders import a_pod, a_replica_set
@@ -87,7 +86,7 @@ def test_slow_start_stops_at_the_first_failing_batch() -> None:
         if tried > 3:
             raise Forbidden("exceeded quota")
 
-    created, error = asyncio.run(slow_start(500, refuse_after_three))
+    created, error = asyncio.run(slow_start([refuse_after_three] * 500))
     assert (created, tried) == (3, 7), "batches of 1, 2 and 4"
     assert error is not None
     assert error.message == "exceeded quota"

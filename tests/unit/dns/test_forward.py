@@ -1,8 +1,11 @@
 """Which resolvers are real, and which answers are believed."""
 
+from pathlib import Path
+
 import pytest
 
-from tiphys.dns.forward import matches, real_resolvers
+from tiphys.dns.forward import CHECK_SECONDS, MachineResolvers, matches
+from tiphys.lib.resolv_conf import real_resolvers
 
 
 @pytest.mark.parametrize(
@@ -18,6 +21,28 @@ from tiphys.dns.forward import matches, real_resolvers
 )
 def test_real_resolvers(texts: list[str], found: tuple[str, ...]) -> None:
     assert real_resolvers(texts) == found
+
+
+def test_resolvers_follow_their_files(tmp_path: Path) -> None:
+    """As a laptop changes networks: the file is written again, or replaced, or gone."""
+    now = 0.0
+    files = (tmp_path / "systemd", tmp_path / "etc")
+    resolvers = MachineResolvers(files, lambda: now)
+    files[1].write_text("nameserver 9.9.9.9\n")
+    assert resolvers() == ("9.9.9.9",)
+    files[1].write_text("nameserver 8.8.8.8\n# longer\n")
+    assert resolvers() == ("9.9.9.9",), "not looked at for every query"
+    now += CHECK_SECONDS
+    assert resolvers() == ("8.8.8.8",)
+    new = tmp_path / "new"
+    new.write_text("nameserver 1.1.1.1\n")
+    new.replace(files[0])
+    now += CHECK_SECONDS
+    assert resolvers() == ("1.1.1.1",)
+    files[0].unlink()
+    files[1].unlink()
+    now += CHECK_SECONDS
+    assert resolvers() == ()
 
 
 QUERY = b"\0\7\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1"

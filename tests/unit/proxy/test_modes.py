@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +21,6 @@ def test_modules_are_imported_where_they_are_used() -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    config = ProxyConfig(Path("/nowhere"), "n1", "10.244.0.0/16", ("10.0.0.1",), mode="ipvs")
+    config = ProxyConfig("n1", "10.244.0.0/16", ("10.0.0.1",), mode="ipvs")
     with pytest.raises(ValueError, match=r"use one of nftables, iptables, userspace"):
         modes.make_writer(config)

@@ -155,6 +155,24 @@ def test_a_client_that_does_not_read_is_dropped_and_others_go_on() -> None:
     assert len(quick.seen()) == 5
 
 
+def test_a_client_that_is_still_listing_has_the_same_bound() -> None:
+    cache = a_cache()
+    sink = Sink()
+    cache.watch(Watcher(sink, view), Filter(PREFIX), None, 1)  # Held: never released.
+    for revision in range(2, 6):
+        cache.apply([put("a", revision, WATCHER_BYTES_MAX // 3)])
+    assert sink.closed
+    assert sink.writes == []
+
+
+def test_after_a_restart_the_last_write_is_the_snapshots() -> None:
+    cache = WatchCache(PREFIX, HEAD, index)
+    item = put("a", 3)
+    assert item.value is not None
+    cache.load([KeyValue(item.key, item.value, 3)], 9)
+    assert cache.changed_at == 9, "a deletion after revision 3 leaves no object to tell of it"
+
+
 def test_a_slow_client_gets_what_waited_when_it_reads_again() -> None:
     cache = a_cache()
     watcher, sink = watching(cache, 1)

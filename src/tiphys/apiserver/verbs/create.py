@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from tiphys.api.errors import AlreadyExists, ApiError
+from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
 from tiphys.apiserver.responses import object_answer
+from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import admission_write, raise_invalid, store_new, validate_object
 from tiphys.lib.http.message import Answer
@@ -46,14 +47,11 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     raise_invalid(endpoint, obj, validate_object(endpoint, obj))
     ctx.warnings += resource.warnings(obj, None)
     server.admission.validate(write)
-    allocated = server.allocate(ctx, obj, None)
-    try:
+    with Reservation() as reserved:
+        server.allocate(ctx, obj, None, reserved)
         for _ in range(GENERATE_TRIES_MAX - 1 if is_generated else 0):
             try:
                 return await store_new(ctx, endpoint, obj)
             except AlreadyExists:
                 obj["metadata"]["name"] = generated_name(obj, server.rng)
         return await store_new(ctx, endpoint, obj)
-    except ApiError:  # A cancelled write may still be committed: it keeps what it took.
-        allocated.release()
-        raise

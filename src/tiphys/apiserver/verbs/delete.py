@@ -78,7 +78,10 @@ def read_delete_options(ctx: RequestContext) -> DeleteOptions:
     else:
         obj = _options_of_query(ctx)
     # Beside a body the query does not count, not even its dryRun.
-    return parse_delete_options(obj)
+    options = parse_delete_options(obj)
+    if ctx.endpoint.resource.delete_warning and not options.propagation_policy:
+        ctx.warnings.append(ctx.endpoint.resource.delete_warning)
+    return options
 
 
 def check_options_kind(obj: Obj) -> None:
@@ -122,7 +125,8 @@ async def delete_object(
         write = admission_write(ctx, "DELETE", None, obj)
         server.admission.mutate(write)
         server.admission.validate(write)
-        new = plan_delete(obj, options, server.clock.now())
+        orphans = endpoint.resource.orphans_by_default
+        new = plan_delete(obj, options, server.clock.now(), orphans_by_default=orphans)
         try:
             if new is None:
                 if info.kind == "Pod":
@@ -148,7 +152,6 @@ async def _remove(
         shown = endpoint.cache.spliced(current.key, value, current.revision)
     if not dry_run:
         await ctx.server.store.delete(endpoint.cache, current.key, current.revision)
-        ctx.server.deallocate(endpoint, obj)
     return shown, None
 
 

@@ -8,6 +8,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Final
 
+from tiphys.api import names
 from tiphys.api.errors import BadRequest, ServiceUnavailable, not_found
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.context import RequestContext
@@ -84,9 +85,10 @@ def _pod_address(pod: Obj, asked: ProxyName) -> tuple[str, int]:
 
 
 def _number(text: str, otherwise: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6) or not 0 < int(text) < 65536:
+    number = names.port_of(text)
+    if number is None:
         raise BadRequest(otherwise)
-    return int(text)
+    return number
 
 
 def _service_address(ctx: RequestContext, service: Obj, asked: ProxyName) -> tuple[str, int]:

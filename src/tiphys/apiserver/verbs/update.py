@@ -5,7 +5,6 @@ from typing import Final
 
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
-    ApiError,
     BadRequest,
     InternalError,
     conflict,
@@ -20,6 +19,7 @@ from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
 from tiphys.apiserver.responses import object_answer
+from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.verbs.create import create_object
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import (
@@ -79,24 +79,17 @@ def check_name(ctx: RequestContext, obj: Obj) -> None:
 
 async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
     """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
-    releases: list[Callable[[], None]] = []
+    with Reservation() as reserved:
 
-    def change(old: Obj) -> Obj:
-        new = dict(make(old))
-        new["metadata"] = dict(new["metadata"])
-        return prepare_update(ctx, new, old, releases)
+        def change(old: Obj) -> Obj:
+            new = dict(make(old))
+            new["metadata"] = dict(new["metadata"])
+            return prepare_update(ctx, new, old, reserved)
 
-    try:
         return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
-    except ApiError:  # A cancelled write may still be committed: it keeps what it took.
-        for release in releases:
-            release()
-        raise
 
 
-def prepare_update(
-    ctx: RequestContext, new: Obj, old: Obj, releases: list[Callable[[], None]]
-) -> Obj:
+def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation) -> Obj:
     """The object to write instead of the old one. Raises Conflict, Invalid, Forbidden."""
     endpoint, server = ctx.endpoint, ctx.server
     resource, info = endpoint.resource, endpoint.info
@@ -128,7 +121,7 @@ def prepare_update(
     ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status:
-        releases.append(server.allocate(ctx, new, old).release)
+        server.allocate(ctx, new, old, reserved)
     return new
 
 

@@ -92,16 +92,28 @@ class KubeClient:
             return self._connection.getresponse()
         except (OSError, http.client.HTTPException) as exc:
             self._connection = None
-            host = f"{self._url.hostname}:{self._url.port or 443}"
-            raise Unreachable(
-                f"The connection to the server {host} was refused - did you specify the right "
-                f"host or port? ({exc})"
-            ) from exc
+            raise self._unreachable(exc) from exc
 
     def connect(self) -> http.client.HTTPSConnection:
-        """A connection of its own, for streams. Raises OSError when it is used."""
+        """A connection that is opened when it is used, which raises OSError."""
         return http.client.HTTPSConnection(
             self._url.hostname or "", self._url.port or 443, context=self._tls
+        )
+
+    def open_stream(self) -> http.client.HTTPSConnection:
+        """An open connection for one stream. Raises Unreachable."""
+        connection = self.connect()
+        try:
+            connection.connect()
+        except OSError as exc:
+            raise self._unreachable(exc) from exc
+        return connection
+
+    def _unreachable(self, exc: Exception) -> Unreachable:
+        host = f"{self._url.hostname}:{self._url.port or 443}"
+        return Unreachable(
+            f"The connection to the server {host} was refused - did you specify the right "
+            f"host or port? ({exc})"
         )
 
 

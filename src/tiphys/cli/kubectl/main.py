@@ -14,7 +14,20 @@ from tiphys.cli.output import CommandError
 from tiphys.client import kubeconfig
 
 _COMMANDS: Final = "tiphys.cli.kubectl.commands"
-COMMANDS: Final = ("apply", "create", "delete", "exec", "expose", "get", "logs", "scale", "version")
+COMMANDS: Final = (
+    "apply",
+    "cordon",
+    "create",
+    "delete",
+    "drain",
+    "exec",
+    "expose",
+    "get",
+    "logs",
+    "scale",
+    "uncordon",
+    "version",
+)
 _WITH_VALUE: Final = ("-n", "--namespace", "--kubeconfig", "--context")
 
 

@@ -56,10 +56,11 @@ def _delete(roots: Roots, name: str, steps: Steps) -> None:
         print(f"Warning: {exc}", file=sys.stderr)
         profile = None
     if profile is None:
-        if not (roots.state / name).exists() and not (roots.run / name).exists():
+        nodes = _nodes_left(roots, name)
+        if not nodes and not (roots.state / name).exists() and not (roots.run / name).exists():
             steps.done(f'there is no profile "{name}"', profile=name)
             return
-        profile = guessed(roots, name)
+        profile = guessed(roots, name, nodes or (Node(name, "192.168.49.2"),))
     _remove(profile)
     if profile.directory.exists() or profile.run_directory.exists():
         raise CommandError(
@@ -69,7 +70,22 @@ def _delete(roots: Roots, name: str, steps: Steps) -> None:
     steps.done(f"Deleted {name}", profile=name)
 
 
-def guessed(roots: Roots, name: str) -> Profile:
+def _nodes_left(roots: Roots, name: str) -> tuple[Node, ...]:
+    """Nodes of which the machine still has something, though no file tells of them.
+
+    None while a cluster of that name runs: then it is another TIPHYS_HOME's.
+    """
+    if os.geteuid() != 0:
+        return ()
+    from tiphys.cluster import leftovers
+
+    machine = leftovers.observe(name)
+    if machine.supervisors or not leftovers.of(name, machine, roots):
+        return ()
+    return leftovers.nodes(name, machine)
+
+
+def guessed(roots: Roots, name: str, nodes: tuple[Node, ...]) -> Profile:
     """What a profile whose file cannot be read must have been: everything carries its name."""
     return Profile(
         name=name,
@@ -79,12 +95,13 @@ def guessed(roots: Roots, name: str) -> Profile:
         pod_cidr="10.244.0.0/16",
         service_cidr="10.96.0.0/16",
         load_balancer_pool="192.168.49.128/25",
-        nodes=(Node(name, "192.168.49.2"),),
+        nodes=nodes,
     )
 
 
 def _remove(profile: Profile) -> None:
     from tiphys.client import kubeconfig
+    from tiphys.cluster import access
     from tiphys.cluster.commands.stop import halt
 
     halt(profile, remove=True)
@@ -93,7 +110,5 @@ def _remove(profile: Profile) -> None:
     for parent in (profile.roots.run,):
         if parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()
-    try:
-        kubeconfig.remove_context(kubeconfig.default_path(os.environ), profile.name)
-    except (OSError, kubeconfig.KubeconfigError) as exc:
-        print(f"Warning: the context stays in the kubeconfig: {exc}", file=sys.stderr)
+    for problem in access.remove_user_contexts(profile, kubeconfig.default_path(os.environ)):
+        print(f"Warning: {problem}", file=sys.stderr)

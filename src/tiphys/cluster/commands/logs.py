@@ -18,7 +18,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tiphys logs", description="show a component's log")
     parser.add_argument("component", nargs="?", help="apiserver, scheduler, kubelet, ...")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
-    parser.add_argument("--tail", type=int, default=-1, metavar="LINES")
+    parser.add_argument(
+        "--tail", type=int, metavar="LINES", help="only so many of the last lines; -1 = all"
+    )
     options = parser.parse_args(arguments)
     try:
         directory = existing(name).logs
@@ -28,15 +30,27 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except (CommandError, ProfileError) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(error, as_json=False)
-    lines = options.tail if options.tail >= 0 or options.component else TAIL_LINES
+    lines = wanted_lines(options.tail, one=bool(options.component))
     for path in files:
         if len(files) > 1:
             print(f"==> {path.stem} <==")
-        text = path.read_text(errors="replace").splitlines()
-        print("\n".join(text[-lines:] if lines >= 0 else text))
+        for line in last_lines(path.read_text(errors="replace").splitlines(), lines):
+            print(line)
     if options.follow and len(files) == 1:
         _follow(files[0])
     return 0
+
+
+def wanted_lines(tail: int | None, *, one: bool) -> int:
+    """How many of the last lines to show, -1 for all: of one log all, of each of many a few."""
+    if tail is not None:
+        return max(tail, -1)
+    return -1 if one else TAIL_LINES
+
+
+def last_lines(lines: Sequence[str], count: int) -> Sequence[str]:
+    """The last so many; all for -1, none for 0."""
+    return lines if count < 0 else lines[max(len(lines) - count, 0) :]
 
 
 def _chosen(files: Sequence[Path], component: str) -> Path:

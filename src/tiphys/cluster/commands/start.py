@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,12 +17,13 @@ from typing import Final
 from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
-from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
+from tiphys.cluster.finding import Finding
+from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
+from tiphys.cluster.profile import MASTER, WORKER, Profile, ProfileError, Roots
 from tiphys.proxy.config import MODES as PROXY_MODES
 
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
-NODES_MAX: Final = 1  # More in an issue of its own.
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -41,12 +43,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait", action="store_true", help="return when the cluster is usable")
     parser.add_argument("--wait-timeout", type=float, default=READY_SECONDS, metavar="SECONDS")
     parser.add_argument("--nodes", type=int, help="how many nodes; 0 = a control plane alone")
-    parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
+    parser.add_argument(
+        "--control-planes",
+        type=int,
+        metavar="N",
+        help="so many masters on machines of their own, on etcd (default: 0, on the host)",
+    )
+    parser.add_argument(
+        "--overlay",
+        choices=("auto", "vxlan", "host-gw"),
+        help="how nodes reach each other's pods (default: auto)",
+    )
     parser.add_argument(
         "--proxy-mode",
         choices=PROXY_MODES,
-        help=f"how Services reach pods; {PROXY_MODES[0]} when nothing is said",
+        help=f"how Services reach pods (default: {PROXY_MODES[0]})",
     )
+    parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     return parser
@@ -58,8 +71,8 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
-    wanted = _wanted_nodes(existing, options)
-    _preflight(roots, steps, with_nodes=wanted > 0, proxy_mode=_wanted_mode(existing, options))
+    masters, workers = _wanted(existing, options)
+    _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
 
@@ -67,8 +80,9 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     began = _now()
     waiting = launch(roots, name, log_file)
     # After the fork: the supervisor must not hold the lock for as long as it lives.
-    with start_lock(steps.title) as lock:
+    with ExitStack() as held:
         try:
+            lock = held.enter_context(start_lock(steps.title))
             existing = profiles.load(roots, name)
             if existing is not None and _runs(existing):  # Somebody was faster.
                 waiting.give_up()
@@ -76,18 +90,30 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             if existing is not None:
                 profile = _resumed(existing, _wanted_mode(existing, options))
             else:
-                profile = _new_profile(roots, name, wanted, options)
+                profile = _new_profile(roots, name, (masters, workers), options)
             _prepare(profile, steps)
             if not options.keep_context:
                 _set_context(profile)
-            waiting.go()
+            waiting.go(profile)
         except BaseException:
             waiting.give_up()
+            _forget_what_never_was(roots, name)
             raise
         _wait(profile, options, steps, waiting.pid, began, lock.release)
     context = "" if options.keep_context else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
+
+
+def _forget_what_never_was(roots: Roots, name: str) -> None:
+    """A start that chose nothing yet leaves no folder that would look like a profile.
+
+    A profile that was saved keeps its logs, which say why it failed, until it is deleted.
+    """
+    import shutil
+
+    if not (roots.state / name / "profile.json").exists():
+        shutil.rmtree(roots.state / name, ignore_errors=True)
 
 
 def _now() -> datetime:
@@ -101,11 +127,7 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    if options.nodes is not None and options.nodes != len(profile.nodes):
-        raise CommandError(
-            f'profile "{profile.name}" runs with {len(profile.nodes)} nodes, not {options.nodes}',
-            fix=f"stop and delete it first: tiphys delete -p {profile.name}",
-        )
+    _wanted(profile, options)
     if _wanted_mode(profile, options) != profile.proxy_mode:
         raise CommandError(
             f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
@@ -126,20 +148,29 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
     return 0
 
 
-def _wanted_nodes(existing: Profile | None, options: argparse.Namespace) -> int:
+def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int, int]:
+    """(masters, workers), as asked or as the profile has them. Raises CommandError."""
     if existing is not None:
-        if options.nodes is not None and options.nodes != len(existing.nodes):
-            raise CommandError(
-                f'profile "{existing.name}" has {len(existing.nodes)} nodes, not {options.nodes}',
-                fix=f"delete it first: tiphys delete -p {existing.name}",
-            )
-        return len(existing.nodes)
-    count = 1 if options.nodes is None else int(options.nodes)
-    if not 0 <= count <= NODES_MAX:
-        raise CommandError(
-            f"--nodes {count} is not possible", fix=f"use a number from 0 to {NODES_MAX}"
-        )
-    return count
+        masters = len(existing.masters)
+        have = {"--nodes": len(existing.nodes) - masters, "--control-planes": masters}
+        asked = {"--nodes": options.nodes, "--control-planes": options.control_planes}
+        for flag, count in have.items():
+            if asked[flag] is not None and asked[flag] != count:
+                raise CommandError(
+                    f'profile "{existing.name}" runs with {flag} {count}, not {asked[flag]}',
+                    fix="`tiphys node add` and `tiphys node delete` change the number of nodes;"
+                    f" `tiphys delete -p {existing.name}` starts over",
+                )
+        return masters, have["--nodes"]
+    masters = options.control_planes or 0
+    workers = 1 if options.nodes is None else int(options.nodes)
+    if not 0 <= masters <= MASTERS_MAX:
+        fix = f"use a number from 1 to {MASTERS_MAX}, best an odd one"
+        raise CommandError(f"--control-planes {masters} is not possible", fix=fix)
+    if not 0 <= workers <= NODES_MAX - masters:
+        fix = f"use a number from 0 to {NODES_MAX - masters}"
+        raise CommandError(f"--nodes {workers} is not possible", fix=fix)
+    return masters, workers
 
 
 def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
@@ -147,10 +178,18 @@ def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
     return options.proxy_mode or (existing.proxy_mode if existing else PROXY_MODES[0])
 
 
-def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool, proxy_mode: str) -> None:
+def _preflight(roots: Roots, steps: Steps, masters: int, workers: int, proxy_mode: str) -> None:
     from tiphys.cluster import preflight
 
-    findings = preflight.check(roots, with_nodes=with_nodes, proxy_mode=proxy_mode)
+    found = preflight.check(
+        roots, with_nodes=masters + workers > 0, with_etcd=masters > 0, proxy_mode=proxy_mode
+    )
+    _refuse_if_fatal(found)
+    steps.say("machine checked")
+
+
+def _refuse_if_fatal(findings: Sequence[Finding]) -> None:
+    """Say all that is wrong. Raises CommandError when a cluster cannot run like this."""
     for finding in findings:
         if not finding.fatal:
             print(f"Warning: {finding.what}\n  {finding.fix}", file=sys.stderr)
@@ -158,20 +197,26 @@ def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool, proxy_mode: str)
     if fatal:
         raise CommandError(
             "this machine cannot run a cluster: " + "; ".join(f.what for f in fatal),
-            fix="\n  ".join(f.fix for f in fatal),
+            fix="\n  ".join(dict.fromkeys(f.fix for f in fatal)),
         )
-    steps.say("machine checked")
 
 
-def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespace) -> Profile:
-    from tiphys.cluster import addresses, ranges
+def _new_profile(
+    roots: Roots, name: str, counts: tuple[int, int], options: argparse.Namespace
+) -> Profile:
+    """counts: masters and workers. Raises CommandError."""
+    from tiphys.cluster import addresses, leftovers, ranges
 
+    masters, nodes = counts[0], sum(counts)
+    if nodes:
+        # Here, and not with the rest of the checks: now nobody else makes a profile.
+        _refuse_if_fatal(leftovers.findings(name, leftovers.observe(name), roots))
     if options.apiserver_port and not addresses.is_free(options.apiserver_port):
         raise CommandError(
             f"port {options.apiserver_port} is in use", fix="name another with --apiserver-port"
         )
     try:
-        chosen = ranges.choose(addresses.taken(roots, name) if nodes else [])
+        chosen = ranges.choose(list(addresses.taken(roots, name)) if nodes else [])
     except ranges.NoFreeRange as exc:
         raise CommandError(str(exc)) from exc
     profile = Profile(
@@ -182,13 +227,11 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
         pod_cidr=chosen.pod,
         service_cidr=chosen.service,
         load_balancer_pool=chosen.load_balancer_pool,
-        nodes=tuple(_nodes(name, chosen.node, nodes)),
+        overlay=options.overlay or "auto",
         proxy_mode=_wanted_mode(None, options),
     )
-    if nodes:
-        from tiphys.lib import sysctl
-
-        profile = replace(profile, previous_ip_forward=sysctl.read("net.ipv4.ip_forward"))
+    for number in range(nodes):
+        profile = with_node(profile, role=MASTER if number < masters else WORKER)
     profile.save()
     return profile
 
@@ -212,17 +255,6 @@ def _resumed(profile: Profile, proxy_mode: str) -> Profile:
         profile = replace(profile, api_port=port)
         profile.save()
     return profile
-
-
-def _nodes(name: str, cidr: str, count: int) -> list[Node]:
-    """As minikube names them: the profile's name, then -m02, -m03."""
-    from ipaddress import IPv4Network
-
-    network = IPv4Network(cidr)
-    return [
-        Node(name if n == 1 else f"{name}-m{n:02d}", str(network[n + 1]))
-        for n in range(1, count + 1)
-    ]
 
 
 def _prepare(profile: Profile, steps: Steps) -> None:
@@ -251,7 +283,7 @@ def _set_context(profile: Profile) -> None:
     from tiphys.client import kubeconfig
     from tiphys.cluster import access
 
-    path = kubeconfig.default_path(os.environ)
+    path = kubeconfig.default_path(os.environ).absolute()
     try:
         access.set_user_context(profile, path)
     except (OSError, kubeconfig.KubeconfigError) as exc:

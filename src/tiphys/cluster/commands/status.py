@@ -1,4 +1,8 @@
-"""`tiphys status`: every process of a profile, whether the API answers, and what was changed."""
+"""`tiphys status`: every process of a profile, whether the API answers, and what was changed.
+
+Exit code as minikube's: 0, or the sum of 1 (nothing runs), 2 (API server or a kubelet does not
+work), 4 (the kubeconfig does not lead there); 85 without such a profile.
+"""
 
 import argparse
 import json
@@ -8,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.cli.output import CommandError, report, table
-from tiphys.cluster import node_network, processes
+from tiphys.cluster import health, node_network, processes
 from tiphys.cluster.commands.stop import existing
+from tiphys.cluster.health import Health
 from tiphys.cluster.processes import Process
 from tiphys.cluster.profile import Profile, ProfileError
 
@@ -23,20 +28,28 @@ def run(name: str, arguments: Sequence[str]) -> int:
         profile = existing(name)
     except (CommandError, ProfileError) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
-    found = describe(profile)
-    print(json.dumps(found, indent=2) if as_json else _text(found))
-    return 0 if found["state"] == "Running" else 3
-
-
-def describe(profile: Profile) -> dict[str, Any]:
-    """Everything that status tells, as JSON."""
+        code = health.NO_SUCH_PROFILE if isinstance(exc, CommandError) else error.code
+        return report(CommandError(error.message, fix=error.fix, code=code), as_json=as_json)
     known = processes.recorded(profile)
+    seen = health.observe(profile, known)
+    found = describe(profile, known, seen)
+    print(json.dumps(found, indent=2) if as_json else _text(found))
+    return health.exit_code(seen)
+
+
+def describe(profile: Profile, known: Sequence[Process], seen: Health) -> dict[str, Any]:
+    """Everything that status tells, as JSON."""
     return {
         "profile": profile.name,
-        "state": _state(known),
+        "state": _state(profile, known, seen),
         "server": profile.server,
-        "nodes": [{"name": n.name, "address": n.address} for n in profile.nodes],
+        "host": seen.host,
+        "apiserver": seen.api_server,
+        "kubeconfig": seen.kubeconfig,
+        "nodes": [
+            {"name": n.name, "address": n.address, "kubelet": seen.kubelets[n.name]}
+            for n in profile.nodes
+        ],
         "ranges": {
             "nodes": profile.node_cidr,
             "pods": profile.pod_cidr,
@@ -48,10 +61,13 @@ def describe(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _state(known: Sequence[Process]) -> str:
+def _state(profile: Profile, known: Sequence[Process], seen: Health) -> str:
+    """Running when all runs that shall run: a node that was switched off shall not."""
     if not any(p.is_alive for p in known):
         return "Stopped"
-    return "Running" if all(p.is_alive for p in known) else "Degraded"
+    kubelets = {seen.kubelets[node.name] for node in profile.running_nodes}
+    working = {seen.host, seen.api_server, *kubelets} == {health.RUNNING}
+    return "Running" if working and all(p.is_alive for p in known) else "Degraded"
 
 
 def _process(process: Process) -> dict[str, Any]:
@@ -93,7 +109,8 @@ def _shims(profile: Profile) -> list[dict[str, Any]]:
 
 def _problems(profile: Profile, known: Sequence[Process]) -> list[str]:
     problems = [f"{p.title} does not run" for p in known if not p.is_alive]
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and known and profile.nodes:
+        problems += [f"host: sysctl {text}" for text in node_network.changed_host_sysctls()]
         for node in profile.nodes:
             changed = node_network.changed_sysctls(profile, node)
             problems += [f"node {node.name}: sysctl {text}" for text in changed]
@@ -102,6 +119,8 @@ def _problems(profile: Profile, known: Sequence[Process]) -> list[str]:
 
 def _text(found: dict[str, Any]) -> str:
     lines = [f"{found['profile']}: {found['state']}, server {found['server']}"]
+    lines += [f"  {part}: {found[part]}" for part in ("host", "apiserver", "kubeconfig")]
+    lines += [f"  kubelet {node['name']}: {node['kubelet']}" for node in found["nodes"]]
     rows = [
         [p["component"], p["node"] or "-", str(p["pid"]), str(p["restarts"])]
         for p in found["processes"]

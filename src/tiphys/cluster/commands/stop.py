@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from tiphys.cli.output import CommandError, Steps, report
@@ -13,6 +14,9 @@ from tiphys.cluster.start_lock import start_lock
 
 def run(name: str, arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tiphys stop", description="stop a cluster, keep state")
+    parser.add_argument(
+        "--keep-context-active", action="store_true", help="leave the context in kubeconfig"
+    )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     as_json = options.output == "json"
@@ -21,10 +25,21 @@ def run(name: str, arguments: Sequence[str]) -> int:
         steps = Steps(as_json=as_json)
         with start_lock(steps.title):
             ran = halt(profile)
+        if not options.keep_context_active:
+            _remove_contexts(profile)
         steps.done(f"Stopped {name}" if ran else f"{name} did not run", profile=name)
     except (CommandError, ProfileError, OSError, RuntimeError) as exc:
         return report(as_command_error(exc, f"stop {name}"), as_json=as_json)
     return 0
+
+
+def _remove_contexts(profile: Profile) -> None:
+    """As minikube: a context of what does not run would only mislead; start makes it again."""
+    from tiphys.client import kubeconfig
+    from tiphys.cluster import access
+
+    for problem in access.remove_user_contexts(profile, kubeconfig.default_path(os.environ)):
+        print(f"Warning: {problem}", file=sys.stderr)
 
 
 def as_command_error(exc: Exception, what: str) -> CommandError:

@@ -36,7 +36,10 @@ def options_of(params: dict[str, list[str]], clock: Clock) -> LogOptions:
     if seconds is not None:
         if seconds < 1 or since is not None:
             raise OptionsError("sinceSeconds is out of range or sinceTime is set too")
-        since = clock.now() - timedelta(seconds=seconds)
+        try:
+            since = clock.now() - timedelta(seconds=seconds)
+        except OverflowError as exc:
+            raise OptionsError(f"sinceSeconds {seconds} is before all time") from exc
     return LogOptions(
         follow=_flag(params, "follow"),
         timestamps=_flag(params, "timestamps"),

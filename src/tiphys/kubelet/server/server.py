@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from tiphys.api import names
 from tiphys.api.meta import Obj, at, uid_of
 from tiphys.cri.errors import CriError
 from tiphys.kubelet.deps import Deps
@@ -220,10 +221,10 @@ class KubeletServer:
         if sandbox is None:
             return text_response(500, "pod is not running")
         ports = [
-            int(p)
+            number
             for v in [*params.get("port", []), *params.get("ports", [])]
             for p in v.split(",")
-            if p.isascii() and p.isdigit() and len(p) < 6
+            if (number := names.port_of(p)) is not None
         ]
         call: dict[str, Any] = {"pod_sandbox_id": sandbox.id, "port": ports}
         return await open_stream(self._deps.cri, "PortForward", call, request)

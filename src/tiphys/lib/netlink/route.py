@@ -36,6 +36,7 @@ _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH = 28
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
 _IFLA_NET_NS_FD, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 28, 1, 2, 1
+_IFLA_VXLAN_ID, _IFLA_VXLAN_LOCAL, _IFLA_VXLAN_LEARNING, _IFLA_VXLAN_PORT = 1, 4, 7, 15
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 _NDA_DST, _NDA_LLADDR = 1, 2
@@ -60,6 +61,7 @@ class Route(NamedTuple):
     destination: str  # "default" or a network
     gateway: str
     interface: int
+    protocol: int  # Who made it: RTPROT_*, see ip-route(8).
 
 
 def _ifinfo(index: int = 0, *, flags: int = 0, change: int = 0) -> bytes:
@@ -129,6 +131,21 @@ class RouteSocket:
         info = nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"))
         self._add_link(text(_IFLA_IFNAME, name) + info, f"add bridge {name}")
 
+    def add_vxlan(
+        self, name: str, *, vni: int, port: int, local: str, mac: bytes, mtu: int
+    ) -> None:
+        """A VXLAN link that learns nothing: who is where is told by forwarding entries."""
+        data = nested(
+            _IFLA_INFO_DATA,
+            u32(_IFLA_VXLAN_ID, vni),
+            attribute(_IFLA_VXLAN_LOCAL, ip_address(local).packed),
+            attribute(_IFLA_VXLAN_LEARNING, b"\0"),
+            attribute(_IFLA_VXLAN_PORT, struct.pack(">H", port)),
+        )
+        info = nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "vxlan"), data)
+        own = text(_IFLA_IFNAME, name) + u32(_IFLA_MTU, mtu) + attribute(_IFLA_ADDRESS, mac)
+        self._add_link(own + info, f"add vxlan {name}")
+
     def _add_link(self, parts: bytes, what: str) -> None:
         self._netlink.request(_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _ifinfo() + parts, what)
 
@@ -182,20 +199,30 @@ class RouteSocket:
         gateway: str = "",
         source: str = "",
         onlink: bool = False,
+        protocol: int = _RTPROT_STATIC,
     ) -> None:
         """`default` or a network, over a gateway or straight out of an interface; replaces."""
-        payload = self._route(destination, interface, gateway, source, onlink=onlink)
+        payload = self._route(
+            destination, interface, gateway, source, onlink=onlink, protocol=protocol
+        )
         flags = NLM_F_CREATE | NLM_F_REPLACE
         self._netlink.request(_NEWROUTE, flags, payload, f"add route to {destination}")
 
     def delete_route(self, destination: str, *, interface: str = "", gateway: str = "") -> None:
-        """No such route is fine."""
-        payload = self._route(destination, interface, gateway, "", onlink=False)
+        """No such route is fine; whoever made it."""
+        payload = self._route(destination, interface, gateway, "", onlink=False, protocol=0)
         what = f"delete route to {destination}"
         _ignore(errno.ESRCH, self._netlink, _DELROUTE, 0, payload, what)
 
     def _route(
-        self, destination: str, interface: str, gateway: str, source: str, *, onlink: bool
+        self,
+        destination: str,
+        interface: str,
+        gateway: str,
+        source: str,
+        *,
+        onlink: bool,
+        protocol: int = _RTPROT_STATIC,
     ) -> bytes:
         network = ip_network("0.0.0.0/0" if destination == "default" else destination)
         head = struct.pack(
@@ -205,7 +232,7 @@ class RouteSocket:
             0,
             0,
             _RT_TABLE_MAIN,
-            _RTPROT_STATIC,
+            protocol,
             _SCOPE_UNIVERSE if gateway else _SCOPE_LINK,
             _RTN_UNICAST,
             _RTNH_F_ONLINK if onlink else 0,
@@ -233,7 +260,7 @@ class RouteSocket:
             destination = f"{ip_address(packed)}/{prefix}" if packed else "default"
             gateway = str(ip_address(parts[_RTA_GATEWAY])) if _RTA_GATEWAY in parts else ""
             (interface,) = struct.unpack("=I", parts.get(_RTA_OIF, b"\0\0\0\0"))
-            found.append(Route(destination, gateway, interface))
+            found.append(Route(destination, gateway, interface, answer.payload[5]))
         return found
 
     def add_neighbour(self, interface: str, address: str, mac: bytes) -> None:

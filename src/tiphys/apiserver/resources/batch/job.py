@@ -77,6 +77,10 @@ def _status(job: Obj, _: datetime) -> Any:
     return "Running"
 
 
+_DELETE_WARNING: Final = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background"
+    " to remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 _ENDED: Final = {"Complete": "Complete", "Failed": "Failed"}
 
 
@@ -117,5 +121,7 @@ JOB = Resource(
     before_create=before_create,
     before_update=generation.updated,
     before_status_update=generation.status_updated,
+    orphans_by_default=True,  # As v1 always did.
+    delete_warning=_DELETE_WARNING,
     selectable_fields={"status.successful": lambda o: str(at(o, "status", "succeeded", default=0))},
 )

@@ -66,5 +66,6 @@ REPLICATION_CONTROLLER = Resource(
     before_create=generation.created({"replicas": 0}),
     before_update=generation.updated,
     before_status_update=generation.status_updated,
+    orphans_by_default=True,  # As v1 always did.
     selectable_fields={"status.replicas": lambda o: str(at(o, "status", "replicas", default=0))},
 )

@@ -8,7 +8,7 @@ from tiphys.api.names import name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
-from tiphys.apiserver.resources.core import service_rules
+from tiphys.apiserver.resources.core import service_rules, service_update
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
 
@@ -60,38 +60,10 @@ def before_create(service: Obj) -> None:
         spec["clusterIPs"] = [spec["clusterIP"]]
 
 
-def _keep_allocated(spec: Obj, before: Obj) -> None:
-    """What the server gave once stays where the update does not name it."""
-    if "ExternalName" not in {spec.get("type"), before.get("type")}:
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            for field in ("clusterIP", "clusterIPs"):
-                if field in before:
-                    spec[field] = before[field]
-        elif not spec.get("clusterIPs"):
-            spec["clusterIPs"] = [spec["clusterIP"]]
-        for field in ("ipFamilies", "ipFamilyPolicy"):
-            if field in before:
-                spec.setdefault(field, before[field])
-    external = {"NodePort", "LoadBalancer"}
-    if spec.get("type") in external and before.get("type") in external:
-        held = {_port_key(p): p["nodePort"] for p in before.get("ports") or () if "nodePort" in p}
-        for port in spec.get("ports") or ():
-            if not port.get("nodePort") and _port_key(port) in held:
-                port["nodePort"] = held[_port_key(port)]
-    local = ("LoadBalancer", "Local")
-    if all((s.get("type"), s.get("externalTrafficPolicy")) == local for s in (spec, before)):
-        number = before.get("healthCheckNodePort")
-        if number:
-            spec.setdefault("healthCheckNodePort", number)
-
-
-def _port_key(port: Obj) -> tuple[str, int]:
-    return port.get("protocol", "TCP"), port.get("port", 0)
-
-
 def before_update(new: Obj, old: Obj) -> None:
     generation.keep_status(new, old)
-    _keep_allocated(new["spec"], old["spec"])
+    service_update.keep_allocated(new["spec"], old["spec"])
+    service_update.drop_of_type(new["spec"], old["spec"])
     if new["spec"].get("type") != "LoadBalancer" and old["spec"].get("type") == "LoadBalancer":
         new["status"] = {"loadBalancer": {}}
 

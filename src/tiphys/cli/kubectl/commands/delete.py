@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.errors import Forbidden, MethodNotAllowed, NotFound, TooManyRequests
 from tiphys.api.meta import Obj, name_of, namespace_of, uid_of
 from tiphys.cli.kubectl import manifests
 from tiphys.cli.kubectl.client import KubeClient, path_of
@@ -92,12 +92,17 @@ def _uid(answer: Obj) -> str:
 
 
 def _wait(kube: KubeClient, path: str, uid: str) -> None:
+    """Until the object is gone, or as long as we may see it. Raises ApiError.
+
+    Who may delete but not look is not waited for and not told: the deletion was accepted.
+    Upstream: kubectl pkg/cmd/delete/delete.go, DeleteResult.
+    """
     while True:
         try:
             found = kube.request("GET", path)
-        except NotFound:
+        except (NotFound, Forbidden, MethodNotAllowed):
             return
-        except ApiError:
+        except TooManyRequests:
             found = {}
         if uid and uid_of(found) not in ("", uid):
             return

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ PODS: Final = GroupVersionResource("", "v1", "pods")
 PROTOCOL: Final = "v5.channel.k8s.io"
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE_CHANNEL = 0, 1, 2, 3, 4, 255
 _READ_BYTES: Final = 65536
+_UNSENT_BYTES_MAX: Final = 4 * _READ_BYTES  # Of input read and not yet sent.
 
 
 def run(kube: KubeClient, arguments: Sequence[str]) -> int:
@@ -61,36 +63,55 @@ def run(kube: KubeClient, arguments: Sequence[str]) -> int:
 
 
 class _Session:
+    """Both directions at once, without blocking: input is read only while it can be sent on.
+
+    A server that cannot get rid of a command's output stops reading our input, so output must be
+    taken while input waits.
+    """
+
     def __init__(self, kube: KubeClient, target: str, *, stdin: bool, tty: bool) -> None:
         self._tty = tty
         self._stdin: Any = sys.stdin.fileno() if stdin else None
         self._socket, rest = _upgrade(kube, target)
+        self._socket.setblocking(False)
         self._web = WebSocket(mask=lambda: os.urandom(4))
         self._rest = rest
+        self._unsent = bytearray()
         self._code: int | None = None
 
     def run(self) -> int:
-        if self._tty:
-            signal.signal(signal.SIGWINCH, lambda *_: self._send_size())
-            self._send_size()
-        self._received(self._rest)
-        while self._code is None:
-            if self._socket.pending():
-                self._read_socket()
-                continue
-            waiting: list[Any] = [self._socket]
-            if self._stdin is not None:
-                waiting.append(self._stdin)
-            with suppress(InterruptedError):
-                ready, _, _ = select.select(waiting, [], [])
-                if self._socket in ready:
-                    self._read_socket()
-                if self._stdin is not None and self._stdin in ready:
-                    self._read_stdin()
+        with _window_changes(self._tty) as changes:
+            if self._tty:
+                self._send_size()
+            self._received(self._rest)
+            while self._code is None:
+                self._once(changes)
         return self._code
 
+    def _once(self, changes: socket.socket) -> None:
+        """Wait until something can be done, and do it."""
+        self._flush()
+        reading: list[Any] = [self._socket, changes]
+        if self._stdin is not None and len(self._unsent) < _UNSENT_BYTES_MAX:
+            reading.append(self._stdin)
+        writing = [self._socket] if self._unsent else []
+        seconds = 0.0 if self._socket.pending() else None  # TLS may hold what no socket shows.
+        ready, _, _ = select.select(reading, writing, [], seconds)
+        if self._socket in ready or seconds is not None:
+            self._read_socket()
+        if self._stdin in ready and self._code is None:
+            self._read_stdin()
+        if changes in ready:
+            changes.recv(_READ_BYTES)
+            self._send_size()
+
     def _read_socket(self) -> None:
-        data = self._socket.recv(_READ_BYTES)
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as exc:
+            raise _broken(exc) from exc
         if not data:
             self._code = self._code if self._code is not None else 1
             return
@@ -110,8 +131,7 @@ class _Session:
                 self._code = self._code if self._code is not None else 1
             elif message.opcode in (BINARY, TEXT) and message.data:
                 self._channel(message.data[0], message.data[1:])
-        if out := self._web.outgoing():
-            self._socket.sendall(out)
+        self._unsent += self._web.outgoing()
 
     def _channel(self, channel: int, data: bytes) -> None:
         if channel == STDOUT:
@@ -124,13 +144,43 @@ class _Session:
             self._code = exit_code(orjson.loads(data))
 
     def _send(self, data: bytes) -> None:
-        self._socket.sendall(self._web.frame(BINARY, data))
+        self._unsent += self._web.frame(BINARY, data)
+
+    def _flush(self) -> None:
+        """Send what the connection takes now."""
+        try:
+            while self._unsent:
+                del self._unsent[: self._socket.send(self._unsent)]
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as exc:
+            raise _broken(exc) from exc
 
     def _send_size(self) -> None:
         with suppress(OSError):
             size = os.get_terminal_size(sys.stdin.fileno())
             body = orjson.dumps({"Width": size.columns, "Height": size.lines})
             self._send(bytes([RESIZE]) + body)
+
+
+def _broken(exc: OSError) -> CommandError:
+    return CommandError(f"the connection to the server broke: {exc}")
+
+
+@contextmanager
+def _window_changes(tty: bool) -> Iterator[socket.socket]:
+    """A socket that can be read after the terminal's size has changed."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        if tty:
+            signal.signal(signal.SIGWINCH, lambda *_: None)
+            signal.set_wakeup_fd(theirs.fileno())
+        try:
+            yield ours
+        finally:
+            if tty:
+                signal.set_wakeup_fd(-1)
 
 
 def exit_code(status: Obj) -> int:
@@ -147,9 +197,11 @@ def exit_code(status: Obj) -> int:
 
 
 def _upgrade(kube: KubeClient, target: str) -> tuple[Any, bytes]:
-    """A socket after the WebSocket handshake, and bytes that came with it. Raises ApiError."""
-    connection = kube.connect()
-    connection.connect()
+    """A socket after the WebSocket handshake, and bytes that came with it.
+
+    Raises ApiError, Unreachable, CommandError.
+    """
+    connection = kube.open_stream()
     raw: socket.socket = connection.sock
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [

@@ -9,6 +9,7 @@ from tiphys.cli.kubectl.client import KubeClient, path_of
 from tiphys.cli.kubectl.resource_args import find
 from tiphys.cli.output import CommandError
 
+_DURATION_SECONDS_MAX = (2**63 - 1) // 10**9  # Go's time.Duration, as upstream's flag has it.
 PODS = GroupVersionResource("", "v1", "pods")
 
 
@@ -68,4 +69,7 @@ def seconds(text: str) -> str:
             digits = ""
         else:
             raise CommandError(f'invalid argument "{text}" for "--since"')
-    return str(total + (int(digits) if digits else 0))
+    total += int(digits) if digits else 0
+    if total > _DURATION_SECONDS_MAX:
+        raise CommandError(f'invalid argument "{text}" for "--since": longer than any log is old')
+    return str(total)

@@ -1,0 +1,1 @@
+"""`tiphys node`: the machines of a cluster, one file per command."""
