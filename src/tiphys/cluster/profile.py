@@ -68,8 +68,8 @@ class Profile:
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
     overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
-    version: int = FORMAT_VERSION
     proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
+    version: int = FORMAT_VERSION
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
 
