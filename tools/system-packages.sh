@@ -7,11 +7,20 @@ want() { # want PACKAGE WHY TEST...
   if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; missing+=("$package"); fi
 }
 want nftables "the service proxy programs the kernel with it" test -x /usr/sbin/nft
+want iptables "--proxy-mode iptables" test -x /usr/sbin/iptables-restore
 want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
+want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
+# Installed programs are for our clusters: no service of its own may start (invoke-rc.d(8)).
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

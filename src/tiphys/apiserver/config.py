@@ -11,7 +11,10 @@ NODE_PORTS: Final = (30000, 32767)  # Upstream's --service-node-port-range.
 
 @dataclass(frozen=True, slots=True)
 class ApiServerConfig:
-    """Paths are PEM files; addresses are those to listen on."""
+    """Paths are PEM files; addresses are those to listen on.
+
+    With etcd_endpoints (https://HOST:PORT) objects are kept there, else in the file store_path.
+    """
 
     addresses: list[tuple[str, int]]
     store_path: Path
@@ -29,6 +32,10 @@ class ApiServerConfig:
     kubelet_client_cert: Path | None = None
     kubelet_client_key: Path | None = None
     profile: str = "tiphys"
+    etcd_endpoints: tuple[str, ...] = ()
+    etcd_ca: Path | None = None
+    etcd_cert: Path | None = None
+    etcd_key: Path | None = None
 
     @property
     def service_network(self) -> IPv4Network:

@@ -14,6 +14,7 @@ from tiphys.apiserver.admission.chain import Chain, Plugin
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
@@ -26,7 +27,10 @@ from tiphys.apiserver.discovery_routes import DiscoveryRoutes
 from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
-from tiphys.apiserver.filters.authorization import RBAC_GROUP, RbacAuthorizer
+from tiphys.apiserver.filters.authorization import RBAC_GROUP
+from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
+from tiphys.apiserver.filters.node_graph import NodeGraph
+from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
@@ -69,7 +73,8 @@ async def build(
     store = Store(backend)
     endpoints = make_endpoints(store)
     await store.start()
-    authorizer = RbacAuthorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
+    authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
+    authorizer.nodes = _node_authorizer(store, endpoints)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
@@ -103,6 +108,18 @@ async def build(
     return server
 
 
+def _node_authorizer(
+    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint]
+) -> NodeAuthorizer:
+    graph = NodeGraph()
+    pods = endpoints["", "v1", "pods"]
+    graph.load([pods.decode(c) for c in pods.cache.objects.values()])
+    store.on_events(graph.follow)
+    roles = bootstrap_objects()["clusterroles"]
+    rules = next(r["rules"] for r in roles if r["metadata"]["name"] == "system:node")
+    return NodeAuthorizer(graph, endpoints["", "v1", "persistentvolumes"].cache, rules)
+
+
 def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
     found: dict[tuple[str, str, str], Endpoint] = {}
     for key, resource in RESOURCES.items():
@@ -124,6 +141,7 @@ def admission_plugins(
     return [
         NamespaceLifecycle(core["namespaces"]),
         ServiceAccount(core["serviceaccounts"], rng),
+        NodeRestriction(endpoints["", "v1", "pods"].cache),
         Priority(classes),
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),

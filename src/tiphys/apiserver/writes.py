@@ -53,6 +53,13 @@ def admission_write(
     )
 
 
+def admit(ctx: RequestContext, operation: Operation, obj: Obj) -> None:
+    """All plugins at once, for what is answered without being stored. Raises ApiError."""
+    write = admission_write(ctx, operation, obj, None)
+    ctx.server.admission.mutate(write)
+    ctx.server.admission.validate(write)
+
+
 def validate_name_of(endpoint: Endpoint) -> Callable[[str, bool], list[str]]:
     return endpoint.resource.validate_name or names.name_is_dns_subdomain
 

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from tiphys.client.rest import Client
 from tiphys.cluster import access, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
-from tiphys.cluster.profile import Node, Profile
+from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.cni.routed_veth import RoutedVethNetwork
 from tiphys.dns import run as dns
@@ -17,8 +17,10 @@ from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.lib.resolv_conf import RESOLVER_FILES
 from tiphys.lib.tasks import keep_running
+from tiphys.network import api_balancer
 from tiphys.network import host_run as host_network
 from tiphys.network import run as network
+from tiphys.network.api_balancer import ApiBalancerConfig
 from tiphys.network.config import NetworkConfig
 from tiphys.network.plan import Overlay, pod_mtu
 from tiphys.proxy import run as proxy
@@ -64,7 +66,10 @@ def _zygote(profile: Profile) -> Component:
 async def _gateway(profile: Profile) -> None:
     """What the host does for its nodes, in one process: images, and the ways to them."""
     bundled.build(RegistryStorage(registry_directory(profile)))
-    await host_network.run(host_network_config(profile))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(host_network.run(host_network_config(profile)))
+        if profile.masters:
+            group.create_task(api_balancer.run(api_balancer_config(profile)))
 
 
 async def _runtime(profile: Profile, node: Node) -> None:
@@ -157,6 +162,9 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
     return ProxyConfig(
         node_name=node.name,
         cluster_cidr=profile.pod_cidr,
+        node_addresses=(node.address,),
+        service_cidr=profile.service_cidr,
+        mode=profile.proxy_mode,
     )
 
 
@@ -174,6 +182,14 @@ def host_network_config(profile: Profile) -> host_network.HostNetworkConfig:
         node_cidr=profile.node_cidr,
         pod_cidr=profile.pod_cidr,
         shared_cidrs=(profile.service_cidr, profile.load_balancer_pool),
+    )
+
+
+def api_balancer_config(profile: Profile) -> ApiBalancerConfig:
+    return ApiBalancerConfig(
+        listen=[(profile.gateway, profile.api_port), ("127.0.0.1", profile.api_port)],
+        servers=[(node.address, MASTER_PORT) for node in profile.masters],
+        ca_file=profile.pki / "ca.crt",
     )
 
 

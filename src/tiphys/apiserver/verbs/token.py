@@ -14,6 +14,7 @@ from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.object_meta import new_uid, set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
+from tiphys.apiserver.writes import admit
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest")
@@ -35,6 +36,7 @@ async def create_token(ctx: RequestContext) -> Answer:
     errors = _validate(spec)
     if errors:
         raise invalid_object(KIND.group, KIND.kind, "", errors)
+    admit(ctx, "CREATE", request)
     bound = _bound_object(ctx, account, spec.get("boundObjectRef"))
     token, ends = ctx.server.tokens.sign(
         account, spec["audiences"], spec["expirationSeconds"], bound
