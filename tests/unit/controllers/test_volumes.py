@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tiphys.api import volume_matching as matching
 from tiphys.api.meta import Obj, annotations_of, name_of
-from tiphys.controllers import volume_matching as matching
 from tiphys.controllers.local_path_provisioner import (
     is_ours,
     make_directory,

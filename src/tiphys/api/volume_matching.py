@@ -1,5 +1,6 @@
 """Which PersistentVolume suits a claim, and what binding writes. Pure.
 
+The binder and the scheduler ask the same.
 Upstream: pkg/controller/volume/persistentvolume/index.go, component-helpers storage/volume.
 """
 
@@ -18,8 +19,7 @@ from tiphys.api.meta import (
     namespace_of,
     uid_of,
 )
-from tiphys.controllers import owners
-from tiphys.controllers.node_fit import matches_selector
+from tiphys.api.node_selector import matches_selector
 
 BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
@@ -47,10 +47,14 @@ def default_class(classes: Iterable[Obj]) -> Obj | None:
     """The newest of the classes that are marked. Source: GetDefaultClass."""
     marked = [c for c in classes if annotations_of(c).get(DEFAULT_CLASS) == "true"]
     marked.sort(key=name_of)
-    return max(marked, key=owners.created_at, default=None)
+    return max(marked, key=_created_at, default=None)
 
 
-def waits_for_consumer(claim: Obj, storage_class: Obj | None) -> bool:
+def _created_at(obj: Obj) -> str:
+    return str(metadata(obj).get("creationTimestamp") or "")
+
+
+def waits_for_consumer(storage_class: Obj | None) -> bool:
     return (
         storage_class is not None
         and storage_class.get("volumeBindingMode") == "WaitForFirstConsumer"
