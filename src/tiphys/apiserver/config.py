@@ -11,7 +11,11 @@ NODE_PORTS: Final = (30000, 32767)  # Upstream's --service-node-port-range.
 
 @dataclass(frozen=True, slots=True)
 class ApiServerConfig:
-    """Paths are PEM files; addresses are those to listen on."""
+    """Paths are PEM files; addresses are those to listen on.
+
+    The store is etcd where endpoints are given, the file store_path otherwise. Upstream's flags:
+    --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile.
+    """
 
     addresses: list[tuple[str, int]]
     store_path: Path
@@ -28,6 +32,10 @@ class ApiServerConfig:
     kubelet_ca: Path | None = None
     kubelet_client_cert: Path | None = None
     kubelet_client_key: Path | None = None
+    etcd_endpoints: tuple[str, ...] = ()  # URLs, the preferred one first.
+    etcd_ca: Path | None = None
+    etcd_cert: Path | None = None
+    etcd_key: Path | None = None
     profile: str = "tiphys"
 
     @property

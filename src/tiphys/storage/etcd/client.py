@@ -1,9 +1,9 @@
 """Calls to one of several etcd members; when it does not answer, to the next.
 
-All calls and the watch use the same member as long as it answers, one HTTP/2 connection each.
-A member is given up at once when its connection breaks, and after ATTEMPT_SECONDS_MAX without an
-answer: then its connection is closed, which ends everything that waits on it. One that answers but
-cannot serve (it has no leader) is only asked no more.
+All calls and the watch use the same member as long as it answers, one HTTP/2 connection each. A
+silent member is given up: its connection is closed, which ends everything that waits on it. One
+that lives but cannot serve may only wait for an election, as the others do: it is asked again for
+AVOID_SECONDS before the next one is.
 Upstream: etcd client/v3 (retry_interceptor.go: only reads are asked again there).
 """
 
@@ -25,8 +25,11 @@ from tiphys.storage.etcd.schema import schema
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS_MAX: Final = 2.0  # TCP and TLS on a busy machine; a dead host never answers.
-ATTEMPT_SECONDS_MAX: Final = 2.0  # An election takes one to two seconds (etcd: 1000 ms timeout).
+CONNECT_SECONDS_MAX: Final = 1.0  # TCP and TLS; a dead host never answers.
+ATTEMPT_SECONDS_MAX: Final = 1.0  # Then it is sent again, here or elsewhere.
+ALIVE_SECONDS: Final = 0.9  # Who said something so lately is not silent.
+AVOID_SECONDS: Final = 2.0  # An election takes one to two seconds (etcd: 1000 ms timeout).
+SILENT_SECONDS: Final = 10.0  # A member that was silent comes last for so long.
 # etcd gives a request up after 7 s (server/config.go ReqTimeout: 5 s + 2 election timeouts).
 CALL_SECONDS_MAX: Final = 10.0
 PAUSE_SECONDS: Final = 0.05  # Before a call is tried again.
@@ -57,6 +60,9 @@ class EtcdClient:
         self._tls = tls
         self._channels: dict[int, grpclib.client.Channel] = {}
         self._current = 0
+        self._alive_at: dict[int, float] = {}
+        self._silent_at: dict[int, float] = {}
+        self._failing_since: float | None = None  # The member in use lives, but does not serve.
 
     async def call(
         self, method: str, request: Mapping[str, Any], seconds: float = CALL_SECONDS_MAX
@@ -65,13 +71,12 @@ class EtcdClient:
 
         Raises EtcdError, or NoAnswer after so many seconds.
         """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
+        end = _now() + seconds
         while True:
             try:
                 return await self.attempt(method, request)
             except NoAnswer:
-                if loop.time() + PAUSE_SECONDS >= end:
+                if _now() + PAUSE_SECONDS >= end:
                     raise
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -84,7 +89,6 @@ class EtcdClient:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS_MAX):
                 answer: dict[str, Any] = await stub(request, timeout=ATTEMPT_SECONDS_MAX)
-            return answer
         except GRPCError as error:
             failure = from_status(method, error)
             if isinstance(failure, NoAnswer):
@@ -92,8 +96,14 @@ class EtcdClient:
             raise failure from error
         except BROKEN as error:
             text = f"{method}: {type(error).__name__} {error}".rstrip()
-            self.give_up(member, text)
+            if isinstance(error, TimeoutError) and self._is_alive(member):
+                self.avoid(member, text)
+            else:
+                self.give_up(member, text)
             raise NoAnswer(f"etcd at {member.url}: {text}", may_have_happened=True) from error
+        self.answered(member)
+        self._failing_since = None
+        return answer
 
     async def connect(self) -> Member:
         """The member in use, connected. Raises NoAnswer, upon which the next one is in use."""
@@ -113,18 +123,39 @@ class EtcdClient:
             raise NoAnswer(f"etcd at {member.url}: given up", may_have_happened=False)
         return member
 
+    def answered(self, member: Member) -> None:
+        """It gave a sign of life."""
+        self._alive_at[member.number] = _now()
+
+    def _is_alive(self, member: Member) -> bool:
+        return _now() - self._alive_at.get(member.number, -ALIVE_SECONDS) < ALIVE_SECONDS
+
     def avoid(self, member: Member, why: str) -> None:
-        """Use the next member, if this one is in use."""
-        if member.number == self._current:
-            self._current = (member.number + 1) % len(self._addresses)
-            log.warning("etcd member avoided", extra={"url": member.url, "why": why})
+        """It lives but does not serve: use the next member if that goes on for long."""
+        if member.number != self._current:
+            return
+        self._failing_since = self._failing_since or _now()
+        if _now() - self._failing_since > AVOID_SECONDS:
+            self._use_next(member, why)
 
     def give_up(self, member: Member, why: str) -> None:
-        """Close this connection, and use the next member."""
+        """It is silent: close this connection, and use the next member."""
         if self._channels.get(member.number) is member.channel:
             del self._channels[member.number]
             member.channel.close()
-            self.avoid(member, why)
+            self._silent_at[member.number] = _now()
+            if member.number == self._current:
+                self._use_next(member, why)
+
+    def _use_next(self, member: Member, why: str) -> None:
+        count = len(self._addresses)
+        others = [(member.number + step) % count for step in range(1, count)]
+        # Of those that were silent lately, the one for which that is longest ago.
+        lately = _now() - SILENT_SECONDS
+        others.sort(key=lambda number: max(self._silent_at.get(number, 0.0), lately))
+        self._current = others[0] if others else member.number
+        self._failing_since = None
+        log.warning("etcd member left", extra={"url": member.url, "why": why})
 
     def _open(self, number: int) -> grpclib.client.Channel:
         host, port = self._addresses[number]
@@ -165,3 +196,7 @@ def _address(url: str, tls: ssl.SSLContext | None) -> tuple[str, int]:
     if (parts.scheme == "https") != (tls is not None):
         raise StorageError(f"{url}: https needs etcd's CA and a client certificate, http has none")
     return parts.hostname, port
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -24,9 +24,9 @@ from tiphys.storage.etcd.schema import schema
 
 log = logging.getLogger(__name__)
 
-PROBE_SECONDS: Final = 1.0
-SILENCE_SECONDS_MAX: Final = 2.5  # Two probes unanswered.
-LAG_PROBES_MAX: Final = 2  # Signs of life without an event that is known to exist.
+PROBE_SECONDS: Final = 0.5
+SILENCE_SECONDS_MAX: Final = 2.0  # Some probes unanswered.
+LAG_PROBES_MAX: Final = 3  # Signs of life without an event that is known to exist.
 PAUSE_SECONDS: Final = 0.05  # Before the next member is tried.
 # Ends the stream of a member that has lost its leader. Upstream: clientv3.WithRequireLeader.
 _METADATA: Final = {"hasleader": "true"}
@@ -80,6 +80,7 @@ class Follower:
             while True:
                 async with asyncio.timeout(SILENCE_SECONDS_MAX):
                     batch = await anext(batches)
+                self._client.answered(member)
                 self._check_cluster(batch.cluster)
                 if batch.events:
                     self._take(batch.events)
