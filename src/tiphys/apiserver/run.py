@@ -33,6 +33,7 @@ from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.open_store import open_store
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
@@ -43,7 +44,6 @@ from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.http.message import Response
 from tiphys.lib.http.server import HttpServer
 from tiphys.storage.backend import Backend, StorageError
-from tiphys.storage.sqlite import SqliteBackend
 from tiphys.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,7 @@ _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 async def run(config: ApiServerConfig) -> None:
     """Serve until cancelled. Raises StorageError when the store fails, OSError for an address."""
     clock = SystemClock()
-    config.store_path.parent.mkdir(parents=True, exist_ok=True)
-    backend = await SqliteBackend.open(config.store_path, clock)
+    backend = await open_store(config, clock)
     try:
         server = await build(config, backend, clock, random.SystemRandom())
         async with serving(config, server):

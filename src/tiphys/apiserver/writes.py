@@ -104,7 +104,7 @@ def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
 
 def storage_failed(error: StorageError) -> ApiError:
     """A failed store is the server's trouble, never the client's."""
-    return ServiceUnavailable(f"the store did not take the write: {error}", code=500, reason="")
+    return ServiceUnavailable(f"the store did not serve it: {error}", code=500, reason="")
 
 
 async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> CachedObject:
