@@ -15,6 +15,8 @@ COMMANDS: Final = {
     "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
     "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
     "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
+    "join": ("tiphys.cluster.commands.join", "make this machine a node of another's cluster"),
+    "token": ("tiphys.cluster.commands.token.main", "what other machines join with"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": ("tiphys.cluster.commands.image", "list or load images"),

@@ -51,3 +51,9 @@ def clean_up_others(mode: str) -> None:
             iptables.remove()
     except ProxyError as exc:
         log.warning("rules of another mode may be left", extra={"why": str(exc)})
+
+
+def remove_all() -> None:
+    """Take away every rule of every mode, for a node that shares its network with others."""
+    clean_up_others("iptables")
+    clean_up_others("nftables")
