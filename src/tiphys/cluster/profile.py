@@ -94,6 +94,11 @@ class Profile:
         return self.directory / "logs"
 
     @property
+    def log_store(self) -> Path:
+        """What containers wrote, also those that are gone."""
+        return self.directory / "logstore"
+
+    @property
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"
