@@ -18,10 +18,10 @@ def remove_containers(profile: Profile, node: Node) -> None:
     """Remove every trace of the node's runtime: processes, mounts, cgroups, files."""
     config = runtime_config(profile, node)
     purge.purge(config)
-    _remove_empty_parents(config.cgroup_root)
+    remove_empty_parents(config.cgroup_root)
 
 
-def _remove_empty_parents(cgroup_root: str) -> None:
+def remove_empty_parents(cgroup_root: str) -> None:
     """The profile's group and, after the last profile, ours: other profiles keep what is theirs."""
     cgroups = detect()
     for parent in list(PurePosixPath(cgroup_root).parents)[:-1]:
