@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from tiphys.cli.output import CommandError
-from tiphys.cluster import containers, node_network
+from tiphys.cluster import node_network
 from tiphys.cluster import profile as profiles
+from tiphys.cluster.cgroup_parents import remove_empty_parents
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.kubelet.security import MASKED_PATHS, READONLY_PATHS
+from tiphys.lib.netlink import netns
 from tiphys.lib.resolv_conf import machine_resolvers
 from tiphys.runtime.build import dockerfile, source_tree
 from tiphys.runtime.build.builder import Build, BuildError, Options, Parts
@@ -87,7 +89,7 @@ async def _run(parsed: Dockerfile, request: Request, parts: Parts, storage: Regi
         async with parts.runner.opened():
             made = await Build(parsed, request.options, parts).run()
     finally:
-        containers.remove_empty_parents(CGROUP_ROOT)
+        remove_empty_parents(CGROUP_ROOT)
     identity, document = stored_image.write(storage, made.whole(), made.layers)
     for reference in request.names:
         storage.put_manifest(reference, document)
@@ -157,13 +159,10 @@ def _of_node(profile: Profile) -> tuple[list[tuple[str, int]], str]:
 
     Its own zygote a build starts on the machine; with a node it takes the one that is ready.
     """
-    from tiphys.cluster.node_components import zygote_socket
-    from tiphys.lib.netlink import netns
-
     for node in profile.running_nodes:
         if netns.is_alive(node_network.network_namespace(profile, node)):
             paths = node_network.namespaces(profile, node)
-            return [(str(path), kind) for path, kind in paths], str(zygote_socket(profile))
+            return [(str(path), kind) for path, kind in paths], str(profile.zygote_socket)
     return [], ""
 
 

@@ -70,6 +70,8 @@ class _Packer:
         if stat.S_ISSOCK(status.st_mode):
             return  # An archive has no form for it, and nobody listens any more.
         self.count += 1
+        if os.path.basename(path).startswith(WHITEOUT):
+            raise LayerError(f"{path}: a name that begins with {WHITEOUT} cannot be in a layer")
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
             archive.addfile(self._marker(path, WHITEOUT + os.path.basename(path)))
             return

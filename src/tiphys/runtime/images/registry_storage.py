@@ -151,6 +151,8 @@ class RegistryStorage:
 
     def _parts(self, digest: str) -> Iterator[str]:
         """A manifest and all that it names."""
+        if not self.has_blob(digest):
+            return
         yield digest
         with self.open_blob(digest) as file:
             document = manifest.decode(file.read(manifest.DOCUMENT_BYTES_MAX))
