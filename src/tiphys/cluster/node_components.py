@@ -51,16 +51,12 @@ def node_components(profile: Profile) -> list[Component]:
     return found
 
 
-def zygote_socket(profile: Profile) -> Path:
-    return profile.run_directory / "zygote.sock"
-
-
 def _zygote(profile: Profile) -> Component:
     """One for all nodes: a fresh interpreter shares no memory with anybody."""
     title = f"tiphys: zygote [{profile.name}]"
 
     def main() -> NoReturn:
-        zygote_launch.become(str(zygote_socket(profile)), title)
+        zygote_launch.become(str(profile.zygote_socket), title)
 
     return Component("zygote", title, profile.logs / "zygote.log", main, stage=RUNTIME)
 
@@ -129,7 +125,7 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
         state_dir=str(run / "runtime"),
         cgroup_root=cgroup_root(profile, node),
         registry_mirrors={"*": [f"http://{REGISTRY_ADDRESS}:{REGISTRY_PORT}"]},
-        zygote_socket=str(zygote_socket(profile)),
+        zygote_socket=str(profile.zygote_socket),
         namespaces=[(str(path), kind) for path, kind in node_network.namespaces(profile, node)],
         network=RoutedVethNetwork(directory / "cni", mtu=_pod_mtu(profile)),
     )

@@ -82,6 +82,11 @@ class Profile:
         return self.roots.run / self.name
 
     @property
+    def zygote_socket(self) -> Path:
+        """Where shims are forked for all nodes."""
+        return self.run_directory / "zygote.sock"
+
+    @property
     def pki(self) -> Path:
         return self.directory / "pki"
 
