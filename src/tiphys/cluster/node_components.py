@@ -11,6 +11,7 @@ from tiphys.cluster.gateway import REGISTRY_ADDRESS, REGISTRY_PORT
 from tiphys.cluster.profile import Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.cni.routed_veth import RoutedVethNetwork
+from tiphys.cri.schema import schema
 from tiphys.dns import run as dns
 from tiphys.dns.config import DnsConfig
 from tiphys.kubelet import run as kubelet
@@ -30,6 +31,7 @@ MTU_DEFAULT: Final = 1500
 
 def node_components(profile: Profile) -> list[Component]:
     """What the host does for its nodes, and every process of every node."""
+    schema()  # Runtimes and kubelets all need it: parsed once, before the fork.
     found = [component(profile, "gateway", STATE, lambda: gateway.run(profile))]
     if profile.running_nodes:
         found.append(_zygote(profile))
