@@ -202,7 +202,7 @@ class Containers:
         self._node.publish(container.id, sandbox.id, "CONTAINER_STARTED_EVENT")
         if state["exit"] is None:
             # Both frames of a short process may come at once: its end is read before we go on.
-            state = self._early.pop(container.id, state)
+            state = dict(self._early.pop(container.id, state))
         if state["exit"] is not None:
             self.ended(state)
 
