@@ -15,6 +15,7 @@ from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerat
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.service_account import ServiceAccount
+from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
@@ -50,7 +51,7 @@ async def run(config: ApiServerConfig) -> None:
     backend = await open_store(config, clock)
     try:
         server = await build(config, backend, clock, random.SystemRandom())
-        async with serving(config, server):
+        async with serving(config, server), announced(config, server):
             await backend.failed.wait()
             raise StorageError("the store failed; starting again reads what it holds")
     finally:

@@ -14,6 +14,7 @@ import uvloop
 
 from support.api_server import Api, RunningApiServer, start
 from support.etcd import EtcdCluster, etcd
+from support.waiting import until
 from tiphys.lib.clock import SystemClock
 from tiphys.storage.etcd.backend import EtcdBackend
 
@@ -146,12 +147,11 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
         ]
         clients = [Client(f"c{n}", apis) for n in range(WRITERS)]
         runs = [asyncio.create_task(client.run()) for client in clients]
-        await progressed(clients, 20)
+        await until(lambda: all(len(c.done_at) > 20 for c in clients))
         victim = random.Random(way).randrange(3)
         cluster.signal(victim, way)
         since = time.monotonic() + OUTAGE_SECONDS_MAX
-        while not all(c.done_at[-1] > since for c in clients):
-            await progressed(clients, 1)
+        await until(lambda: all(c.done_at[-1] > since for c in clients))
         for client in clients:
             client.stopping = True
         await asyncio.gather(*runs)
@@ -163,23 +163,11 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
             assert not client.errors, "a balancer's client would have seen an error"
             pauses = zip(client.done_at, client.done_at[1:], strict=False)
             assert max(b - a for a, b in pauses) < OUTAGE_SECONDS_MAX
+        await until(lambda: all(len(found) >= len(names) for found in seen))
         for found in seen:
-            await reached(found, len(names))
             assert sorted(name for _, name in found) == sorted(names)
             assert {kind for kind, _ in found} == {"ADDED"}
         for watch in watches:
             watch.cancel()
 
     tell(tmp_path, 3, story)
-
-
-async def progressed(clients: list[Client], count: int) -> None:
-    wanted = [len(client.done_at) + count for client in clients]
-    for client, number in zip(clients, wanted, strict=True):
-        while len(client.done_at) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-async def reached(found: list[tuple[str, str]], count: int) -> None:
-    while len(found) < count:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)

@@ -256,9 +256,10 @@ class EtcdBackend:
         self._compacted = max(self._compacted, revision)
 
     async def close(self) -> None:
+        self._error = self._error or StorageError("it is closed")
         await self._tasks.close()
         await self._currency.close()
-        self._arrivals.fail(StorageError("the store is closed"))
+        self._arrivals.fail(self._error)
         self._client.close()
 
 
