@@ -146,6 +146,8 @@ class serving:
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        if self._server.claims is not None:
+            await self._server.claims.close()
 
 
 def _error(status: int, why: str) -> Response:
