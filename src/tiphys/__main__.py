@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": ("tiphys.cluster.commands.image", "list or load images"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"
