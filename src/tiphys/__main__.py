@@ -22,6 +22,7 @@ COMMANDS: Final = {
         "build, list, pull, push, load, save ... images",
     ),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"

@@ -4,11 +4,12 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from support.etcd import EtcdCluster, etcd
+from support.waiting import until
 from tiphys.lib.clock import SystemClock
 from tiphys.storage.backend import Event, KeyExists, RangeResult, RevisionMismatch
 from tiphys.storage.etcd.backend import EtcdBackend
@@ -103,14 +104,6 @@ def test_a_member_dies_under_writes(victim: str, way: str) -> None:
                 await backend.close()
 
     asyncio.run(story())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1500):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("not in 30 s")
 
 
 async def served_again(loads: list[Workload]) -> None:

@@ -14,7 +14,7 @@ from tiphys.runtime.build.copy_step import CopyStep
 from tiphys.runtime.build.copying import CopyError
 from tiphys.runtime.build.dockerfile import Dockerfile, DockerfileError, Instruction, instruction
 from tiphys.runtime.build.layer_store import LayerStore
-from tiphys.runtime.build.run_step import NO_NETWORK, Command, Runner, RunError
+from tiphys.runtime.build.run_step import NO_NETWORK, Command, RunError, Runner
 from tiphys.runtime.build.source_tree import SourceTree
 from tiphys.runtime.build.stages import Stage
 from tiphys.runtime.build.state import State
