@@ -47,7 +47,15 @@ def test_changes(line: str, change: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["EXPOSE x", "EXPOSE 70000", "ENV a", "SHELL x", "ONBUILD FROM x", "HEALTHCHECK GET /", "USER '"],
+    [
+        "EXPOSE x",
+        "EXPOSE 70000",
+        "ENV a",
+        "SHELL x",
+        "ONBUILD FROM x",
+        "HEALTHCHECK GET /",
+        "USER '",
+    ],
 )
 def test_what_makes_no_sense(line: str) -> None:
     with pytest.raises(DockerfileError, match="line 2"):
