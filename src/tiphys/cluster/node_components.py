@@ -17,6 +17,8 @@ from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.lib.resolv_conf import RESOLVER_FILES
 from tiphys.lib.tasks import keep_running
+from tiphys.logstore import run as logstore
+from tiphys.logstore.run import LogStoreConfig
 from tiphys.network import api_balancer
 from tiphys.network import host_run as host_network
 from tiphys.network import run as network
@@ -60,10 +62,11 @@ def _zygote(profile: Profile) -> Component:
 
 
 async def _gateway(profile: Profile) -> None:
-    """What the host does for its nodes, in one process: images, and the ways to them."""
+    """What the host does for its nodes, in one process: images, the ways to them, their logs."""
     bundled.build(RegistryStorage(registry_directory(profile)))
     async with asyncio.TaskGroup() as group:
         group.create_task(host_network.run(host_network_config(profile)))
+        group.create_task(keep_running("logs", partial(logstore.run, log_store_config(profile))))
         if profile.masters:
             group.create_task(api_balancer.run(api_balancer_config(profile)))
 
@@ -158,6 +161,9 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
     return ProxyConfig(
         node_name=node.name,
         cluster_cidr=profile.pod_cidr,
+        node_addresses=(node.address,),
+        service_cidr=profile.service_cidr,
+        mode=profile.proxy_mode,
     )
 
 
@@ -175,6 +181,14 @@ def host_network_config(profile: Profile) -> host_network.HostNetworkConfig:
         node_cidr=profile.node_cidr,
         pod_cidr=profile.pod_cidr,
         shared_cidrs=(profile.service_cidr, profile.load_balancer_pool),
+    )
+
+
+def log_store_config(profile: Profile) -> LogStoreConfig:
+    return LogStoreConfig(
+        kubeconfig=access.path_for(profile, "dns"),
+        directory=profile.log_store,
+        pod_logs={n.name: profile.node_directory(n) / "log" / "pods" for n in profile.nodes},
     )
 
 

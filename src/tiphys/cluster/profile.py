@@ -68,6 +68,7 @@ class Profile:
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
     overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
+    proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
     version: int = FORMAT_VERSION
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
@@ -96,6 +97,11 @@ class Profile:
     @property
     def logs(self) -> Path:
         return self.directory / "logs"
+
+    @property
+    def log_store(self) -> Path:
+        """What containers wrote, also those that are gone."""
+        return self.directory / "logstore"
 
     @property
     def cache(self) -> Path:

@@ -95,6 +95,8 @@ def connect(path: Path) -> sqlite3.Connection:
 class SqliteBackend:
     """See the module. Use `await SqliteBackend.open(...)`."""
 
+    is_shared: Final = False
+
     def __init__(self, path: Path, clock: Clock) -> None:
         self.failed = asyncio.Event()
         self._clock = clock
@@ -154,6 +156,9 @@ class SqliteBackend:
 
     @property
     def revision(self) -> int:
+        return self._heads.committed
+
+    async def current(self) -> int:
         return self._heads.committed
 
     async def get(self, key: str, revision: int = 0) -> KeyValue | None:

@@ -20,6 +20,7 @@ from tiphys.cluster import profile as profiles
 from tiphys.cluster.finding import Finding
 from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
 from tiphys.cluster.profile import MASTER, WORKER, Profile, ProfileError, Roots
+from tiphys.proxy.config import MODES as PROXY_MODES
 
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
@@ -53,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=("auto", "vxlan", "host-gw"),
         help="how nodes reach each other's pods (default: auto)",
     )
+    parser.add_argument(
+        "--proxy-mode",
+        choices=PROXY_MODES,
+        help=f"how Services reach pods (default: {PROXY_MODES[0]})",
+    )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -66,7 +72,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
     masters, workers = _wanted(existing, options)
-    _preflight(roots, steps, masters, workers)
+    _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
 
@@ -82,7 +88,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 waiting.give_up()
                 return _already(existing, options, steps)
             if existing is not None:
-                profile = _resumed(existing)
+                profile = _resumed(existing, _wanted_mode(existing, options))
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
             _prepare(profile, steps)
@@ -122,6 +128,12 @@ def _runs(profile: Profile) -> bool:
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
     _wanted(profile, options)
+    if _wanted_mode(profile, options) != profile.proxy_mode:
+        raise CommandError(
+            f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
+            f"not {options.proxy_mode}",
+            fix=f"stop it first: tiphys stop -p {profile.name}",
+        )
     if not options.keep_context:
         _set_context(profile)
     from tiphys.cluster import processes
@@ -145,7 +157,7 @@ def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int,
         for flag, count in have.items():
             if asked[flag] is not None and asked[flag] != count:
                 raise CommandError(
-                    f'profile "{existing.name}" was made with {flag} {count}, not {asked[flag]}',
+                    f'profile "{existing.name}" runs with {flag} {count}, not {asked[flag]}',
                     fix="`tiphys node add` and `tiphys node delete` change the number of nodes;"
                     f" `tiphys delete -p {existing.name}` starts over",
                 )
@@ -161,10 +173,17 @@ def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int,
     return masters, workers
 
 
-def _preflight(roots: Roots, steps: Steps, masters: int, workers: int) -> None:
+def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
+    """The proxy mode: what is said now, or was said before."""
+    return options.proxy_mode or (existing.proxy_mode if existing else PROXY_MODES[0])
+
+
+def _preflight(roots: Roots, steps: Steps, masters: int, workers: int, proxy_mode: str) -> None:
     from tiphys.cluster import preflight
 
-    found = preflight.check(roots, with_nodes=masters + workers > 0, with_etcd=masters > 0)
+    found = preflight.check(
+        roots, with_nodes=masters + workers > 0, with_etcd=masters > 0, proxy_mode=proxy_mode
+    )
     _refuse_if_fatal(found)
     steps.say("machine checked")
 
@@ -209,6 +228,7 @@ def _new_profile(
         service_cidr=chosen.service,
         load_balancer_pool=chosen.load_balancer_pool,
         overlay=options.overlay or "auto",
+        proxy_mode=_wanted_mode(None, options),
     )
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
@@ -216,7 +236,7 @@ def _new_profile(
     return profile
 
 
-def _resumed(profile: Profile) -> Profile:
+def _resumed(profile: Profile, proxy_mode: str) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
     from tiphys.cluster import addresses, processes
 
@@ -227,6 +247,9 @@ def _resumed(profile: Profile) -> Profile:
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
         )
+    if proxy_mode != profile.proxy_mode:
+        profile = replace(profile, proxy_mode=proxy_mode)
+        profile.save()
     if not addresses.is_free(profile.api_port):
         port = addresses.free_port(profile.roots, profile.name)
         profile = replace(profile, api_port=port)
