@@ -1,4 +1,4 @@
-"""COPY and ADD as steps: what their words mean, what decides whether they are known, their layer."""
+"""COPY and ADD as steps: what their words mean, what the cache must know of them, their layer."""
 
 import os
 import posixpath
@@ -131,7 +131,9 @@ def expand_text(text: str, variables: Mapping[str, str], escape: str) -> str:
 
 def check_local(one: Instruction, patterns: Sequence[str]) -> None:
     for word in patterns:
-        if one.name == "ADD" and (word.startswith(("http://", "https://", "git@")) or "://" in word):
+        if one.name == "ADD" and (
+            word.startswith(("http://", "https://", "git@")) or "://" in word
+        ):
             raise one.error(f"{word}: only local files can be added; fetch it with RUN")
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-NAMES: Final = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL "
-    "STOPSIGNAL USER VOLUME WORKDIR".split()
+NAMES: Final = (
+    *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
+    *("MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
 )
 _DIRECTIVE: Final = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _FLAG: Final = re.compile(r"--([a-z][a-z0-9-]*)(?:=(\S*))?(?:\s+|$)")
@@ -144,9 +144,7 @@ def instruction(text: str, line: int) -> Instruction:
     return Instruction(name.upper(), rest.strip(), line, tuple(flags))
 
 
-def _heredocs(
-    one: Instruction, lines: list[str], index: int
-) -> tuple[tuple[Heredoc, ...], int]:
+def _heredocs(one: Instruction, lines: list[str], index: int) -> tuple[tuple[Heredoc, ...], int]:
     found = []
     for dash, quote, name in _HEREDOC.findall(one.rest):
         body: list[str] = []

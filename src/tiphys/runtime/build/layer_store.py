@@ -104,7 +104,11 @@ class LayerStore:
         names = [*reversed(self.unpacked(below)), EMPTY]
         if not writable:
             # One layer alone cannot be an overlay without an upper directory.
-            return View(self._images.layers_dir, [*names, os.path.abspath(places["upper"])], places["merged"])
+            return View(
+                self._images.layers_dir,
+                [*names, os.path.abspath(places["upper"])],
+                places["merged"],
+            )
         return View(
             self._images.layers_dir, names, places["merged"], places["upper"], places["work"]
         )

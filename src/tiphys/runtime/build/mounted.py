@@ -72,5 +72,3 @@ def _mount(view: View) -> None:
         raise OSError("image has too many layers")
     sys.mount("overlay", view.merged, "overlay", 0 if view.upper else sys.MS_RDONLY, options)
     os.chdir("/")
-
-

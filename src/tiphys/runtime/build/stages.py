@@ -118,4 +118,3 @@ def needed(stages: Sequence[Stage], target: str) -> list[Stage]:
 def source_stage(step: Instruction) -> str:
     """What COPY --from names, "" for the context."""
     return step.flag("from") if step.name == "COPY" else ""
-

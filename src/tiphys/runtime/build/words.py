@@ -58,7 +58,9 @@ class _Reader:
     def _single(self) -> str:
         end = self._text.find("'", self._at)
         if end < 0:
-            raise WordError(f"unexpected end of statement while looking for matching ': {self._text}")
+            raise WordError(
+                f"unexpected end of statement while looking for matching ': {self._text}"
+            )
         found, self._at = self._text[self._at : end], end + 1
         return found
 
