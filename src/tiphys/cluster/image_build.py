@@ -18,6 +18,7 @@ from tiphys.cluster import profile as profiles
 from tiphys.cluster.cgroup_parents import remove_empty_parents
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.kubelet.security import MASKED_PATHS, READONLY_PATHS
+from tiphys.lib.clock import SystemClock
 from tiphys.lib.netlink import netns
 from tiphys.lib.resolv_conf import machine_resolvers
 from tiphys.runtime.build import dockerfile, source_tree
@@ -80,6 +81,7 @@ async def build(
             say=say,
             output=output,
             machine=machine(),
+            clock=SystemClock(),
         )
         return await _run(parsed, request, parts, storage)
 

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from tiphys.lib.clock import SystemClock
 from tiphys.runtime.build import dockerfile, source_tree
 from tiphys.runtime.build.builder import Build, Options, Parts
 from tiphys.runtime.build.cache import StepCache
@@ -71,6 +72,7 @@ class Bench:
             say=self.said.append,
             output=self._take,
             machine=machine(),
+            clock=SystemClock(),
         )
         async with self.runner.opened():
             return await Build(dockerfile.parse(text), options, parts).run()

@@ -22,6 +22,10 @@ from tiphys.runtime.images.registry_storage import RegistryStorage
 TOKEN = Secret("let-me-in")
 
 
+def quiet(text: str) -> None:
+    """Nobody listens."""
+
+
 @contextmanager
 def a_registry(directory: Path) -> Iterator[tuple[str, RegistryStorage]]:
     """Our own registry, which takes pushes with a token, in a thread."""
@@ -71,9 +75,9 @@ def test_a_push_without_the_right_is_told(tmp_path: Path) -> None:
         name = parse(f"{host}/x/y:1")
         local = a_storage(tmp_path / "local", str(name))
         with pytest.raises(PushError, match="denied: requested access"):
-            asyncio.run(push.push(local, name, Credentials(), [].append))
+            asyncio.run(push.push(local, name, Credentials(), quiet))
         with pytest.raises(PushError, match="does not exist locally"):
-            asyncio.run(push.push(local, parse(f"{host}/no:1"), Credentials(), [].append))
+            asyncio.run(push.push(local, parse(f"{host}/no:1"), Credentials(), quiet))
         assert remote.list() == []
 
 
@@ -85,7 +89,7 @@ def test_a_pull_that_lies_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(PullError, match="the image says"):
             asyncio.run(
                 registry_pull.pull(
-                    storage, parse(f"{registry.host}/a/b:1"), Credentials(), machine(), [].append
+                    storage, parse(f"{registry.host}/a/b:1"), Credentials(), machine(), quiet
                 )
             )
         assert (list(storage.blobs()), storage.list()) == ([], [])

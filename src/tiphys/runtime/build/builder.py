@@ -3,11 +3,12 @@
 Sources: docs.docker.com/reference/dockerfile; moby (words of the classic builder's output).
 """
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from tiphys.lib.clock import Clock
 from tiphys.runtime.build import image_config, stages, state
 from tiphys.runtime.build.cache import Made, StepCache, key
 from tiphys.runtime.build.copy_step import CopyStep
@@ -61,6 +62,7 @@ class Parts:
     say: Callable[[str], None]
     output: Callable[[bytes], None]
     machine: str
+    clock: Clock
 
 
 class Build:
@@ -235,8 +237,9 @@ class Build:
         return made
 
     def _made(self, step: str, layer: Layer | None) -> Made:
-        when = time.time() if self._options.epoch is None else self._options.epoch
-        made = Made(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)), layer)
+        epoch = self._options.epoch
+        when = self._parts.clock.now() if epoch is None else datetime.fromtimestamp(epoch, UTC)
+        made = Made(when.strftime("%Y-%m-%dT%H:%M:%SZ"), layer)
         self._parts.cache.save(step, made)
         return made
 

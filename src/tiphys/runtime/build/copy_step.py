@@ -1,4 +1,4 @@
-"""COPY and ADD as steps: what their words mean, what decides whether they are known, their layer."""
+"""COPY and ADD as steps: what their words mean, what the cache must know of them, their layer."""
 
 import os
 import posixpath

@@ -27,7 +27,6 @@ STUB_DIRECTORIES: Final = ("proc", "sys", "dev", "etc")
 STUB_FILES: Final = ("etc/hosts", "etc/hostname", "etc/resolv.conf")
 NO_NETWORK: Final = "none"
 FOLLOW_SECONDS: Final = 0.05  # How often new output is looked for.
-READ_BYTES: Final = 1 << 16
 
 
 class RunError(Exception):
@@ -104,10 +103,8 @@ class Runner:
             try:
                 code = await self._until_exit(container, say)
                 if code != 0:
-                    words = " ".join(command.args)
-                    raise RunError(
-                        f"The command '{words}' returned a non-zero code: {code}{self._why(container)}"
-                    )
+                    words, why = " ".join(command.args), self._why(container)
+                    raise RunError(f"The command '{words}' returned a non-zero code: {code}{why}")
                 yield os.path.join(self.config.container_dir(container), "upper")
             finally:
                 await self._service.containers.remove({"container_id": container})
@@ -174,12 +171,10 @@ class Runner:
     async def _until_exit(self, container: str, say: Callable[[bytes], None]) -> int:
         record = self._node.container(container)
         await self._service.containers.start({"container_id": container})
-        with open(record.log_path, "rb") as log:
-            follower = _Follower(say)
-            while not await self._node.wait_exit(record, FOLLOW_SECONDS):
-                follower.feed(log.read(READ_BYTES))
-            while piece := log.read(READ_BYTES):
-                follower.feed(piece)
+        follower = _Follower(record.log_path, say)
+        while not await self._node.wait_exit(record, FOLLOW_SECONDS):
+            follower.follow()
+        follower.follow()
         os.unlink(record.log_path)
         return record.exit_code
 
@@ -187,12 +182,18 @@ class Runner:
 class _Follower:
     """Takes the time stamps off a container's log (`TIME STREAM F|P TEXT`) as it grows."""
 
-    def __init__(self, say: Callable[[bytes], None]) -> None:
+    def __init__(self, path: str, say: Callable[[bytes], None]) -> None:
+        self._path = path
+        self._at = 0
         self._say = say
-        self._rest = b""
 
-    def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            _, _, kind, text = [*line.split(b" ", 3), b"", b"", b""][:4]
-            self._say(text if kind == b"P" else text + b"\n")
+    def follow(self) -> None:
+        """Say the whole lines that are new."""
+        with open(self._path, "rb") as log:
+            log.seek(self._at)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    return
+                self._at += len(line)
+                _, _, kind, text = [*line.split(b" ", 3), b"", b"", b""][:4]
+                self._say(text if kind == b"F" else text.removesuffix(b"\n"))
