@@ -20,6 +20,7 @@ from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
 )
+from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
@@ -31,7 +32,9 @@ from tiphys.apiserver.filters.authorization import RBAC_GROUP
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.open_store import open_store
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
@@ -42,7 +45,6 @@ from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.http.message import Response
 from tiphys.lib.http.server import HttpServer
 from tiphys.storage.backend import Backend, StorageError
-from tiphys.storage.sqlite import SqliteBackend
 from tiphys.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -55,11 +57,10 @@ _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 async def run(config: ApiServerConfig) -> None:
     """Serve until cancelled. Raises StorageError when the store fails, OSError for an address."""
     clock = SystemClock()
-    config.store_path.parent.mkdir(parents=True, exist_ok=True)
-    backend = await SqliteBackend.open(config.store_path, clock)
+    backend = await open_store(config, clock)
     try:
         server = await build(config, backend, clock, random.SystemRandom())
-        async with serving(config, server):
+        async with serving(config, server), announced(config, server):
             await backend.failed.wait()
             raise StorageError("the store failed; starting again reads what it holds")
     finally:
@@ -93,7 +94,7 @@ async def build(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock),
+        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
         authorizer,
         tokens,
         addresses,
@@ -106,6 +107,14 @@ async def build(
     OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
+    """Raises OSError or ValueError for an authority that cannot be read."""
+    if config.requestheader_ca is None:
+        return None
+    proxies = tls.LeafVerifier.from_file(config.requestheader_ca)
+    return RequestHeaderAuthenticator(proxies, config.requestheader, clock)
 
 
 def _node_authorizer(
@@ -171,6 +180,8 @@ class serving:
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        if self._server.claims is not None:
+            await self._server.claims.close()
 
 
 def _error(status: int, why: str) -> Response:

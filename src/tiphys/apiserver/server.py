@@ -24,14 +24,16 @@ from tiphys.apiserver.filters.authorization import (
 )
 from tiphys.apiserver.filters.impersonation import Impersonation
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.freshness import prove_current, serve_fresh
 from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.negotiation import is_plain
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.service_claims import ServiceClaims
 from tiphys.apiserver.views import Views
-from tiphys.apiserver.writes import raise_invalid
+from tiphys.apiserver.writes import raise_invalid, storage_failed
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import (
     Answer,
@@ -41,6 +43,7 @@ from tiphys.lib.http.message import (
     UpgradeResponse,
     text_response,
 )
+from tiphys.storage.backend import StorageError
 from tiphys.storage.store import Store
 from tiphys.storage.watch_cache import WatchCache
 
@@ -57,7 +60,9 @@ class _Route:
 
     __slots__ = ("asked", "cache", "endpoint", "info", "key")
 
-    def __init__(self, info: RequestInfo, endpoint: Endpoint | None, request: Request) -> None:
+    def __init__(
+        self, info: RequestInfo, endpoint: Endpoint | None, request: Request, *, is_shared: bool
+    ) -> None:
         self.info = info
         self.endpoint = endpoint
         self.asked = attributes_of(info)
@@ -65,6 +70,8 @@ class _Route:
         self.key = ""
         if endpoint is None or request.method != "GET" or request.query or info.subresource:
             return
+        if is_shared:
+            return  # The cache must be proved current first.
         plain = info.verb == "get" and info.name and endpoint.conversion is None
         scoped = bool(info.namespace) == endpoint.info.namespaced or info.is_own_namespace
         if plain and scoped and (info.group, info.resource) not in DEPRECATED:
@@ -99,9 +106,11 @@ class ApiServer:
         self.admission = admission
         self.clock = clock
         self.rng = rng
+        self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False
+        self._is_shared = store.is_shared
         self._kubelet_tls: ssl.SSLContext | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
 
@@ -114,7 +123,7 @@ class ApiServer:
             return answer
         return _identified(answer, audit_id)
 
-    def _handle(self, request: Request) -> Answer | Awaitable[Answer]:
+    def _handle(self, request: Request, *, again: bool = False) -> Answer | Awaitable[Answer]:
         headers = request.headers
         try:
             user = self.authenticator.authenticate(request)
@@ -125,7 +134,9 @@ class ApiServer:
             if not decision.allowed:
                 raise forbidden(user, route.asked, decision.reason)
         except ApiError as error:
-            return error_response(error)
+            if self._is_shared and not again:
+                return self._handle_fresh(request)  # It may be allowed since a moment ago.
+            return error_response(error, headers.get("accept", ""))
         if route.key and route.cache:
             # The commonest request of all: one object as plain JSON.
             found = route.cache.objects.get(route.key)
@@ -137,11 +148,18 @@ class ApiServer:
             return self._without_endpoint(request, route.info)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
 
+    async def _handle_fresh(self, request: Request) -> Answer:
+        """Ask once more who may do what, on caches that are current."""
+        try:
+            await prove_current(self.store)
+        except ApiError as error:
+            return error_response(error)
+        work = self._handle(request, again=True)
+        return await work if isinstance(work, Awaitable) else work
+
     def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
-        info = ctx.info
-        deprecated = DEPRECATED.get((info.group, info.resource))
-        if deprecated is not None:
-            ctx.warnings.append(deprecated)
+        if self._is_shared:
+            return _guarded(ctx, serve_fresh(ctx))
         try:
             work = serve(ctx)
         except ApiError as error:
@@ -155,23 +173,24 @@ class ApiServer:
         endpoint = self.endpoints.get((info.group, info.version, info.resource))
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
-        route = _Route(info, endpoint, request)
+        route = _Route(info, endpoint, request, is_shared=self._is_shared)
         if len(request.target) <= ROUTE_CHARS_MAX:
             self._routes[request.method, request.target] = route
         return route
 
     def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
         """A path that is no resource's, or a resource that nobody serves."""
+        accept = request.headers.get("accept", "")
         try:
             found = self.documents.serve(request, info)
         except ApiError as error:
-            return error_response(error)
+            return error_response(error, accept)
         if found is not None:
             return found
-        first, group, *rest = [*info.path.strip("/").split("/"), "", ""]
+        first, group, *rest = [*info.path.removeprefix("/").rstrip("/").split("/"), "", ""]
         groups = {g for g, _, _ in self.endpoints}
         if (first == "api" and group) or (first == "apis" and group in groups and any(rest)):
-            return error_response(no_such_resource())
+            return error_response(no_such_resource(), accept)
         return text_response(404, "404 page not found\n")
 
     def allocate(
@@ -215,3 +234,5 @@ async def _guarded(ctx: RequestContext, work: Awaitable[Answer]) -> Answer:
         return await work
     except ApiError as error:
         return status_answer(ctx, error)
+    except StorageError as error:
+        return status_answer(ctx, storage_failed(error))

@@ -3,14 +3,17 @@
 Upstream: apiserver pkg/registry/generic/registry/store.go (Create, Update, GuaranteedUpdate).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
+
+import orjson
 
 from tiphys.api import names
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     AlreadyExists,
     ApiError,
+    BadRequest,
     InternalError,
     ServiceUnavailable,
     already_exists,
@@ -69,7 +72,9 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
     errors = validate_meta(
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
-    return errors + validate_finalizer_names(obj) + endpoint.resource.validate(obj)
+    resource = endpoint.resource
+    errors += validate_finalizer_names(obj) + resource.validate(obj)
+    return errors + resource.validate_create(obj)
 
 
 def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:
@@ -88,7 +93,10 @@ def ttl_of(endpoint: Endpoint) -> int:
 
 def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
     """The stored form. Raises ApiError when it is too big."""
-    value = encode_value(endpoint.to_stored(obj))
+    try:
+        value = encode_value(endpoint.to_stored(obj))
+    except orjson.JSONEncodeError as error:  # Deeper than the encoder goes.
+        raise BadRequest(f"the object cannot be written as JSON: {error}") from None
     if len(value) > VALUE_BYTES_MAX:
         raise InternalError("etcdserver: request is too large", code=500, reason="")
     return value
@@ -96,7 +104,7 @@ def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
 
 def storage_failed(error: StorageError) -> ApiError:
     """A failed store is the server's trouble, never the client's."""
-    return ServiceUnavailable(f"the store did not take the write: {error}", code=500, reason="")
+    return ServiceUnavailable(f"the store did not serve it: {error}", code=500, reason="")
 
 
 async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> CachedObject:
@@ -147,8 +155,18 @@ Change = Callable[[Obj], Obj | None]
 """From the object as it is to the one to write; None leaves it. May run more than once."""
 
 
+Claim = Callable[[], Awaitable[bool]]
+"""Asks the other servers for what the change was given; False: change it again."""
+
+
 async def guaranteed_update(
-    ctx: RequestContext, endpoint: Endpoint, key: str, change: Change, *, tries: int = 0
+    ctx: RequestContext,
+    endpoint: Endpoint,
+    key: str,
+    change: Change,
+    *,
+    tries: int = 0,
+    claim: Claim | None = None,
 ) -> CachedObject:
     """Change an object, again on the newest one when somebody else was faster.
 
@@ -166,11 +184,13 @@ async def guaranteed_update(
             return cached
         value = encoded(endpoint, new)
         unchanged = endpoint.cache.spliced(key, value, cached.revision)
-        if unchanged.tail == cached.tail:
+        if _is_same(endpoint, unchanged, cached):
             return cached
         if ctx.is_dry_run:
             return unchanged
         try:
+            if claim is not None and not await claim():
+                continue
             if is_finished(new):
                 revision = await ctx.server.store.delete(endpoint.cache, key, cached.revision)
                 return endpoint.cache.spliced(key, value, revision)
@@ -182,6 +202,13 @@ async def guaranteed_update(
         except StorageError as error:
             raise storage_failed(error) from error
     raise conflict(info.group, info.plural, name, OBJECT_MODIFIED)
+
+
+def _is_same(endpoint: Endpoint, new: CachedObject, old: CachedObject) -> bool:
+    """Also when only the order of fields differs, which a client chooses: upstream sorts them."""
+    if new.tail == old.tail:
+        return True
+    return len(new.tail) == len(old.tail) and endpoint.decode(new) == endpoint.decode(old)
 
 
 def is_finished(obj: Obj) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tiphys.apiserver import run as apiserver
 from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
 from tiphys.cluster import access, node_network
@@ -115,6 +116,7 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         tls_key=pki / "apiserver.key",
         client_ca=pki / "client-ca.crt",
         requestheader_ca=pki / "front-proxy-ca.crt",
+        requestheader=RequestHeaderConfig(allowed_names=("front-proxy-client",)),
         service_account_key=pki / "sa.key",
         advertise_address=profile.gateway,
         advertise_port=profile.api_port,

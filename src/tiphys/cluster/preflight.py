@@ -41,9 +41,8 @@ def check(
         what = "etcd is not installed: masters keep their objects in it"
         findings.append(Finding(what, "apt-get install etcd-server"))
     lacking = rights.missing(rights.effective())
-    findings += (
-        lacking + _kernel(_loaded_file_systems()) + programs(proxy_mode) + _cgroups() + _firewall()
-    )
+    findings += lacking + _kernel(_loaded_file_systems()) + programs(proxy_mode)
+    findings += _cgroups() + _firewall()
     if not any(f.fatal for f in lacking):  # Without rights nothing can be tried.
         findings += kernel_features.findings(kernel_features.missing())
     return findings

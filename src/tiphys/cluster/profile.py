@@ -68,8 +68,8 @@ class Profile:
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
     overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
-    version: int = FORMAT_VERSION
     proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
+    version: int = FORMAT_VERSION
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
 
@@ -82,6 +82,11 @@ class Profile:
         return self.roots.run / self.name
 
     @property
+    def zygote_socket(self) -> Path:
+        """Where shims are forked for all nodes."""
+        return self.run_directory / "zygote.sock"
+
+    @property
     def pki(self) -> Path:
         return self.directory / "pki"
 
@@ -92,6 +97,11 @@ class Profile:
     @property
     def logs(self) -> Path:
         return self.directory / "logs"
+
+    @property
+    def log_store(self) -> Path:
+        """What containers wrote, also those that are gone."""
+        return self.directory / "logstore"
 
     @property
     def cache(self) -> Path:

@@ -158,7 +158,8 @@ class Authorizer(RbacAuthorizer):
     nodes: NodeAuthorizer | None = None
 
     def decide(self, user: User, asked: Attributes) -> Decision:
-        if NODES_GROUP not in user.groups or self.nodes is None:
+        is_node = NODES_GROUP in user.groups and user.name.startswith(NODE_USER_PREFIX)
+        if not is_node or self.nodes is None:  # The group alone makes no node.
             return super().decide(user, asked)
         node = node_of(user)
         why = f'unknown node for user "{user.name}"'

@@ -62,6 +62,7 @@ class Resource:
     before_update: Callable[[Obj, Obj], None] = nothing_on_update  # (new, old)
     before_status_update: Callable[[Obj, Obj], None] = nothing_on_update
     validate: Callable[[Obj], list[FieldError]] = no_errors
+    validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings

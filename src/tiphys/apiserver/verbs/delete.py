@@ -103,6 +103,9 @@ def _options_of_query(ctx: RequestContext) -> Obj:
     grace = query_int(ctx.params, "gracePeriodSeconds")
     if grace is not None:
         obj["gracePeriodSeconds"] = grace
+    found = {name: ctx.param(name) for name in ("uid", "resourceVersion") if ctx.param(name)}
+    if found:
+        obj["preconditions"] = found
     if "dryRun" in ctx.params:
         obj["dryRun"] = ctx.params["dryRun"]
     return obj

@@ -64,7 +64,8 @@ async def _spend_budget(ctx: RequestContext, pod: Obj, *, dry_run: bool) -> None
         raise InternalError(
             "This pod has more than one PodDisruptionBudget, which the eviction subresource does"
             " not support.",
-            reason="InternalError",
+            code=500,
+            reason="",
         )
     key, budget = matching[0]
     if not _is_ready(pod) and _lets_unready_go(budget):

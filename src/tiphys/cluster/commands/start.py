@@ -54,12 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("auto", "vxlan", "host-gw"),
         help="how nodes reach each other's pods (default: auto)",
     )
-    parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument(
         "--proxy-mode",
         choices=PROXY_MODES,
-        help=f"how Services reach pods; {PROXY_MODES[0]} when nothing is said",
+        help=f"how Services reach pods (default: {PROXY_MODES[0]})",
     )
+    parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     return parser

@@ -1,4 +1,4 @@
-"""CRI messages as dicts with the table's field names, to and from protobuf bytes.
+"""Protobuf messages as dicts with a table's field names, to and from bytes.
 
 A field that is absent has its default (proto3): read with `.get(name, default)`. Enums are their
 names (a number that the table lacks stays an int), bytes are bytes, maps are dicts, repeated
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tiphys.cri.schema import Field, Message, schema
+from tiphys.lib.grpc.schema import Field, Message, Schema
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 VARINT_BYTES_MAX: Final = 10  # 64 bits in groups of 7.
@@ -30,32 +30,34 @@ class CodecError(ValueError):
     """A message that cannot be encoded or bytes that cannot be decoded."""
 
 
-def encode(name: str, value: Mapping[str, Any]) -> bytes:
+def encode(schema: Schema, name: str, value: Mapping[str, Any]) -> bytes:
     """The protobuf bytes of the message called name.
 
     Raises: CodecError for a field the message does not have or a value of the wrong type.
     """
     out = bytearray()
-    _encode_message(out, _message(name), value)
+    _encode_message(schema, out, _message(schema, name), value)
     return bytes(out)
 
 
-def decode(name: str, data: bytes) -> dict[str, Any]:
+def decode(schema: Schema, name: str, data: bytes) -> dict[str, Any]:
     """The message called name; unknown fields are skipped.
 
     Raises: CodecError when data is not well-formed.
     """
-    return _decode_message(_message(name), memoryview(data), 0)
+    return _decode_message(schema, _message(schema, name), memoryview(data), 0)
 
 
-def _message(name: str) -> Message:
+def _message(schema: Schema, name: str) -> Message:
     try:
-        return schema().messages[name]
+        return schema.messages[name]
     except KeyError:
-        raise CodecError(f"no CRI message is called {name}") from None
+        raise CodecError(f"no message is called {name}") from None
 
 
-def _encode_message(out: bytearray, message: Message, value: Mapping[str, Any]) -> None:
+def _encode_message(
+    schema: Schema, out: bytearray, message: Message, value: Mapping[str, Any]
+) -> None:
     for key, item in value.items():
         field = message.by_name.get(key)
         if field is None:
@@ -63,40 +65,40 @@ def _encode_message(out: bytearray, message: Message, value: Mapping[str, Any]) 
         if item is None:
             continue
         try:
-            _encode_field(out, field, item)
+            _encode_field(schema, out, field, item)
         except (TypeError, AttributeError, struct.error) as exc:
             raise CodecError(f"{message.name}.{key}: {exc}") from exc
 
 
-def _encode_field(out: bytearray, field: Field, value: Any) -> None:
+def _encode_field(schema: Schema, out: bytearray, field: Field, value: Any) -> None:
     wire = _WIRE_TYPES.get(field.kind, VARINT)
     tag = field.number << 3 | wire
     if field.kind == "map":
         for key, item in value.items():
             _put_length(out, tag, _map_entry(key, item))
     elif not field.repeated:
-        if field.kind == "message" or not _is_default(field, value):
-            _encode_one(out, tag, field, value)
+        if field.kind == "message" or not _is_default(schema, field, value):
+            _encode_one(schema, out, tag, field, value)
     elif wire == LENGTH:
         for item in value:
-            _encode_one(out, tag, field, item)
+            _encode_one(schema, out, tag, field, item)
     elif value:
         packed = bytearray()
         for item in value:
-            _put_scalar(packed, field, item)
+            _put_scalar(schema, packed, field, item)
         _put_length(out, field.number << 3 | LENGTH, packed)
 
 
-def _is_default(field: Field, value: Any) -> bool:
+def _is_default(schema: Schema, field: Field, value: Any) -> bool:
     if field.kind == "enum":
-        return _enum_number(field, value) == 0
+        return _enum_number(schema, field, value) == 0
     return not value
 
 
-def _encode_one(out: bytearray, tag: int, field: Field, value: Any) -> None:
+def _encode_one(schema: Schema, out: bytearray, tag: int, field: Field, value: Any) -> None:
     if field.kind == "message":
         inner = bytearray()
-        _encode_message(inner, schema().messages[field.type_name], value)
+        _encode_message(schema, inner, schema.messages[field.type_name], value)
         _put_length(out, tag, inner)
     elif field.kind == "string":
         _put_length(out, tag, value.encode())
@@ -104,23 +106,23 @@ def _encode_one(out: bytearray, tag: int, field: Field, value: Any) -> None:
         _put_length(out, tag, bytes(value))
     else:
         _put_varint(out, tag)
-        _put_scalar(out, field, value)
+        _put_scalar(schema, out, field, value)
 
 
-def _put_scalar(out: bytearray, field: Field, value: Any) -> None:
+def _put_scalar(schema: Schema, out: bytearray, field: Field, value: Any) -> None:
     if field.kind == "double":
         out += _DOUBLE.pack(value)
     elif field.kind == "enum":
-        _put_varint(out, _enum_number(field, value) & (1 << 64) - 1)
+        _put_varint(out, _enum_number(schema, field, value) & (1 << 64) - 1)
     else:
         # Negative int32 and int64 both take the 64-bit two's complement.
         _put_varint(out, int(value) & (1 << 64) - 1)
 
 
-def _enum_number(field: Field, value: Any) -> int:
+def _enum_number(schema: Schema, field: Field, value: Any) -> int:
     if isinstance(value, int):
         return value
-    numbers = schema().enums[field.type_name].numbers
+    numbers = schema.enums[field.type_name].numbers
     if value not in numbers:
         raise CodecError(f"{field.type_name} has no value {value}")
     return numbers[value]
@@ -146,7 +148,9 @@ def _put_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def _decode_message(message: Message, data: memoryview, depth: int) -> dict[str, Any]:
+def _decode_message(
+    schema: Schema, message: Message, data: memoryview, depth: int
+) -> dict[str, Any]:
     if depth > DEPTH_MAX:
         raise CodecError(f"{message.name} is nested too deep")
     result: dict[str, Any] = {}
@@ -156,7 +160,7 @@ def _decode_message(message: Message, data: memoryview, depth: int) -> dict[str,
         field = message.by_number.get(tag >> 3)
         raw, at = _raw(data, at, tag & 7)
         if field is not None:
-            _decode_field(result, field, raw, depth)
+            _decode_field(schema, result, field, raw, depth)
     return result
 
 
@@ -191,45 +195,47 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise CodecError("varint is too long")
 
 
-def _decode_field(result: dict[str, Any], field: Field, raw: int | memoryview, depth: int) -> None:
+def _decode_field(
+    schema: Schema, result: dict[str, Any], field: Field, raw: int | memoryview, depth: int
+) -> None:
     if field.kind == "map":
         key, value = _decode_entry(_bytes(field, raw))
         result.setdefault(field.name, {})[key] = value
     elif not field.repeated:
-        value = _decode_value(field, raw, depth)
+        value = _decode_value(schema, field, raw, depth)
         if field.kind == "message" and field.name in result:
             value = result[field.name] | value  # The last of two merges into the first.
         result[field.name] = value
     elif isinstance(raw, memoryview) and field.kind not in ("string", "bytes", "message"):
-        result.setdefault(field.name, []).extend(_decode_packed(field, raw))
+        result.setdefault(field.name, []).extend(_decode_packed(schema, field, raw))
     else:
-        result.setdefault(field.name, []).append(_decode_value(field, raw, depth))
+        result.setdefault(field.name, []).append(_decode_value(schema, field, raw, depth))
 
 
-def _decode_packed(field: Field, raw: memoryview) -> list[Any]:
+def _decode_packed(schema: Schema, field: Field, raw: memoryview) -> list[Any]:
     values = []
     at = 0
     wire = _WIRE_TYPES.get(field.kind, VARINT)
     while at < len(raw):
         item, at = _raw(raw, at, wire)
-        values.append(_decode_value(field, item, 0))
+        values.append(_decode_value(schema, field, item, 0))
     return values
 
 
-def _decode_value(field: Field, raw: int | memoryview, depth: int) -> Any:
+def _decode_value(schema: Schema, field: Field, raw: int | memoryview, depth: int) -> Any:
     if field.kind == "message":
-        inner = schema().messages[field.type_name]
-        return _decode_message(inner, _bytes(field, raw), depth + 1)
+        inner = schema.messages[field.type_name]
+        return _decode_message(schema, inner, _bytes(field, raw), depth + 1)
     if field.kind == "string":
         return _text(_bytes(field, raw))
     if field.kind == "bytes":
         return bytes(_bytes(field, raw))
     if field.kind == "double":
         return _DOUBLE.unpack(_bytes(field, raw))[0]
-    return _number(field, raw)
+    return _number(schema, field, raw)
 
 
-def _number(field: Field, raw: int | memoryview) -> Any:
+def _number(schema: Schema, field: Field, raw: int | memoryview) -> Any:
     if not isinstance(raw, int):
         raise CodecError(f"{field.name} has the wrong wire type")
     if field.kind == "bool":
@@ -241,7 +247,7 @@ def _number(field: Field, raw: int | memoryview) -> Any:
     bits = 64 if field.kind == "int64" else 32
     number = raw & (1 << bits) - 1
     number -= (number >> bits - 1) << bits
-    return schema().enums[field.type_name].names.get(number, number) if field.type_name else number
+    return schema.enums[field.type_name].names.get(number, number) if field.type_name else number
 
 
 def _bytes(field: Field, raw: int | memoryview) -> memoryview:

@@ -4,7 +4,8 @@ from typing import Any
 
 from grpclib.encoding.base import CodecBase
 
-from tiphys.cri import codec
+from tiphys.lib.grpc import codec
+from tiphys.lib.grpc.schema import Schema
 
 
 class TableCodec(CodecBase):
@@ -12,8 +13,11 @@ class TableCodec(CodecBase):
 
     __content_subtype__ = "proto"
 
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+
     def encode(self, message: Any, message_type: Any) -> bytes:
-        return codec.encode(message_type, message)
+        return codec.encode(self._schema, message_type, message)
 
     def decode(self, data: bytes, message_type: Any) -> dict[str, Any]:
-        return codec.decode(message_type, data)
+        return codec.decode(self._schema, message_type, data)
