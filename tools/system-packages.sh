@@ -8,8 +8,11 @@ want() { # want PACKAGE WHY TEST...
   if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; missing+=("$package"); fi
 }
 want nftables "the service proxy programs the kernel with it" test -x /usr/sbin/nft
+want iptables "--proxy-mode iptables" test -x /usr/sbin/iptables-restore
 want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
+want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
+want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
 if [ "${1:-}" = tests ]; then
   want etcd-server "the shared store is tested against it" command -v etcd
@@ -18,6 +21,13 @@ fi
 if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
+# Installed programs are for our clusters: no service of its own may start (invoke-rc.d(8)).
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 case " ${missing[*]} " in
   # Debian starts a server of its own, which nobody asked for.

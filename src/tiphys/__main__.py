@@ -17,7 +17,10 @@ COMMANDS: Final = {
     "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
-    "image": ("tiphys.cluster.commands.image", "list or load images"),
+    "image": (
+        "tiphys.cluster.commands.image.main",
+        "build, list, pull, push, load, save ... images",
+    ),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),

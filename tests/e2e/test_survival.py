@@ -169,7 +169,7 @@ def test_two_profiles_side_by_side(own: Cluster) -> None:
         assert "runs already" in again.stdout
         refused = own.tiphys("start", "--nodes", "0", check=False)
         assert refused.returncode == 1
-        assert "runs with 1 nodes, not 0" in refused.stderr
+        assert "runs with --nodes 1, not 0" in refused.stderr
     finally:
         other.tiphys("delete")
 

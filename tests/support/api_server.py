@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.throwaway_pki import Authority, pem_of
 from tiphys.apiserver.config import NODE_PORTS, ApiServerConfig
+from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.apiserver.run import build, serving
 from tiphys.apiserver.server import ApiServer
 from tiphys.lib import tls
@@ -106,6 +107,9 @@ async def start(
     cert, key = authority.issue("server", server=True)
     authority.issue(ADMIN, common_name="kubernetes-admin", groups=("system:masters",))
     authority.issue(NOBODY, common_name=NOBODY)
+    front_proxy = Authority(directory / "front-proxy", "front-proxy-ca")
+    for name in ("allowed", "other"):
+        front_proxy.issue(name)
     signing_key = directory / "sa.key"
     signing_key.write_bytes(pem_of(ec.generate_private_key(ec.SECP256R1())))
     config = ApiServerConfig(
@@ -114,6 +118,8 @@ async def start(
         tls_cert=cert,
         tls_key=key,
         client_ca=authority.path,
+        requestheader_ca=front_proxy.path,
+        requestheader=RequestHeaderConfig(allowed_names=("allowed",)),
         service_account_key=signing_key,
         service_cidr="10.96.0.0/16",
         node_ports=node_ports,

@@ -112,13 +112,12 @@ def invalid_object(group: str, kind: str, name: str, errors: Sequence[FieldError
     texts = list(dict.fromkeys(str(e) for e in errors))
     quoted = orjson.dumps(name).decode()  # As Go quotes: a line break is written as \\n.
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    details: dict[str, Any] = {"name": name} if name else {}
-    if group:
-        details["group"] = group
+    parts = {"name": name, "group": group, "kind": kind}
+    details = {key: value for key, value in parts.items() if value}
     return Invalid(
         f"{qualified} {quoted} is invalid: {joined}"
         if texts
         else f"{qualified} {quoted} is invalid",
-        details=details | {"kind": kind},
+        details=details,
         causes=[StatusCause(e.kind, e.text(), e.path) for e in errors],
     )

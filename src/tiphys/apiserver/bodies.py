@@ -33,6 +33,9 @@ _OLDER: Final = {
     "networking.k8s.io/v1beta1": ("Ingress", "IngressClass"),
 }
 SCHEME: Final = "pkg/api/legacyscheme/scheme.go:30"
+_EXTENSIONS: Final = "apiextensions.k8s.io"
+# CustomResourceDefinitions are served by a server of their own, which knows nothing else.
+_EXTENSIONS_SCHEME: Final = "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55"
 
 
 class UnreadableObject(BadRequest):
@@ -69,13 +72,13 @@ def typed_object(
     if (api_version, found_kind) != (kind.api_version, kind.kind) or type_name is None:
         why = why_wrong_kind(api_version, found_kind, kind)
         raise UnreadableObject(wrong_kind(api_version, found_kind, kind), why)
-    validation = ctx.param("fieldValidation") if ctx.request.query else ""
-    if validation != "Ignore":
-        _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
     try:
         made = to_typed(obj, type_name)
     except DecodeError as error:
         raise UnreadableObject(_cannot_be(kind, str(error)), str(error)) from None
+    validation = ctx.param("fieldValidation") if ctx.request.query else ""
+    if validation != "Ignore":
+        _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
     named: Obj = {"kind": kind.kind, "apiVersion": kind.api_version}
     made = named | made
     made.setdefault("metadata", {})
@@ -92,10 +95,13 @@ def _check_strictly(
     *,
     strict: bool,
 ) -> None:
-    texts = duplicates + json.strict_errors(obj, raw, type_name)
+    unknown = json.strict_errors(obj, raw, type_name)
+    texts = duplicates + unknown
     if not texts:
         return
     if strict:
+        if duplicates:  # One error of the YAML library, with a line for each.
+            texts = ["\n  ".join(["yaml: unmarshal errors:", *duplicates]), *unknown]
         why = f"strict decoding error: {', '.join(texts)}"
         raise UnreadableObject(_cannot_be(kind, why), why)
     ctx.warnings += texts
@@ -181,8 +187,11 @@ def why_wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str
             f"the API version in the data ({api_version}) does not match the expected API version"
             f" ({wanted.api_version})"
         )
+    scheme = SCHEME
+    if wanted.group == _EXTENSIONS:
+        scheme, is_known = _EXTENSIONS_SCHEME, is_known and api_version.startswith(_EXTENSIONS)
     if not is_known:
-        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
+        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"'
     version = api_version.rpartition("/")[2]
     group = wanted.group.partition(".")[0] or "core"
     return f"converting ({version}.{kind}) to ({group}.{wanted.kind}): unknown conversion"

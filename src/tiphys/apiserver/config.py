@@ -1,9 +1,11 @@
 """What the API server must be told. Made once from flags and files, then passed by argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Final
+
+from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 NODE_PORTS: Final = (30000, 32767)  # Upstream's --service-node-port-range.
@@ -27,7 +29,8 @@ class ApiServerConfig:
     advertise_port: int = 6443
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = NODE_PORTS
-    requestheader_ca: Path | None = None
+    requestheader_ca: Path | None = None  # Its proxies may say who a request is from.
+    requestheader: RequestHeaderConfig = field(default_factory=RequestHeaderConfig)
     issuer: str = ISSUER
     kubelet_ca: Path | None = None
     kubelet_client_cert: Path | None = None

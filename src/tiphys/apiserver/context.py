@@ -2,9 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from tiphys.api.errors import BadRequest, NotAcceptable
+from tiphys.api.errors import BadRequest
 from tiphys.apiserver.endpoint import Endpoint
-from tiphys.apiserver.negotiation import MediaType, Scope, negotiate, wants_pretty
+from tiphys.apiserver.negotiation import (
+    VIEWS,
+    MediaType,
+    Scope,
+    error_media,
+    negotiate,
+    wants_pretty,
+)
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.user import User
 from tiphys.lib.http.message import Request
@@ -47,16 +54,13 @@ class RequestContext:
     def param(self, name: str) -> str:
         return self.params.get(name, [""])[0]
 
-    def media(self, scope: Scope = "object") -> MediaType:
+    def media(self, scope: Scope = "object", views: frozenset[str] = VIEWS) -> MediaType:
         """The negotiated form of the answer. Raises NotAcceptable."""
-        return negotiate(self.request.headers.get("accept", ""), scope)
+        return negotiate(self.request.headers.get("accept", ""), scope, views=views)
 
     def error_media(self) -> MediaType:
         """The form for an error: what the client wants if possible, JSON otherwise."""
-        try:
-            return negotiate(self.request.headers.get("accept", ""), "object")
-        except NotAcceptable:
-            return MediaType()
+        return error_media(self.request.headers.get("accept", ""))
 
     def pretty(self, media: MediaType) -> bool:
         given = self.params.get("pretty") if self.request.query else None

@@ -89,11 +89,16 @@ def check_delete_preconditions(info: ResourceInfo, obj: Obj, options: DeleteOpti
             )
 
 
-def plan_delete(obj: Obj, options: DeleteOptions, now: datetime) -> Obj | None:
+def plan_delete(
+    obj: Obj, options: DeleteOptions, now: datetime, *, orphans_by_default: bool = False
+) -> Obj | None:
     """The object to write instead (marked as deleted), or None to remove it. `obj` stays as is."""
     grace = _grace_seconds(obj, options)
     metadata = dict(obj["metadata"])
-    finalizers = _finalizers(metadata.get("finalizers") or [], options.propagation_policy)
+    present, policy = metadata.get("finalizers") or [], options.propagation_policy
+    if not policy and orphans_by_default and not {ORPHAN, FOREGROUND} & set(present):
+        policy = "Orphan"
+    finalizers = _finalizers(present, policy)
     waits = bool(grace or finalizers or at(obj, "spec", "finalizers"))
     if obj["kind"] == "Namespace":
         waits = waits or not metadata.get("deletionTimestamp")

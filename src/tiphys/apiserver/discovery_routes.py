@@ -10,7 +10,7 @@ from tiphys.api.errors import MethodNotAllowed, NotAcceptable, NotFound
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, RESOURCES
 from tiphys.apiserver.discovery import aggregated, legacy
-from tiphys.apiserver.negotiation import MediaType, negotiate
+from tiphys.apiserver.negotiation import NO_VIEWS, MediaType, Scope, negotiate
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import CACHE_CONTROL, encode
 from tiphys.lib.http.message import Answer, Headers, Request, Response
@@ -61,13 +61,16 @@ class DiscoveryRoutes:
         self._only_get(request)
         *_, group, version = ["", *info.path.strip("/").split("/")]
         group = "" if group == "api" else group
-        return self._send(request, "", legacy.api_resource_list(group, version, RESOURCES))
+        document = legacy.api_resource_list(group, version, RESOURCES)
+        return self._send(request, "", document, scope="object")
 
     def _only_get(self, request: Request) -> None:
         if request.method != "GET":
             raise MethodNotAllowed(_NO_METHOD, details={})
 
-    def _send(self, request: Request, aggregate: str, document: Obj) -> Answer:
+    def _send(
+        self, request: Request, aggregate: str, document: Obj, scope: Scope = "document"
+    ) -> Answer:
         """`aggregate` names an aggregated document, which has a type and an ETag of its own."""
         if aggregate:
             body = encode(document, MediaType(), pretty=False)
@@ -82,7 +85,7 @@ class DiscoveryRoutes:
             if request.headers.get("if-none-match") == etag:
                 return Response(304, b"", headers[2:4])
             return Response(200, body, headers)
-        media = negotiate(request.headers.get("accept", ""), "document", views=False)
+        media = negotiate(request.headers.get("accept", ""), scope, views=NO_VIEWS)
         body = encode(document, media, pretty=False)
         return Response(200, body, (CACHE_CONTROL, ("Content-Type", media.type)))
 
@@ -96,7 +99,7 @@ def wants_aggregated(request: Request) -> bool:
                 return True
             continue
         try:
-            negotiate(clause.strip(), "document", views=False)
+            negotiate(clause.strip(), "document", views=NO_VIEWS)
         except NotAcceptable:
             continue
         return False

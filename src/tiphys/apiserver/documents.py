@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from tiphys import __version__
-from tiphys.api.errors import MethodNotAllowed
+from tiphys.api.errors import MethodNotAllowed, NotFound
+from tiphys.apiserver.negotiation import JSON, check_routed
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import JSON_HEADERS, TEXT_HEADERS
 from tiphys.lib.http.message import Answer, Request, Response
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 UPSTREAM_VERSION: Final = "v1.36.2"
 GIT_VERSION: Final = f"{UPSTREAM_VERSION}+tiphys.{__version__}"
+_ROUTED: Final = ("/openid/v1/jwks/", "/api//")  # Behind upstream's router, which answers itself.
 _CHECKS: Final = (
     "ping",
     "log",
@@ -62,6 +64,8 @@ class Documents:
         """None when the path is not ours. Raises ApiError."""
         path = info.path
         found = self._fixed.get(path) or self._fixed.get(path.rstrip("/"))
+        if found is None and path.startswith(_ROUTED):
+            raise NotFound("the server could not find the requested resource", details={})
         if found is None:
             found = next((s for p, s in self._prefixes.items() if path.startswith(p)), None)
         return found(request, info) if found else None
@@ -71,6 +75,7 @@ class Documents:
             raise MethodNotAllowed(
                 "the server does not allow this method on the requested resource", details={}
             )
+        check_routed(request.headers.get("accept", ""), (JSON,), (JSON,))
         major, minor, _ = UPSTREAM_VERSION.removeprefix("v").split(".")
         return json_response(
             {

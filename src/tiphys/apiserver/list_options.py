@@ -4,13 +4,17 @@ Upstream: apimachinery pkg/apis/meta/internalversion/validation/validation.go, p
 converter.go (how query values become booleans and numbers).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from tiphys.api.errors import BadRequest, InternalError
 from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
 
+_DURATION: Final = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
 REVISION_MAX: Final = 2**64 - 1
 _MATCH: Final = "resourceVersionMatch"
 
@@ -51,6 +55,16 @@ def query_int(params: Mapping[str, Sequence[str | None]], name: str) -> int | No
     if not -(2**63) <= found < 2**63:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
     return found
+
+
+def check_timeout(params: Mapping[str, Sequence[str]]) -> None:
+    """`?timeout=` is a Go duration. Raises BadRequest; upstream filters/request_deadline.go."""
+    text = params.get("timeout", [""])[0]
+    if text and not _DURATION.fullmatch(text):
+        raise BadRequest(
+            "invalid timeout specified in the request URL - time: invalid duration"
+            f" {orjson.dumps(text).decode()}"
+        )
 
 
 def parse_list_options(params: dict[str, list[str]], *, watch: bool) -> ListOptions:

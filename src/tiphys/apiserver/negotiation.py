@@ -17,10 +17,12 @@ PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 PRODUCED: Final = (JSON, YAML, PROTOBUF)
 _STREAMS: Final = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 _META_GROUP: Final = "meta.k8s.io"
-_VIEWS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+VIEWS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+NO_VIEWS: Final[frozenset[str]] = frozenset()
+NO_TABLES: Final = VIEWS - {"Table"}  # Of kinds that are asked and not stored.
 _VIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 
-Scope = Literal["object", "list", "watch", "document"]
+Scope = Literal["object", "list", "watch", "document", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,16 @@ class _Clause:
 
 
 @lru_cache(maxsize=512)
-def negotiate(accept: str, scope: Scope, *, views: bool = True) -> MediaType:
-    """The form to answer in; `views`: other views are on offer. Raises NotAcceptable."""
+def negotiate(accept: str, scope: Scope, *, views: frozenset[str] = VIEWS) -> MediaType:
+    """The form to answer in. Raises NotAcceptable.
+
+    `views`: other views that are on offer.
+    """
     if not accept:
         return MediaType()
     clauses = _parse(accept)
-    routed = scope != "document"  # Documents have handlers of their own, behind no router.
-    if routed and not any(_is_produced(c.type, scope) for c in _as_router_reads(accept)):
-        offered = PRODUCED + (_STREAMS if scope != "object" else ())
-        raise NotAcceptable(
-            f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}",
-            details={},
-        )
+    if scope != "document":  # Documents have handlers of their own, behind no router.
+        check_routed(accept, PRODUCED, PRODUCED + (_STREAMS if scope in {"list", "watch"} else ()))
     for clause in clauses:
         found = _accepts(clause, scope, views=views)
         if found is not None:
@@ -63,8 +63,13 @@ def negotiate(accept: str, scope: Scope, *, views: bool = True) -> MediaType:
     raise NotAcceptable(f"only the following media types are accepted: {', '.join(accepted)}")
 
 
-def _is_produced(media_type: str, scope: Scope) -> bool:
-    return media_type == "*/*" or media_type in PRODUCED
+def check_routed(accept: str, produced: tuple[str, ...], offered: tuple[str, ...]) -> None:
+    """The router's question: does the route make any of these types? Raises NotAcceptable."""
+    if accept and not any(c.type in {"*/*", *produced} for c in _as_router_reads(accept)):
+        raise NotAcceptable(
+            f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}",
+            details={},
+        )
 
 
 def _as_router_reads(accept: str) -> list[_Clause]:
@@ -90,7 +95,7 @@ def _parse(accept: str) -> list[_Clause]:
     return sorted(clauses, key=lambda c: -c.quality)
 
 
-def _accepts(clause: _Clause, scope: Scope, *, views: bool) -> MediaType | None:
+def _accepts(clause: _Clause, scope: Scope, *, views: frozenset[str]) -> MediaType | None:
     for media_type in PRODUCED:
         if clause.type in {media_type, "*/*", f"{media_type.partition('/')[0]}/*"}:
             break
@@ -101,18 +106,23 @@ def _accepts(clause: _Clause, scope: Scope, *, views: bool) -> MediaType | None:
     stream = parameters.get("stream", "")
     if scope == "watch" and (stream not in {"", "watch"} or media_type == YAML):
         return None
+    if scope == "error" and stream:
+        return None
     as_kind = parameters.get("as", "")
     group, version = parameters.get("g", ""), parameters.get("v", "")
     if as_kind or group or version:
-        if (
-            not views
-            or as_kind not in _VIEWS
-            or group != _META_GROUP
-            or version not in _VIEW_VERSIONS
-        ):
+        if as_kind not in views or group != _META_GROUP or version not in _VIEW_VERSIONS:
             return None
         return MediaType(media_type, as_kind, version, pretty, stream)
     return MediaType(media_type, pretty=pretty, stream=stream)
+
+
+def error_media(accept: str) -> MediaType:
+    """The form of an error: the client's if possible, JSON otherwise."""
+    try:
+        return negotiate(accept, "error", views=NO_VIEWS)
+    except NotAcceptable:
+        return MediaType()
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """Rows of a Table from a kind's columns. Upstream: pkg/printers, pkg/printers/tablegenerator.go."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -67,6 +68,8 @@ def _created(obj: Obj, now: datetime) -> Any:
 NAME: Final = Column(
     "Name", lambda obj, now: metadata(obj).get("name", ""), format="name", description=_NAME_TEXT
 )
+SCALE_NAME: Final = replace(NAME, format="")
+AGE: Final = Column("Age", lambda obj, now: _age(obj, now), description=_CREATED_TEXT)
 # Kinds without columns of their own show when they were made; clients compute the age.
 CREATED_AT: Final = Column("Created At", _created, type="date", description=_CREATED_TEXT)
 
@@ -74,9 +77,10 @@ CREATED_AT: Final = Column("Created At", _created, type="date", description=_CRE
 class Printer:
     """One Table's columns and rows at one moment."""
 
-    def __init__(self, resource: Resource, now: datetime) -> None:
+    def __init__(self, resource: Resource, now: datetime, columns: tuple[Column, ...] = ()) -> None:
+        """`columns` are those of a subresource, which has a form of its own."""
         self._row_conditions = resource.row_conditions
-        self._columns = resource.columns or (NAME, CREATED_AT)
+        self._columns = columns or resource.columns or (NAME, CREATED_AT)
         self._now = now
 
     def definitions(self) -> list[Obj]:

@@ -32,6 +32,7 @@ class RequestInfo:
     resource: str = ""
     subresource: str = ""
     name: str = ""
+    node: str = ""  # A list's or watch's spec.nodeName, as the field selector says it.
     rest: tuple[str, ...] = ()  # Segments behind the subresource (a proxy's path).
     is_legacy_watch: bool = False
 
@@ -66,7 +67,7 @@ def parse_request(method: str, raw_path: str, query: str = "") -> RequestInfo:
     resource = rest[0]
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
-    name, verb = _collection(verb, name, query)
+    name, verb, node = _collection(verb, name, query)
     return RequestInfo(
         path=plain.path,
         verb=verb,
@@ -77,6 +78,7 @@ def parse_request(method: str, raw_path: str, query: str = "") -> RequestInfo:
         resource=resource,
         subresource=subresource,
         name=name,
+        node=node,
         rest=tuple(rest[3:]),
         is_legacy_watch=legacy_watch,
     )
@@ -90,19 +92,27 @@ def _split_namespace(rest: list[str]) -> tuple[str, list[str]]:
     return rest[1], rest
 
 
-def _collection(verb: str, name: str, query: str) -> tuple[str, str]:
-    """A collection's verbs; one name chosen by field selector counts as the name."""
+def _collection(verb: str, name: str, query: str) -> tuple[str, str, str]:
+    """(name, verb, node): a collection's verbs; one name chosen by field selector is the name."""
     if name and verb != "watch":
-        return name, verb
+        return name, verb, ""
     if not name and verb == "delete":
-        return name, "deletecollection"
+        return name, "deletecollection", ""
     if verb not in {"get", "watch"} or (not query and verb == "get"):
-        return name, "list" if verb == "get" else verb
+        return name, "list" if verb == "get" else verb, ""
     params = parse_qs(query, keep_blank_values=True)
     if verb == "get":
         watching = params.get("watch", [""])[0] in {"true", "1", "t", "T", "TRUE", "True"}
         verb = "watch" if watching else "list"
-    for term in params.get("fieldSelector", [""])[0].split(","):
-        if not name and term.startswith("metadata.name="):
-            name = term.removeprefix("metadata.name=").removeprefix("=")
-    return name, verb
+    fields = _equalities(params.get("fieldSelector", [""])[0])
+    return name or fields.get("metadata.name", ""), verb, fields.get("spec.nodeName", "")
+
+
+def _equalities(selector: str) -> dict[str, str]:
+    """The terms of a field selector that name one value; of two for a field the first."""
+    found: dict[str, str] = {}
+    for term in selector.split(","):
+        field, equals, value = term.partition("=")
+        if equals and not field.endswith("!"):
+            found.setdefault(field, value.removeprefix("="))
+    return found

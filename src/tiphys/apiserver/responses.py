@@ -12,7 +12,7 @@ import orjson
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType
+from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType, error_media
 from tiphys.codec import protobuf, yaml
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.message import Answer, Headers, Response, StreamResponse
@@ -59,9 +59,11 @@ def status_answer(ctx: RequestContext, error: ApiError) -> Response:
     return Response(error.code, body, headers)
 
 
-def error_response(error: ApiError) -> Response:
-    """An error before there is a context: always JSON."""
-    return Response(error.code, orjson.dumps(error.to_status()) + b"\n", JSON_HEADERS)
+def error_response(error: ApiError, accept: str = "") -> Response:
+    """An error where there is no context."""
+    media = error_media(accept)
+    body = encode(error.to_status(), media, pretty=False)
+    return Response(error.code, body, (CACHE_CONTROL, ("Content-Type", media.type)))
 
 
 def encode(obj: Obj, media: MediaType, *, pretty: bool) -> bytes:

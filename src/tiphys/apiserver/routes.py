@@ -8,6 +8,7 @@ from typing import Final
 
 from tiphys.api.errors import MethodNotAllowed, NotFound
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.list_options import check_timeout
 from tiphys.apiserver.verbs.binding import create_binding
 from tiphys.apiserver.verbs.connect import (
     connect_attach,
@@ -80,6 +81,8 @@ CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
     (AUTHENTICATION, "selfsubjectreviews"): self_subject_review,
     (AUTHENTICATION, "tokenreviews"): token_review,
 }
+# Upstream pkg/controlplane/apiserver/config.go, LongRunningFunc.
+_LONG: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _NAMED: Final = frozenset({"get", "update", "patch", "delete"})
 
 
@@ -94,6 +97,11 @@ def _is_misplaced(ctx: RequestContext) -> bool:
     return not info.namespace and named and bool(info.name)
 
 
+def _is_long(ctx: RequestContext) -> bool:
+    """What may last has no deadline, and a proxy's query is not ours to read."""
+    return ctx.info.verb == "watch" or ctx.info.subresource in _LONG
+
+
 def _has_names(ctx: RequestContext) -> bool:
     """Kinds that are only created have no single objects behind names."""
     return ctx.endpoint.info.verbs != ("create",)
@@ -102,6 +110,8 @@ def _has_names(ctx: RequestContext) -> bool:
 def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     """Raises NotFound, MethodNotAllowed, and what the verb raises."""
     info = ctx.info
+    if "timeout=" in ctx.request.query and not _is_long(ctx):
+        check_timeout(ctx.params)
     if ctx.request.method == "HEAD":
         raise method_not_allowed()
     if _is_misplaced(ctx):
@@ -120,6 +130,9 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
             return special(ctx)
     if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
         raise method_not_allowed()
+    deprecated = DEPRECATED.get((info.group, info.resource))
+    if deprecated is not None:
+        ctx.warnings.append(deprecated)
     return VERBS[info.verb](ctx)
 
 

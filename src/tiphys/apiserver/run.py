@@ -11,10 +11,15 @@ from typing import Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
 from tiphys.apiserver.admission.chain import Chain, Plugin
+from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.service_account import ServiceAccount
+from tiphys.apiserver.admission.storage_object_in_use_protection import (
+    StorageObjectInUseProtection,
+)
 from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
@@ -23,7 +28,11 @@ from tiphys.apiserver.discovery_routes import DiscoveryRoutes
 from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
-from tiphys.apiserver.filters.authorization import RBAC_GROUP, RbacAuthorizer
+from tiphys.apiserver.filters.authorization import RBAC_GROUP
+from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
+from tiphys.apiserver.filters.node_graph import NodeGraph
+from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.open_store import open_store
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
@@ -65,7 +74,8 @@ async def build(
     store = Store(backend)
     endpoints = make_endpoints(store)
     await store.start()
-    authorizer = RbacAuthorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
+    authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
+    authorizer.nodes = _node_authorizer(store, endpoints)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
@@ -84,7 +94,7 @@ async def build(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock),
+        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
         authorizer,
         tokens,
         addresses,
@@ -97,6 +107,26 @@ async def build(
     OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
+    """Raises OSError or ValueError for an authority that cannot be read."""
+    if config.requestheader_ca is None:
+        return None
+    proxies = tls.LeafVerifier.from_file(config.requestheader_ca)
+    return RequestHeaderAuthenticator(proxies, config.requestheader, clock)
+
+
+def _node_authorizer(
+    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint]
+) -> NodeAuthorizer:
+    graph = NodeGraph()
+    pods = endpoints["", "v1", "pods"]
+    graph.load([pods.decode(c) for c in pods.cache.objects.values()])
+    store.on_events(graph.follow)
+    roles = bootstrap_objects()["clusterroles"]
+    rules = next(r["rules"] for r in roles if r["metadata"]["name"] == "system:node")
+    return NodeAuthorizer(graph, endpoints["", "v1", "persistentvolumes"].cache, rules)
 
 
 def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
@@ -116,11 +146,15 @@ def admission_plugins(
     """In upstream's order; each name has its place even before it is written."""
     core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
+    storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
     return [
         NamespaceLifecycle(core["namespaces"]),
         ServiceAccount(core["serviceaccounts"], rng),
+        NodeRestriction(endpoints["", "v1", "pods"].cache),
         Priority(classes),
         DefaultTolerationSeconds(),
+        DefaultStorageClass(storage_classes),
+        StorageObjectInUseProtection(),
     ]
 
 

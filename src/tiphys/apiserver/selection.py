@@ -9,6 +9,8 @@ from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.list_options import ListOptions
 from tiphys.storage.watch_cache import Filter, Matches
 
+# `=`: upstream takes an empty field that is empty for no requirement.
+_NOTHING = fields.FieldRequirement("", "")
 _ALIASES = {("", "pods"): {"spec.host": "spec.nodeName"}}
 
 
@@ -70,6 +72,8 @@ def _parse_fields(endpoint: Endpoint, text: str) -> fields.FieldSelector:
     aliases = _ALIASES.get((endpoint.info.group, endpoint.info.plural), {})
     found = []
     for requirement in selector.requirements:
+        if requirement == _NOTHING:
+            continue
         name = aliases.get(requirement.field, requirement.field)
         if name not in known and name not in _always(endpoint):
             raise BadRequest(_unknown(endpoint, requirement.field))

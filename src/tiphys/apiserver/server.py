@@ -136,7 +136,7 @@ class ApiServer:
         except ApiError as error:
             if self._is_shared and not again:
                 return self._handle_fresh(request)  # It may be allowed since a moment ago.
-            return error_response(error)
+            return error_response(error, headers.get("accept", ""))
         if route.key and route.cache:
             # The commonest request of all: one object as plain JSON.
             found = route.cache.objects.get(route.key)
@@ -158,10 +158,6 @@ class ApiServer:
         return await work if isinstance(work, Awaitable) else work
 
     def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
-        info = ctx.info
-        deprecated = DEPRECATED.get((info.group, info.resource))
-        if deprecated is not None:
-            ctx.warnings.append(deprecated)
         if self._is_shared:
             return _guarded(ctx, serve_fresh(ctx))
         try:
@@ -184,16 +180,17 @@ class ApiServer:
 
     def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
         """A path that is no resource's, or a resource that nobody serves."""
+        accept = request.headers.get("accept", "")
         try:
             found = self.documents.serve(request, info)
         except ApiError as error:
-            return error_response(error)
+            return error_response(error, accept)
         if found is not None:
             return found
-        first, group, *rest = [*info.path.strip("/").split("/"), "", ""]
+        first, group, *rest = [*info.path.removeprefix("/").rstrip("/").split("/"), "", ""]
         groups = {g for g, _, _ in self.endpoints}
         if (first == "api" and group) or (first == "apis" and group in groups and any(rest)):
-            return error_response(no_such_resource())
+            return error_response(no_such_resource(), accept)
         return text_response(404, "404 page not found\n")
 
     def allocate(

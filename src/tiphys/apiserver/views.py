@@ -8,11 +8,13 @@ from typing import Final
 
 import orjson
 
-from tiphys.api.errors import NotAcceptable
+from tiphys.api.errors import BadRequest, NotAcceptable
+from tiphys.api.field_errors import invalid
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import MediaType
-from tiphys.apiserver.printing import Printer
+from tiphys.apiserver.printing import AGE, SCALE_NAME, Printer
+from tiphys.apiserver.resources.autoscaling import scale
 from tiphys.codec.typed import to_typed
 from tiphys.lib.clock import Clock
 from tiphys.storage.cached_object import CachedObject
@@ -60,25 +62,30 @@ class Views:
     def table(self, ctx: RequestContext, media: MediaType, obj: Obj, *, is_list: bool) -> Obj:
         if obj.get("kind") == "Status":
             return obj
-        printer = Printer(ctx.endpoint.resource, self._clock.now())
+        included = _included(ctx)
+        columns = (SCALE_NAME, *scale.COLUMNS, AGE) if obj.get("kind") == "Scale" else ()
+        printer = Printer(ctx.endpoint.resource, self._clock.now(), columns)
         rows = obj["items"] if is_list else [obj]
         metadata = obj["metadata"] if is_list else {}
         if not is_list and "resourceVersion" in obj["metadata"]:
             metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        shown = [
+            printer.row(
+                o, self._row_object(ctx, o, media.as_version, included), info=ctx.endpoint.info
+            )
+            for o in rows
+        ]
         return {
             "kind": "Table",
             "apiVersion": f"{META_GROUP}/{media.as_version}",
             "metadata": metadata,
             "columnDefinitions": printer.definitions(),
-            "rows": [
-                printer.row(o, self._row_object(ctx, o, media.as_version), info=ctx.endpoint.info)
-                for o in rows
-            ],
+            # Upstream's default columns (rest/table.go) begin with no slice, the printers with one.
+            "rows": shown if shown or ctx.endpoint.resource.columns else None,
         }
 
-    def _row_object(self, ctx: RequestContext, obj: Obj, version: str) -> Obj | None:
+    def _row_object(self, ctx: RequestContext, obj: Obj, version: str, included: str) -> Obj | None:
         """What `includeObject` asks to send along with each row."""
-        included = _included(ctx)
         if included == "None":
             return None
         if included == "Object":
@@ -156,6 +163,10 @@ def partial(obj: Obj, api_version: str) -> Obj:
 
 
 def _included(ctx: RequestContext) -> str:
-    """`includeObject`; whatever is no choice of upstream means the default."""
-    asked = ctx.param("includeObject") if ctx.request.query else ""
-    return asked if asked in {"None", "Object"} else "Metadata"
+    """`includeObject`; raises BadRequest for what is no choice of upstream."""
+    asked = (ctx.param("includeObject") if ctx.request.query else "") or "Metadata"
+    if asked not in {"None", "Object", "Metadata"}:
+        choices = "must be 'Metadata', 'Object', 'None', or empty"
+        error = invalid("includeObject", asked, choices)
+        raise BadRequest(f"Unable to convert to Table as requested: {error}")
+    return asked

@@ -6,11 +6,14 @@ Upstream: apiserver pkg/registry/generic/registry/store.go (Create, Update, Guar
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+import orjson
+
 from tiphys.api import names
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     AlreadyExists,
     ApiError,
+    BadRequest,
     InternalError,
     ServiceUnavailable,
     already_exists,
@@ -53,6 +56,13 @@ def admission_write(
     )
 
 
+def admit(ctx: RequestContext, operation: Operation, obj: Obj) -> None:
+    """All plugins at once, for what is answered without being stored. Raises ApiError."""
+    write = admission_write(ctx, operation, obj, None)
+    ctx.server.admission.mutate(write)
+    ctx.server.admission.validate(write)
+
+
 def validate_name_of(endpoint: Endpoint) -> Callable[[str, bool], list[str]]:
     return endpoint.resource.validate_name or names.name_is_dns_subdomain
 
@@ -62,7 +72,9 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
     errors = validate_meta(
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
-    return errors + validate_finalizer_names(obj) + endpoint.resource.validate(obj)
+    resource = endpoint.resource
+    errors += validate_finalizer_names(obj) + resource.validate(obj)
+    return errors + resource.validate_create(obj)
 
 
 def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:
@@ -81,7 +93,10 @@ def ttl_of(endpoint: Endpoint) -> int:
 
 def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
     """The stored form. Raises ApiError when it is too big."""
-    value = encode_value(endpoint.to_stored(obj))
+    try:
+        value = encode_value(endpoint.to_stored(obj))
+    except orjson.JSONEncodeError as error:  # Deeper than the encoder goes.
+        raise BadRequest(f"the object cannot be written as JSON: {error}") from None
     if len(value) > VALUE_BYTES_MAX:
         raise InternalError("etcdserver: request is too large", code=500, reason="")
     return value
@@ -169,7 +184,7 @@ async def guaranteed_update(
             return cached
         value = encoded(endpoint, new)
         unchanged = endpoint.cache.spliced(key, value, cached.revision)
-        if unchanged.tail == cached.tail:
+        if _is_same(endpoint, unchanged, cached):
             return cached
         if ctx.is_dry_run:
             return unchanged
@@ -187,6 +202,13 @@ async def guaranteed_update(
         except StorageError as error:
             raise storage_failed(error) from error
     raise conflict(info.group, info.plural, name, OBJECT_MODIFIED)
+
+
+def _is_same(endpoint: Endpoint, new: CachedObject, old: CachedObject) -> bool:
+    """Also when only the order of fields differs, which a client chooses: upstream sorts them."""
+    if new.tail == old.tail:
+        return True
+    return len(new.tail) == len(old.tail) and endpoint.decode(new) == endpoint.decode(old)
 
 
 def is_finished(obj: Obj) -> bool:

@@ -164,6 +164,7 @@ class Client:
         timeout_seconds: float = 60.0,
     ) -> Answer:
         """The answer as it came. Raises ApiError for a status of 400 or more."""
+        await self._authorize()
         data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         sent = {**({"Content-Type": content_type} if data else {}), **(headers or {})}
         try:
@@ -179,6 +180,7 @@ class Client:
         except TimeoutError as exc:
             raise Timeout(str(exc)) from exc
         if answer.status >= 400:
+            self._refused(answer.status)
             raise error_of(answer)
         return answer
 
@@ -192,6 +194,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Stream:
         """An answer read as it comes (logs, watches). Raises ApiError."""
+        await self._authorize()
         try:
             stream = await self.http.stream(
                 method, path + encoded(query), headers=headers, body=body
@@ -207,6 +210,12 @@ class Client:
         finally:
             stream.close()
         raise error_of(Answer(stream.status, stream.headers, rest))
+
+    async def _authorize(self) -> None:
+        """Called before every request: credentials that change are renewed here."""
+
+    def _refused(self, status: int) -> None:
+        """Called for every error."""
 
     def close(self) -> None:
         self.http.close()

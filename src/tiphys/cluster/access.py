@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiphys.api.meta import Obj
 from tiphys.client import kubeconfig
-from tiphys.cluster.profile import Node, Profile
+from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 
 COMPONENTS = ("controllers", "scheduler")
 
@@ -14,7 +14,9 @@ COMPONENTS = ("controllers", "scheduler")
 def write_all(profile: Profile) -> None:
     """A kubeconfig for every component, certificates inside, readable by the owner only."""
     profile.kubeconfigs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    local = f"https://127.0.0.1:{profile.api_port}"
+    # Each master's controllers ask the API server beside them.
+    port = MASTER_PORT if profile.masters else profile.api_port
+    local = f"https://127.0.0.1:{port}"
     _write(profile, "admin", "admin", profile.server)
     for name in COMPONENTS:
         _write(profile, name, name, local)

@@ -1,42 +1,44 @@
 """Objects that every cluster of ours has beside those that the API server makes itself.
 
-As kubeadm applies its own after init: rights of the DNS server and of nodes, and the Service by
-which DNS is known. Applied at every start; what is there already is left as it is.
+As kubeadm applies its own after init: rights of the DNS server, the Service by which DNS is known,
+and the default StorageClass. Applied at every start; what is there already is left as it is.
 """
 
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.cluster.profile import Profile
+from tiphys.cluster.profile import Node, Profile
+from tiphys.controllers.config import PROVISIONER
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 DNS_ACCOUNT: Final = "coredns"
+MASTER_LABEL: Final = "node-role.kubernetes.io/control-plane"
 
 
 def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     """(collection path, object) in the order of making them."""
     rbac = f"/apis/{_RBAC}/v1"
     found = [
-        (f"{rbac}/clusterrolebindings", _node_binding()),
         (f"{rbac}/clusterroles", _dns_role()),
         (f"{rbac}/clusterrolebindings", _dns_binding()),
     ]
+    found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
     if profile.nodes:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
+        found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
     return found
 
 
-def _node_binding() -> Obj:
-    """Kubelets have the rights of upstream's role for them, all nodes alike.
+def _master(node: Node) -> Obj:
+    """Marked before its kubelet registers it, as kubeadm marks it after: no pod slips in between.
 
-    Differs: upstream gives them by the Node authorizer, which knows which node needs what.
+    Kubelets may not give themselves a role (admission plugin NodeRestriction).
     """
     return {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "tiphys-nodes"},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "system:node"},
-        "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": "system:nodes"}],
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name, "labels": {MASTER_LABEL: ""}},
+        "spec": {"taints": [{"key": MASTER_LABEL, "effect": "NoSchedule"}]},
     }
 
 
@@ -62,6 +64,21 @@ def _dns_binding() -> Obj:
         "metadata": {"name": "tiphys-dns"},
         "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "tiphys-dns"},
         "subjects": [{"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}],
+    }
+
+
+def _storage_class() -> Obj:
+    """The default class: a directory on the node of the first pod that uses the claim."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "standard",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
     }
 
 

@@ -5,15 +5,17 @@ Importing this module imports the components: only the supervisor does, once, be
 
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from tiphys.apiserver import run as apiserver
 from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
 from tiphys.cluster import access, node_network
-from tiphys.cluster.profile import Node, Profile
+from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.controllers import run as controllers
 from tiphys.controllers.config import ControllersConfig
@@ -22,27 +24,46 @@ from tiphys.scheduler import run as scheduler
 from tiphys.scheduler.config import SchedulerConfig
 
 # Stages in which components are stopped, the highest first.
-API, STATE, CONTROL, RUNTIME, KUBELET = 0, 1, 2, 3, 4
+STORE, API, STATE, CONTROL, RUNTIME, KUBELET = 0, 1, 2, 3, 4, 5
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 def components(profile: Profile) -> list[Component]:
     """Every process in the order of starting."""
-    control = [component(profile, "apiserver", API, lambda: apiserver.run(api_server(profile)))]
-    control[0] = _waiting(control[0], partial(_accepts, profile.api_port))
-    for name, work in (
-        ("controllers", lambda: controllers.run(controllers_config(profile))),
-        ("scheduler", lambda: scheduler.run(scheduler_config(profile))),
-        ("cloud-controller-manager", lambda: cloud.run(cloud_config(profile))),
-    ):
-        control.append(component(profile, name, CONTROL, work))
+    if profile.masters:
+        found = []
+        for node in profile.masters:
+            if not node.stopped:
+                found += _master(profile, node)
+    else:
+        found = _control_plane(profile)
+        found[0] = _waiting(found[0], partial(_accepts, profile.api_port))
     if profile.nodes:
         # Linux only, and nothing that a control plane alone should carry in its memory.
         from tiphys.cluster.node_components import node_components
 
-        control += node_components(profile)
-    return control
+        found += node_components(profile)
+    return found
+
+
+def _master(profile: Profile, node: Node) -> list[Component]:
+    from tiphys.cluster import etcd
+
+    return [etcd.component(profile, node, STORE), *_control_plane(profile, node)]
+
+
+def _control_plane(profile: Profile, node: Node | None = None) -> list[Component]:
+    """On the host, or on a master."""
+    api = component(
+        profile, "apiserver", API, lambda: apiserver.run(api_server(profile, node)), node
+    )
+    works: list[tuple[str, Work]] = [
+        ("controllers", lambda: controllers.run(controllers_config(profile, node))),
+        ("scheduler", lambda: scheduler.run(scheduler_config(profile, node))),
+        ("cloud-controller-manager", lambda: cloud.run(cloud_config(profile, node))),
+    ]
+    return [api, *(component(profile, name, CONTROL, work, node) for name, work in works)]
 
 
 def component(
@@ -86,16 +107,16 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def api_server(profile: Profile) -> ApiServerConfig:
+def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
     pki = profile.pki
-    addresses = {"127.0.0.1": profile.api_port, profile.gateway: profile.api_port}
-    return ApiServerConfig(
-        addresses=list(addresses.items()),
+    own = ApiServerConfig(
+        addresses=[("127.0.0.1", profile.api_port), (profile.gateway, profile.api_port)],
         store_path=profile.directory / "store" / "state.db",
         tls_cert=pki / "apiserver.crt",
         tls_key=pki / "apiserver.key",
         client_ca=pki / "client-ca.crt",
         requestheader_ca=pki / "front-proxy-ca.crt",
+        requestheader=RequestHeaderConfig(allowed_names=("front-proxy-client",)),
         service_account_key=pki / "sa.key",
         advertise_address=profile.gateway,
         advertise_port=profile.api_port,
@@ -105,25 +126,52 @@ def api_server(profile: Profile) -> ApiServerConfig:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         profile=profile.name,
     )
+    if not profile.nodes:
+        own = replace(own, addresses=own.addresses[:1])
+    return own if node is None else _on_master(own, profile, node)
 
 
-def controllers_config(profile: Profile) -> ControllersConfig:
+def _on_master(config: ApiServerConfig, profile: Profile, node: Node) -> ApiServerConfig:
+    from tiphys.cluster import etcd
+
+    pki = profile.pki
+    return replace(
+        config,
+        addresses=[("127.0.0.1", MASTER_PORT), (node.address, MASTER_PORT)],
+        advertise_address=node.address,
+        advertise_port=MASTER_PORT,
+        etcd_endpoints=tuple(etcd.endpoints(profile, node)),
+        etcd_ca=pki / "etcd-ca.crt",
+        etcd_cert=pki / "apiserver-etcd-client.crt",
+        etcd_key=pki / "apiserver-etcd-client.key",
+    )
+
+
+def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig:
     return ControllersConfig(
         kubeconfig=access.path_for(profile, "controllers"),
         root_ca_file=profile.pki / "ca.crt",
         service_account_key=profile.pki / "sa.key",
         cluster_cidr=profile.pod_cidr if profile.nodes else "",
-        identity=profile.name,
+        nodes_directory=profile.directory / "nodes" if profile.nodes else None,
+        identity=_identity(profile, node),
     )
 
 
-def scheduler_config(profile: Profile) -> SchedulerConfig:
-    return SchedulerConfig(kubeconfig=access.path_for(profile, "scheduler"), identity=profile.name)
+def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
+    return SchedulerConfig(
+        kubeconfig=access.path_for(profile, "scheduler"), identity=_identity(profile, node)
+    )
 
 
-def cloud_config(profile: Profile) -> CloudConfig:
+def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:
     return CloudConfig(
         kubeconfig=access.path_for(profile, "controllers"),
         load_balancer_pool=profile.load_balancer_pool if profile.nodes else "",
-        identity=profile.name,
+        identity=_identity(profile, node),
     )
+
+
+def _identity(profile: Profile, node: Node | None) -> str:
+    """Who holds a lease of leader election."""
+    return profile.name if node is None else node.name

@@ -59,7 +59,8 @@ def observe(profile: Profile, known: Sequence[Process]) -> Health:
 
     alive = {(p.component, p.node) for p in known if p.is_alive}
     probe = None
-    if ("apiserver", "") in alive:
+    has_server = any(component == "apiserver" for component, _ in alive)
+    if has_server:
         try:
             probe = Probe(profile, datetime.min.replace(tzinfo=UTC))
         except (OSError, KubeconfigError):
@@ -73,7 +74,7 @@ def observe(profile: Profile, known: Sequence[Process]) -> Health:
         )
     return Health(
         host=state(alive=("supervisor", "") in alive, works=True),
-        api_server=state(alive=("apiserver", "") in alive, works=serves),
+        api_server=state(alive=has_server, works=serves),
         kubeconfig=_kubeconfig(profile),
         kubelets=kubelets,
     )

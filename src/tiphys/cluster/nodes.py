@@ -4,9 +4,10 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Final
 
-from tiphys.cluster.profile import Node, Profile, ProfileError
+from tiphys.cluster.profile import WORKER, Node, Profile, ProfileError
 
 NODES_MAX: Final = 64  # Below the load balancers' half of the node range; memory ends sooner.
+MASTERS_MAX: Final = 7  # etcd's advice: more members make every write slower.
 _FIRST_HOST: Final = 2  # The network's own address and the host's come before.
 
 
@@ -19,7 +20,7 @@ def find(profile: Profile, name: str) -> Node:
     raise ProfileError(f'profile "{profile.name}" has no node "{name}" (there are: {known})')
 
 
-def with_node(profile: Profile, name: str = "") -> Profile:
+def with_node(profile: Profile, name: str = "", role: str = WORKER) -> Profile:
     """One more machine, named as minikube does: the profile's name, then -m02, -m03.
 
     Raises ProfileError when the name is taken or there are too many.
@@ -29,7 +30,7 @@ def with_node(profile: Profile, name: str = "") -> Profile:
     taken = {node.name for node in profile.nodes}
     if name in taken:
         raise ProfileError(f'profile "{profile.name}" has a node "{name}" already')
-    node = Node(name or _free_name(profile.name, taken), _free_address(profile))
+    node = Node(name or _free_name(profile.name, taken), _free_address(profile), role=role)
     return replace(profile, nodes=(*profile.nodes, node))
 
 

@@ -3,6 +3,7 @@
     ca.crt             signs what serves: API server, kubelets (published as kube-root-ca.crt)
     client-ca.crt      signs clients; the API server trusts it for names and groups
     front-proxy-ca.crt signs the aggregating proxy's client only
+    etcd-ca.crt        signs etcd's members and their client, where there are masters
     sa.key             signs service account tokens (ES256)
 
 Existing files are kept: certificates survive a restart. Source: kubeadm's certificate table.
@@ -45,6 +46,7 @@ class Leaf:
     common_name: str
     organizations: Sequence[str] = ()
     names: Sequence[str] = ()  # host names and addresses it serves
+    is_peer: bool = False  # serves and asks others of its kind
 
 
 def leaves(profile: Profile) -> dict[str, list[Leaf]]:
@@ -62,6 +64,7 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
                 "127.0.0.1",
                 profile.kubernetes_service,
                 profile.gateway,
+                *(master.address for master in profile.masters),
             ),
         )
     ]
@@ -83,11 +86,21 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
             )
         )
         clients.append(kubelet_client(node))
-    return {
+    found = {
         "ca": serving,
         "client-ca": clients,
         "front-proxy-ca": [Leaf("front-proxy-client", "front-proxy-client")],
     }
+    if profile.masters:
+        members = [_etcd_member(node) for node in profile.masters]
+        client = Leaf("apiserver-etcd-client", "kube-apiserver-etcd-client")
+        found["etcd-ca"] = [*members, client]
+    return found
+
+
+def _etcd_member(node: Node) -> Leaf:
+    names = (node.name, node.address, "localhost", "127.0.0.1")
+    return Leaf(f"etcd-{node.name}", node.name, names=names, is_peer=True)
 
 
 def kubelet_client(node: Node) -> Leaf:
@@ -147,14 +160,16 @@ def _write_leaf(directory: Path, leaf: Leaf, authority: Authority, now: datetime
     key = ec.generate_private_key(ec.SECP256R1())
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, o) for o in leaf.organizations]
     attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name))
-    purpose = ExtendedKeyUsageOID.SERVER_AUTH if leaf.names else ExtendedKeyUsageOID.CLIENT_AUTH
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH if leaf.names else ExtendedKeyUsageOID.CLIENT_AUTH]
+    if leaf.is_peer:
+        purposes.append(ExtendedKeyUsageOID.CLIENT_AUTH)
     issuer_identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(
         authority.key.public_key()
     )
     builder = (
         _builder(x509.Name(attributes), authority.certificate.subject, key, now, LEAF_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(issuer_identifier, critical=False)
     )
     if leaf.names:

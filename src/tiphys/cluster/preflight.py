@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,8 @@ from tiphys.cluster.finding import Finding
 from tiphys.cluster.kernel_features import NFT
 from tiphys.cluster.profile import Roots
 
+IPTABLES_RESTORE: Final = "/usr/sbin/iptables-restore"
+IPTABLES_SAVE: Final = "/usr/sbin/iptables-save"
 _NFT_SECONDS_MAX: Final = 5.0
 _SYSTEM_PATH: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 DISK_BYTES_MIN: Final = 512 << 20
@@ -20,7 +22,9 @@ NAMESPACES: Final = ("mnt", "net", "uts", "ipc", "pid", "cgroup")
 CONTROLLERS: Final = ("cpu", "memory", "pids")
 
 
-def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
+def check(
+    roots: Roots, *, with_nodes: bool, with_etcd: bool = False, proxy_mode: str = "nftables"
+) -> list[Finding]:
     """Everything that is wrong, not just the first thing."""
     findings = _disk(roots.state)
     if not with_nodes:
@@ -33,8 +37,12 @@ def check(roots: Roots, *, with_nodes: bool) -> list[Finding]:
             )
         )
         return findings
+    if with_etcd and shutil.which("etcd", path=_SYSTEM_PATH) is None:
+        what = "etcd is not installed: masters keep their objects in it"
+        findings.append(Finding(what, "apt-get install etcd-server"))
     lacking = rights.missing(rights.effective())
-    findings += lacking + _kernel(_loaded_file_systems()) + _programs() + _cgroups() + _firewall()
+    findings += lacking + _kernel(_loaded_file_systems()) + programs(proxy_mode)
+    findings += _cgroups() + _firewall()
     if not any(f.fatal for f in lacking):  # Without rights nothing can be tried.
         findings += kernel_features.findings(kernel_features.missing())
     return findings
@@ -92,10 +100,16 @@ def _kernel(file_systems: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def _programs() -> list[Finding]:
-    if Path(NFT).exists():
-        return []
-    return [Finding(f"{NFT} is missing", "install it: `apt-get install nftables`")]
+def programs(proxy_mode: str, exists: Callable[[str], bool] = os.path.exists) -> list[Finding]:
+    """What is started from other packages. The host's own table is nftables in every mode."""
+    wanted = {NFT: "nftables"}
+    if proxy_mode == "iptables":
+        wanted |= dict.fromkeys((IPTABLES_RESTORE, IPTABLES_SAVE), "iptables")
+    return [
+        Finding(f"{path} is missing", f"install it: `apt-get install {package}`")
+        for path, package in wanted.items()
+        if not exists(path)
+    ]
 
 
 def _cgroups() -> list[Finding]:

@@ -42,6 +42,11 @@ class Roots:
         return cls(base / "state", base / "run")
 
 
+WORKER: Final = "worker"
+MASTER: Final = "control-plane"  # Upstream's name of the role.
+MASTER_PORT: Final = 6443  # Of an API server on a machine of its own.
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine of the profile: a set of namespaces with its own address."""
@@ -49,6 +54,7 @@ class Node:
     name: str
     address: str
     stopped: bool = False  # Switched off by `tiphys node stop`.
+    role: str = WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Profile:
     load_balancer_pool: str
     nodes: tuple[Node, ...] = ()
     overlay: str = "auto"  # How nodes reach each other's pods: network.plan.Overlay.
+    proxy_mode: str = "nftables"  # One of tiphys.proxy.config.MODES.
     version: int = FORMAT_VERSION
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
@@ -73,6 +80,11 @@ class Profile:
     @property
     def run_directory(self) -> Path:
         return self.roots.run / self.name
+
+    @property
+    def zygote_socket(self) -> Path:
+        """Where shims are forked for all nodes."""
+        return self.run_directory / "zygote.sock"
 
     @property
     def pki(self) -> Path:
@@ -87,6 +99,11 @@ class Profile:
         return self.directory / "logs"
 
     @property
+    def log_store(self) -> Path:
+        """What containers wrote, also those that are gone."""
+        return self.directory / "logstore"
+
+    @property
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"
@@ -94,6 +111,11 @@ class Profile:
     @property
     def running_nodes(self) -> list[Node]:
         return [node for node in self.nodes if not node.stopped]
+
+    @property
+    def masters(self) -> list[Node]:
+        """Machines of the control plane; none: it runs on the host, beside the nodes."""
+        return [node for node in self.nodes if node.role == MASTER]
 
     @property
     def gateway(self) -> str:

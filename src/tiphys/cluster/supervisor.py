@@ -48,6 +48,7 @@ class Component:
     node: str = ""
     stage: int = 0  # Stopped from the highest stage to the lowest.
     wait_until: Callable[[], bool] | None = None  # Before the next ones are started.
+    stop_seconds: float = STOP_SECONDS_MAX  # Between SIGTERM and SIGKILL.
 
 
 @dataclass(slots=True)
@@ -190,9 +191,10 @@ class Supervisor:
             identities = [ProcessIdentity(boot_id(), r.pid, r.start_time) for r in group]
             for identity in identities:
                 identity.send(signal.SIGTERM)
-            deadline = time.monotonic() + STOP_SECONDS_MAX
-            for identity in identities:
-                if not identity.wait(max(0.0, deadline - time.monotonic())):
+            began = time.monotonic()
+            for running, identity in zip(group, identities, strict=True):
+                left = began + running.component.stop_seconds - time.monotonic()
+                if not identity.wait(max(0.0, left)):
                     identity.send(signal.SIGKILL)
                     identity.wait(1.0)
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+PROVISIONER: Final = "tiphys/local-path"  # Of the default StorageClass; local_path_provisioner.py.
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,5 +14,6 @@ class ControllersConfig:
     service_account_key: Path | None = None  # None = no tokens in Secrets.
     cluster_cidr: str = ""  # "" = no pod ranges are given to nodes.
     node_cidr_mask_size: int = 24
+    nodes_directory: Path | None = None  # Holds the nodes' state; None = no local volumes.
     identity: str = "tiphys"
     node_monitor_grace_seconds: float = 40.0  # --node-monitor-grace-period

@@ -24,6 +24,7 @@ from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import pods
 from tiphys.controllers import service_endpoints as offered
 from tiphys.controllers.kinds import ENDPOINTS, PODS, SERVICES
+from tiphys.controllers.pods_by_namespace import pods_by_namespace
 from tiphys.controllers.trigger_time_tracker import TriggerTimes
 
 ADDRESSES_MAX: Final = 1000  # maxCapacity: more are cut, and an annotation says so.
@@ -144,7 +145,7 @@ class EndpointsController(KeyedController):
         self._triggers = TriggerTimes()
         self._services = context.informers.of(SERVICES)
         self._endpoints = context.informers.of(ENDPOINTS)
-        self._pods = PodsBySelector(context)
+        self._pods = pods_by_namespace(context.informers.of(PODS))
         self._services.on_change(self.enqueue)
         self._endpoints.on_change(self.enqueue)
         context.informers.of(PODS).on_change(self._pod_changed)
@@ -163,7 +164,9 @@ class EndpointsController(KeyedController):
         selector = offered.selector_of(service)
         if selector is None:
             return None
-        selected = self._pods.matching(key.namespace, selector)
+        selected = self._pods.matching(
+            key.namespace, lambda found: selector.items() <= found.items()
+        )
         trigger = self._triggers.changed(key, service, selected)
         wanted = plan(service, selected, existing, trigger)
         if wanted is None:
@@ -184,27 +187,6 @@ class EndpointsController(KeyedController):
             await self._client.delete(ENDPOINTS, name_of(existing), namespace_of(existing))
         except NotFound:
             return
-
-
-class PodsBySelector:
-    """Pods of a namespace that match a Service's selector."""
-
-    def __init__(self, context: Context) -> None:
-        self._by_namespace: dict[str, dict[ObjectKey, Obj]] = {}
-        context.informers.of(PODS).on_change(self._changed)
-
-    def matching(self, namespace: str, selector: dict[str, str]) -> list[Obj]:
-        found = self._by_namespace.get(namespace, {}).values()
-        return [pod for pod in found if offered.selects(selector, pod)]
-
-    def _changed(self, old: Obj | None, new: Obj | None) -> None:
-        pod = new or old
-        assert pod is not None
-        bucket = self._by_namespace.setdefault(namespace_of(pod), {})
-        if new is None:
-            bucket.pop(key_of(pod), None)
-        else:
-            bucket[key_of(pod)] = new
 
 
 def services_of(services: Sequence[Obj], old: Obj | None, new: Obj | None) -> list[ObjectKey]:

@@ -55,6 +55,14 @@ def claim(owner: Obj, selector: Obj | None, candidates: Iterable[Obj]) -> Claims
     return claims
 
 
+def selector_of(owner: Obj) -> Obj | None:
+    """spec.selector as a LabelSelector; a ReplicationController's is a plain map of labels."""
+    found: Obj | None = at(owner, "spec", "selector")
+    if owner.get("kind") == "ReplicationController":
+        return {"matchLabels": found} if found else None
+    return found
+
+
 def owner_reference(owner: Obj) -> Obj:
     """The controller reference to an owner."""
     return {
@@ -94,7 +102,7 @@ async def claimed(
     may_own: objects that are not the owner's business whatever their labels.
     """
     candidates = [*index.owned_by(uid_of(owner)), *index.orphans_in(namespace_of(owner))]
-    claims = claim(owner, at(owner, "spec", "selector"), filter(may_own, candidates))
+    claims = claim(owner, selector_of(owner), filter(may_own, candidates))
     mine = list(claims.kept)
     for orphan in claims.adopt:
         if may_adopt(orphan):

@@ -141,15 +141,19 @@ def _conditions(rs: Obj, failure: tuple[str, str] | None, now: datetime) -> list
 
 
 class ReplicaSetController(KeyedController):
+    """Also the base of the ReplicationController's, which differs in names only, as upstream."""
+
     name = "replicaset-controller"
+    kind = "ReplicaSet"
+    resource = REPLICA_SETS
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client_for("replicaset-controller")
+        self._client = context.client_for(self.name)
         self._clock = context.clock
         self._control = PodControl(self._client, context.recorder(self.name))
         self._expectations = Expectations(context.clock)
-        self._sets = context.informers.of(REPLICA_SETS)
+        self._sets = context.informers.of(self.resource)
         self._pods = owners.index_of(context.informers.of(PODS))
         self._set_index = owners.index_of(self._sets)
         self._sets.on_change(self.enqueue)
@@ -173,13 +177,13 @@ class ReplicaSetController(KeyedController):
 
     def _owner_key(self, pod: Obj) -> ObjectKey | None:
         reference = controller_of(pod)
-        if reference is None or reference.get("kind") != "ReplicaSet":
+        if reference is None or reference.get("kind") != self.kind:
             return None
         return ObjectKey(namespace_of(pod), str(reference["name"]))
 
     def _enqueue_matching(self, pod: Obj) -> None:
         for rs in self._sets.items():
-            selector = labels.from_object(at(rs, "spec", "selector"))
+            selector = labels.from_object(owners.selector_of(rs))
             if namespace_of(rs) == namespace_of(pod) and selector.matches(labels_of(pod)):
                 self.queue.add(key_of(rs))
 
@@ -245,6 +249,15 @@ class ReplicaSetController(KeyedController):
             return exc
         return None
 
+    def status_of(
+        self,
+        rs: Obj,
+        active: Sequence[Obj],
+        terminating: int,
+        failure: tuple[str, str] | None,
+    ) -> Obj:
+        return status_of(rs, active, terminating, failure, self._clock.now())
+
     async def _write_status(
         self,
         rs: Obj,
@@ -252,11 +265,12 @@ class ReplicaSetController(KeyedController):
         terminating: int,
         failure: tuple[str, str] | None,
     ) -> None:
-        wanted = status_of(rs, active, terminating, failure, self._clock.now())
+        wanted = self.status_of(rs, active, terminating, failure)
         if wanted == {k: v for k, v in (rs.get("status") or {}).items() if v not in ([],)}:
             return
         try:
-            await self._client.update(REPLICA_SETS, {**rs, "status": wanted}, subresource="status")
+            changed = {**rs, "status": wanted}
+            await self._client.update(self.resource, changed, subresource="status")
         except NotFound:
             return
 

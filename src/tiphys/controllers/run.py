@@ -8,23 +8,34 @@ from collections.abc import Callable, Sequence
 from tiphys.client.component import run_elected
 from tiphys.client.controller import Context, Controller
 from tiphys.controllers.config import ControllersConfig
+from tiphys.controllers.cron_job import CronJobController
 from tiphys.controllers.daemon_set import DaemonSetController
 from tiphys.controllers.deployment import DeploymentController
+from tiphys.controllers.disruption import DisruptionController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
 from tiphys.controllers.garbage_collector import GarbageCollector
+from tiphys.controllers.horizontal_pod_autoscaler import HorizontalPodAutoscalerController
+from tiphys.controllers.job import JobController
+from tiphys.controllers.local_path_provisioner import LocalPathProvisioner
 from tiphys.controllers.namespace import NamespaceController
 from tiphys.controllers.node_ipam import NodeIpamController
 from tiphys.controllers.node_lifecycle import NodeLifecycleController
+from tiphys.controllers.persistent_volume_claim_protection import PersistentVolumeClaimProtection
+from tiphys.controllers.persistent_volume_protection import PersistentVolumeProtection
 from tiphys.controllers.pod_garbage_collector import PodGarbageCollector
 from tiphys.controllers.replica_set import ReplicaSetController
+from tiphys.controllers.replication_controller import ReplicationControllerController
+from tiphys.controllers.resource_quota import ResourceQuotaController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.service_account_token import TokenController, TokenSigner
 from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.ttl import TtlController
+from tiphys.controllers.ttl_after_finished import TtlAfterFinishedController
+from tiphys.controllers.volume_binder import VolumeBinder
 
 Make = Callable[[Context, ControllersConfig], Controller]
 
@@ -35,8 +46,18 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TaintEvictionController(context),
     lambda context, config: DeploymentController(context),
     lambda context, config: ReplicaSetController(context),
+    lambda context, config: ReplicationControllerController(context),
     lambda context, config: DaemonSetController(context),
     lambda context, config: StatefulSetController(context),
+    lambda context, config: JobController(context),
+    lambda context, config: TtlAfterFinishedController(context),
+    lambda context, config: CronJobController(context),
+    lambda context, config: DisruptionController(context),
+    lambda context, config: HorizontalPodAutoscalerController(context),
+    lambda context, config: ResourceQuotaController(context),
+    lambda context, config: VolumeBinder(context),
+    lambda context, config: PersistentVolumeClaimProtection(context),
+    lambda context, config: PersistentVolumeProtection(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),
@@ -59,6 +80,8 @@ async def run(config: ControllersConfig) -> None:
             made.append(
                 NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)
             )
+        if config.nodes_directory is not None:
+            made.append(LocalPathProvisioner(context, config.nodes_directory))
         return made
 
     await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)

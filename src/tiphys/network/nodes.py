@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 NODES: Final = GroupVersionResource("", "v1", "nodes")
 
+RETRY_SECONDS: Final = 0.5  # After a failure.
+
 Sync = Callable[[list[Obj]], int]
 """Makes the kernel what the nodes ask for; returns how many changes that took. Raises OSError."""
 
@@ -33,8 +35,8 @@ class NodeFollower:
             await self._nodes.synced()
             while True:
                 self._changed.clear()
-                self._try(sync)
-                await self._changed_or_due()
+                done = self._try(sync)
+                await self._changed_or_due(self._repair_seconds if done else RETRY_SECONDS)
         finally:
             await tasks.close()
 
@@ -42,18 +44,20 @@ class NodeFollower:
         if shape(old) != shape(new):
             self._changed.set()
 
-    def _try(self, sync: Sync) -> None:
+    def _try(self, sync: Sync) -> bool:
+        """Whether the kernel holds now what it should."""
         try:
             changes = sync(self._nodes.items())
         except OSError as exc:
             log.error("routes not written, trying again", extra={"why": str(exc)})
-            return
+            return False
         if changes:
             log.info("routes written", extra={"changes": changes})
+        return True
 
-    async def _changed_or_due(self) -> None:
+    async def _changed_or_due(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(self._repair_seconds):
+            async with asyncio.timeout(seconds):
                 await self._changed.wait()
         except TimeoutError:
             return

@@ -1,24 +1,36 @@
-"""The plan as elements of kernel sets and maps, with as few changes as possible. Pure.
+"""Frontends as elements of kernel sets and maps, with as few changes as possible. Pure.
 
-    services            protocol . address . port          -> goto cluster-N or external-N
-    node-ports          protocol . port                    -> goto node-port-N
+    services            protocol . address . port          -> goto a chain below
+    near-pods           the same, for packets of pods where a Local policy is for those outside
+    near-node           the same, for packets of the node itself
     endpoints           protocol . address . port . index  -> address . port
-    node-port-endpoints protocol . port . index            -> address . port
+    local-endpoints     the same, where near packets need all the others
+    sticky              protocol . address . port          -> goto learn-SECONDS
+    refused             protocol . address . port          -> reject or drop
+    restricted          protocol . address . port
+    allowed-sources     protocol . address . port . network
     hairpin             endpoint . endpoint
-    no-endpoints, no-endpoints-node-ports, cluster-addresses
+    cluster-addresses   address
+
+    chains              service[-masquerade][-sticky]-N, local[-sticky]-N
 
 N is the number of endpoints; the chain chooses index = random modulo N. When an endpoint goes, the
 last index moves into its place, so that the others keep theirs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from tiphys.proxy.plan import Backend, Frontend, Kind, Plan, Target
+from tiphys.proxy.plan import Backend, Frontend, Kind, Target
 
 Key = tuple[str | int, ...]
-Value = tuple[str | int, ...] | str | None  # a concatenation, a chain's name, or nothing (a set)
+Value = tuple[str | int, ...] | str | None  # a concatenation, a verdict, or nothing (a set)
+DROP: Final = "drop"  # Every other verdict is the name of a chain to go to.
+REJECT_CHAIN: Final = "reject-packet"
+# Sets whose elements several frontends may share.
+SHARED: Final = frozenset({"hairpin", "cluster-addresses"})
 
 
 class Element(NamedTuple):
@@ -27,16 +39,21 @@ class Element(NamedTuple):
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """order: each frontend's targets by index."""
+class Forgotten(NamedTuple):
+    """Clients that stayed with a target of a frontend must choose anew."""
 
-    elements: Mapping[tuple[str, Key], Value] = field(default_factory=dict)
-    order: Mapping[Frontend, tuple[Target, ...]] = field(default_factory=dict)
+    frontend: Frontend
+    target: Target
 
-    @property
-    def largest(self) -> int:
-        return max((len(targets) for targets in self.order.values()), default=0)
+
+class Client(NamedTuple):
+    """Who stays with a target, for how long after its last connection, and what is left of it."""
+
+    address: str
+    frontend: Frontend
+    target: Target
+    timeout_ms: int
+    left_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +62,106 @@ class Changes:
 
     delete: tuple[Element, ...]
     add: tuple[Element, ...]
+    forget: tuple[Forgotten, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One frontend: targets and near targets by index, and all elements."""
+
+    targets: tuple[Target, ...]
+    near: tuple[Target, ...]
+    sticky: bool
+    elements: Mapping[tuple[str, Key], Value]
+
+
+EMPTY: Final = Piece((), (), False, {})
+
+
+class Layout:
+    """What a table holds."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[Frontend, Piece] = {}
+        self._shared: Counter[tuple[str, Key]] = Counter()
+
+    def change(self, frontends: Mapping[Frontend, Backend | None]) -> Changes:
+        """Take new backends of some frontends (None: gone); what differs then."""
+        delete: list[Element] = []
+        add: list[Element] = []
+        forget: list[Forgotten] = []
+        for frontend, backend in frontends.items():
+            old = self._pieces.pop(frontend, EMPTY)
+            new = EMPTY if backend is None else piece(frontend, backend, old)
+            if backend is not None:
+                self._pieces[frontend] = new
+            delete += self._gone(old, new)
+            add += self._come(old, new)
+            if old.sticky:
+                gone = {*old.targets, *old.near} - {*new.targets, *new.near}
+                forget += [Forgotten(frontend, target) for target in sorted(gone)]
+        return Changes(*_only_differences(delete, add), tuple(forget))
+
+    def load(self, frontends: Mapping[Frontend, Backend]) -> None:
+        """Hold these and nothing else."""
+        self._pieces = {f: piece(f, backend) for f, backend in frontends.items()}
+        self._shared = Counter(
+            key for one in self._pieces.values() for key in one.elements if key[0] in SHARED
+        )
+
+    def elements(self) -> Iterator[Element]:
+        """All of them, shared ones once."""
+        for one in self._pieces.values():
+            for (name, key), value in one.elements.items():
+                if name not in SHARED:
+                    yield Element(name, key, value)
+        for name, key in self._shared:
+            yield Element(name, key, None)
+
+    def may_stay(self, client: Client) -> bool:
+        """Whether a client's endpoint is still one of its frontend, which still has affinity."""
+        found = self._pieces.get(client.frontend, EMPTY)
+        return found.sticky and client.target in (*found.targets, *found.near)
+
+    def _gone(self, old: Piece, new: Piece) -> Iterator[Element]:
+        for (name, key), value in old.elements.items():
+            if name in SHARED:
+                if (name, key) not in new.elements:
+                    self._shared[(name, key)] -= 1
+                    if not self._shared[(name, key)]:
+                        del self._shared[(name, key)]
+                        yield Element(name, key, None)
+            elif (name, key) not in new.elements or new.elements[(name, key)] != value:
+                yield Element(name, key, value)
+
+    def _come(self, old: Piece, new: Piece) -> Iterator[Element]:
+        for (name, key), value in new.elements.items():
+            if name in SHARED:
+                if (name, key) not in old.elements:
+                    self._shared[(name, key)] += 1
+                    if self._shared[(name, key)] == 1:
+                        yield Element(name, key, None)
+            elif (name, key) not in old.elements or old.elements[(name, key)] != value:
+                yield Element(name, key, value)
+
+
+def _only_differences(
+    delete: Sequence[Element], add: Sequence[Element]
+) -> tuple[tuple[Element, ...], tuple[Element, ...]]:
+    """Without what one frontend lets go of and another takes up in the same change."""
+    both = set(delete) & set(add) if delete and add else set()
+    if not both:
+        return tuple(delete), tuple(add)
+    return tuple(e for e in delete if e not in both), tuple(e for e in add if e not in both)
 
 
 def arrange(old: Sequence[Target], wanted: Iterable[Target]) -> tuple[Target, ...]:
     """wanted in an order that keeps as many indices of old as possible."""
     left = list(dict.fromkeys(wanted))
-    count = len(left)
-    slots: list[Target | None] = [None] * count
-    for index, target in enumerate(old[:count]):
+    if not old:
+        return tuple(left)
+    slots: list[Target | None] = [None] * len(left)
+    for index, target in enumerate(old[: len(left)]):
         if target in left:
             slots[index] = target
     placed = {t for t in slots if t is not None}
@@ -60,58 +169,47 @@ def arrange(old: Sequence[Target], wanted: Iterable[Target]) -> tuple[Target, ..
     return tuple(slot if slot is not None else next(rest) for slot in slots)
 
 
-def lay_out(plan: Plan, old: Layout) -> Layout:
-    """The elements that a plan needs."""
+def piece(frontend: Frontend, backend: Backend, old: Piece = EMPTY) -> Piece:
+    """The elements that one frontend needs."""
+    key: Key = tuple(frontend)
+    targets = arrange(old.targets, backend.targets)
+    near = arrange(old.near, backend.near or ())
     elements: dict[tuple[str, Key], Value] = {}
-    order: dict[Frontend, tuple[Target, ...]] = {}
-    for frontend, backend in plan.frontends.items():
-        targets = arrange(old.order.get(frontend, ()), backend.targets)
-        order[frontend] = targets
-        elements |= _frontend_elements(frontend, backend, targets)
-        for target in targets:
-            elements[("hairpin", (target.address, target.address))] = None
-    for address in plan.cluster_addresses:
-        elements[("cluster-addresses", (address,))] = None
-    return Layout(elements, order)
-
-
-def _frontend_elements(
-    frontend: Frontend, backend: Backend, targets: Sequence[Target]
-) -> dict[tuple[str, Key], Value]:
-    node_port = frontend.kind is Kind.NODE_PORT
-    key: Key = (
-        (frontend.protocol, frontend.port)
-        if node_port
-        else (frontend.protocol, frontend.address, frontend.port)
-    )
+    if backend.kind is Kind.CLUSTER:
+        elements[("cluster-addresses", (frontend.address,))] = None
     if not targets:
-        return {("no-endpoints-node-ports" if node_port else "no-endpoints", key): None}
-    found: dict[tuple[str, Key], Value] = {
-        ("node-ports" if node_port else "services", key): chain_name(
-            node_port=node_port, masquerade=backend.masquerade, count=len(targets)
-        )
+        elements[("refused", key)] = DROP if backend.drop else REJECT_CHAIN
+    elif near:
+        elements[("services", key)] = chain_name("local", len(targets), backend)
+        elements |= _indexed("local-endpoints", key, targets)
+    else:
+        elements[("services", key)] = chain_name("service", len(targets), backend)
+        elements |= _indexed("endpoints", key, targets)
+    if near:
+        elements |= _near(key, near, backend)
+    for address in backend.hairpin:
+        elements[("hairpin", (address, address))] = None
+    if backend.sources:
+        elements[("restricted", key)] = None
+        elements |= {("allowed-sources", (*key, network)): None for network in backend.sources}
+    if backend.sticky_seconds and (targets or near):
+        elements[("sticky", key)] = f"learn-{backend.sticky_seconds}"
+    return Piece(targets, near, bool(backend.sticky_seconds), elements)
+
+
+def _near(key: Key, near: Sequence[Target], backend: Backend) -> dict[tuple[str, Key], Value]:
+    masqueraded = chain_name("service-masquerade", len(near), backend)
+    return {
+        ("near-pods", key): chain_name("service", len(near), backend),
+        ("near-node", key): masqueraded,
+        **_indexed("endpoints", key, near),
     }
-    name = "node-port-endpoints" if node_port else "endpoints"
-    for index, target in enumerate(targets):
-        found[(name, (*key, index))] = (target.address, target.port)
-    return found
 
 
-def chain_name(*, node_port: bool, masquerade: bool, count: int) -> str:
-    kind = "node-port" if node_port else "service"
-    return f"{kind}-{'masquerade-' if masquerade else ''}{count}"
+def _indexed(name: str, key: Key, targets: Sequence[Target]) -> dict[tuple[str, Key], Value]:
+    return {(name, (*key, index)): tuple(target) for index, target in enumerate(targets)}
 
 
-def changes(old: Layout, new: Layout) -> Changes:
-    """What turns one layout into another."""
-    delete = [
-        Element(name, key, value)
-        for (name, key), value in old.elements.items()
-        if (name, key) not in new.elements or new.elements[(name, key)] != value
-    ]
-    add = [
-        Element(name, key, value)
-        for (name, key), value in new.elements.items()
-        if (name, key) not in old.elements or old.elements[(name, key)] != value
-    ]
-    return Changes(tuple(delete), tuple(add))
+def chain_name(kind: str, count: int, backend: Backend) -> str:
+    masquerade = "-masquerade" if backend.masquerade and kind == "service" else ""
+    return f"{kind}{masquerade}{'-sticky' if backend.sticky_seconds else ''}-{count}"

@@ -1,204 +1,144 @@
-"""The nftables mode: the table's text, and a writer that keeps the kernel equal to a layout.
+"""The nftables mode: a writer that keeps the table equal to a layout.
 
-The rules never name a service: services are elements of maps. The whole table is loaded in one
-transaction at start and where more chains are needed; after that only elements change.
-Upstream: pkg/proxy/nftables/proxier.go. Differs: chains per number of endpoints, not per service
-(a chain per service costs the kernel 19 s at 10,000; see docs/performance.md).
+The whole table is loaded in one transaction at start; after that only elements change. Rules
+never name a Service: Services are elements of maps.
+Upstream: pkg/proxy/nftables/proxier.go.
 """
 
 import errno
 import logging
-import os
 import subprocess
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from tiphys.lib.netlink.message import NLMSG_ERROR, NetlinkError, error_number, messages
-from tiphys.lib.netlink.socket import NETLINK_NETFILTER, NetlinkSocket
 from tiphys.proxy import nft_elements
-from tiphys.proxy.layout import Changes, Layout, Value, changes
+from tiphys.proxy.change_tracker import FrontendChanges
+from tiphys.proxy.layout import DROP, REJECT_CHAIN, Client, Element, Forgotten, Layout
+from tiphys.proxy.nft_kernel import NftKernel
+from tiphys.proxy.nft_table import AFFINITY, SETS, TABLE, first_chains, ruleset
+from tiphys.proxy.plan import Backend, Frontend, Target
+from tiphys.proxy.writer import ProxyError
 
 log = logging.getLogger(__name__)
 
-TABLE: Final = "kube-proxy"
-CHAINS_MIN: Final = 16  # Chains made at once; more when a Service has more endpoints.
-MARK: Final = 0x4000  # As upstream: masquerade on the way out.
 NFT: Final = "/usr/sbin/nft"
 _NFT_SECONDS_MAX: Final = 60.0
-
-
-class ProxyError(Exception):
-    """The kernel refused the rules: what it said."""
-
-
-def ruleset(layout: Layout, cluster_cidr: str) -> str:
-    """The whole table as text, elements included; loading it replaces the one before."""
-    count = max(CHAINS_MIN, 1 << max(layout.largest - 1, 0).bit_length())
-    lines = [
-        f"table ip {TABLE}",
-        f"delete table ip {TABLE}",
-        f"table ip {TABLE} {{",
-        *_sets(layout),
-        *_endpoint_chains(count),
-        *_hook_chains(cluster_cidr),
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _sets(layout: Layout) -> list[str]:
-    address = (
-        "typeof meta l4proto . ip daddr . th dport . numgen random mod 2 : ip daddr . th dport"
-    )
-    node_port = "typeof meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport"
-    declared = {
-        "endpoints": ("map", address),
-        "node-port-endpoints": ("map", node_port),
-        "services": ("map", "type inet_proto . ipv4_addr . inet_service : verdict"),
-        "node-ports": ("map", "type inet_proto . inet_service : verdict"),
-        "hairpin": ("set", "type ipv4_addr . ipv4_addr"),
-        "no-endpoints": ("set", "type inet_proto . ipv4_addr . inet_service"),
-        "no-endpoints-node-ports": ("set", "type inet_proto . inet_service"),
-        "cluster-addresses": ("set", "type ipv4_addr"),
-    }
-    elements: dict[str, list[str]] = {}
-    for (name, key), value in layout.elements.items():
-        elements.setdefault(name, []).append(_element_text(key, value))
-    lines = []
-    for name, (kind, what) in declared.items():
-        lines.append(f"  {kind} {name} {{ {what};")
-        if found := elements.get(name):
-            lines.append(f"    elements = {{ {', '.join(found)} }}")
-        lines.append("  }")
-    return lines
-
-
-def _element_text(key: tuple[str | int, ...], value: Value) -> str:
-    left = " . ".join(str(p) for p in key)
-    if value is None:
-        return left
-    right = f"goto {value}" if isinstance(value, str) else " . ".join(str(p) for p in value)
-    return f"{left} : {right}"
-
-
-def _endpoint_chains(count: int) -> list[str]:
-    lines = []
-    protocols = "meta l4proto { tcp, udp }"
-    mark = f"meta mark set meta mark or {MARK:#x}"
-    for number in range(1, count + 1):
-        to = f"numgen random mod {number} map"
-        service = f"dnat ip to meta l4proto . ip daddr . th dport . {to} @endpoints"
-        port = f"dnat ip to meta l4proto . th dport . {to} @node-port-endpoints"
-        lines += [
-            f"  chain service-{number} {{ {protocols} {service}; }}",
-            f"  chain service-masquerade-{number} {{ {mark}; {protocols} {service}; }}",
-            f"  chain node-port-{number} {{ {protocols} {port}; }}",
-            f"  chain node-port-masquerade-{number} {{ {mark}; {protocols} {port}; }}",
-        ]
-    return lines
-
-
-def _hook_chains(cluster_cidr: str) -> list[str]:
-    mark = f"meta mark set meta mark or {MARK:#x}"
-    outside = f"ip saddr != {cluster_cidr} ip daddr @cluster-addresses {mark}"
-    by_address = "meta l4proto . ip daddr . th dport"
-    by_port = "meta l4proto . th dport"
-    local = "fib daddr type local ip daddr != 127.0.0.0/8"
-    refuse = [
-        f"    {by_address} @no-endpoints reject",
-        f"    {local} {by_port} @no-endpoints-node-ports reject",
-        "    ip daddr @cluster-addresses meta l4proto { tcp, udp } reject",
-    ]
-    lines = ["  chain services {", f"    {outside}", f"    {by_address} vmap @services"]
-    lines += [f"    {local} {by_port} vmap @node-ports", "  }"]
-    for hook in ("prerouting", "output"):
-        lines += [
-            f"  chain nat-{hook} {{ type nat hook {hook} priority -100; policy accept;",
-            "    jump services",
-            "  }",
-        ]
-    lines += ["  chain refuse {", *refuse, "  }"]
-    for hook in ("input", "forward", "output"):
-        lines += [
-            f"  chain filter-{hook} {{ type filter hook {hook} priority 0; policy accept;",
-            "    ct state new jump refuse",
-            "  }",
-        ]
-    lines += [
-        "  chain nat-postrouting { type nat hook postrouting priority 100; policy accept;",
-        f"    meta mark and {MARK:#x} != 0 masquerade fully-random",
-        "    ct status dnat ip saddr . ip daddr @hairpin masquerade fully-random",
-        "  }",
-    ]
-    return lines
+# The nft command takes 15 us for each element; more are added in a transaction of their own, and
+# until it is committed new connections find no Service.
+ELEMENTS_AS_TEXT_MAX: Final = 5000
+_FORGET_ATTEMPTS_MAX: Final = 5
 
 
 class NftablesWriter:
-    """Keeps the table of the namespace in which it was made equal to the last layout."""
+    """See writer.Writer."""
 
-    def __init__(self, cluster_cidr: str) -> None:
+    def __init__(self, cluster_cidr: str, *, masquerade: bool = True) -> None:
+        """masquerade=False where packets only go to this node's own sockets."""
         self._cluster_cidr = cluster_cidr
+        self._masquerade = masquerade
         self._layout = Layout()
-        self._loaded = 0
-        self._netlink: NetlinkSocket | None = None
-        self._sequence = 1
+        self._kernel = NftKernel()
+        self._chains: set[str] = set()
+        self._generation = -1  # The kernel's, if only we have changed anything.
+        self._rules = b""
 
-    @property
-    def layout(self) -> Layout:
-        return self._layout
+    def load(self, frontends: Mapping[Frontend, Backend]) -> None:
+        layout = Layout()
+        layout.load(frontends)
+        self._load(layout)
 
-    def write(self, layout: Layout) -> None:
-        """Raises ProxyError; the kernel then has the old state, whole."""
-        if not self._loaded or layout.largest > self._loaded:
-            self.load(layout)
-            return
-        difference = changes(self._layout, layout)
-        if difference.delete or difference.add:
-            try:
-                self._send(difference)
-            except OSError as exc:
-                # Somebody changed the table: what we know of it is worth nothing.
-                log.warning("elements refused, loading the whole table", extra={"why": str(exc)})
-                self.load(layout)
-                return
-        self._layout = layout
-
-    def load(self, layout: Layout) -> None:
-        """Replace the whole table in one transaction. Raises ProxyError."""
-        text = ruleset(layout, self._cluster_cidr)
+    def _load(self, layout: Layout) -> None:
+        elements = list(layout.elements())
+        many = elements if len(elements) > ELEMENTS_AS_TEXT_MAX else []
+        chains = {*first_chains(), *_chains_of(elements)}
+        text = ruleset(
+            () if many else elements,
+            sorted(chains),
+            self._cluster_cidr,
+            masquerade=self._masquerade,
+            clients=[client for _, client in self._clients() if layout.may_stay(client)],
+        )
+        transaction = self._kernel.prepare(TABLE, (), many)
         run_nft(text)
-        self._layout = layout
-        self._loaded = max(CHAINS_MIN, 1 << max(layout.largest - 1, 0).bit_length())
+        self._layout, self._chains = layout, chains
+        try:
+            if many:
+                self._kernel.commit(transaction)
+            self._generation = self._kernel.generation()
+            self._rules = self._kernel.rules_digest(TABLE)
+        except OSError as exc:
+            raise ProxyError(f"the table {TABLE} cannot be filled: {exc}") from exc
 
-    def _send(self, difference: Changes) -> None:
-        if self._netlink is None:
-            self._netlink = NetlinkSocket(NETLINK_NETFILTER)
-        first = self._sequence
-        data, last = nft_elements.batch(TABLE, difference, first)
-        self._sequence = last + 2
-        acknowledged = self._netlink.exchange(data)
-        waiting = set(range(first + 1, last + 1))
-        while waiting:
-            for answer in messages(acknowledged):
-                if answer.type == NLMSG_ERROR and answer.sequence >= first:
-                    if number := error_number(answer.payload):
-                        raise NetlinkError(number, f"set elements: {os.strerror(number)}")
-                    waiting.discard(answer.sequence)
-            if waiting:
-                acknowledged = self._netlink.receive()
+    def change(self, changed: FrontendChanges) -> None:
+        changes = self._layout.change(changed)
+        if not _chains_of(changes.add) <= self._chains:
+            self._load(self._layout)
+            return
+        try:
+            if changes.delete or changes.add:
+                self._kernel.commit(self._kernel.prepare(TABLE, changes.delete, changes.add))
+                self._generation += 1
+            if changes.forget:
+                self._forget(set(changes.forget))
+        except OSError as exc:
+            raise ProxyError(f"the kernel refused elements of the table {TABLE}: {exc}") from exc
 
     def is_intact(self) -> bool:
-        """Whether our table is still there; somebody may have flushed the ruleset."""
-        done = subprocess.run(
-            [NFT, "list", "set", "ip", TABLE, "cluster-addresses"],
-            capture_output=True,
-            timeout=_NFT_SECONDS_MAX,
-            check=False,
-        )
-        return done.returncode == 0
+        """Reads only a counter as long as nobody else changed any table."""
+        try:
+            generation = self._kernel.generation()
+            if generation == self._generation:
+                return True
+            if self._kernel.rules_digest(TABLE) != self._rules:
+                return False
+            wanted = {nft_elements.raw(e) for e in self._layout.elements()}
+            if self._kernel.elements(TABLE, SETS) != wanted:
+                return False
+        except OSError:  # A set is not there.
+            return False
+        self._generation = generation
+        return True
 
-    def close(self) -> None:
-        if self._netlink is not None:
-            self._netlink.close()
+    def serving(self, frontend: Frontend, backend: Backend) -> tuple[Target, ...]:
+        return backend.serving
+
+    async def close(self) -> None:
+        self._kernel.close()
+
+    def _clients(self) -> list[tuple[bytes, Client]]:
+        try:
+            return self._kernel.clients(TABLE, AFFINITY)
+        except OSError:
+            return []  # No table yet, or not any more.
+
+    def _forget(self, forgotten: Collection[Forgotten]) -> None:
+        """Clients of targets that are gone choose anew."""
+        for _ in range(_FORGET_ATTEMPTS_MAX):
+            keys = [
+                key
+                for key, client in self._kernel.clients(TABLE, AFFINITY)
+                if Forgotten(client.frontend, client.target) in forgotten
+            ]
+            if not keys:
+                return
+            try:
+                self._kernel.remove(TABLE, AFFINITY, keys)
+                self._generation += 1
+                return
+            except OSError as exc:
+                if exc.errno != errno.ENOENT:
+                    raise
+                continue  # One timed out between reading and deleting.
+
+
+def _chains_of(elements: Iterable[Element]) -> set[str]:
+    verdicts = {value for _, _, value in elements if isinstance(value, str)}
+    return verdicts - {DROP, REJECT_CHAIN}
+
+
+def remove() -> None:
+    """Take the table away; none there is fine. Raises ProxyError."""
+    run_nft(f"table ip {TABLE}\ndelete table ip {TABLE}\n")
 
 
 def run_nft(text: str) -> None:
@@ -211,6 +151,8 @@ def run_nft(text: str) -> None:
             timeout=_NFT_SECONDS_MAX,
             check=False,
         )
+    except subprocess.TimeoutExpired as exc:
+        raise ProxyError(f"{NFT} did not end in {_NFT_SECONDS_MAX:g} s") from exc
     except OSError as exc:
         if exc.errno == errno.ENOENT:
             raise ProxyError(f"{NFT} is missing: install the package nftables") from exc

@@ -13,10 +13,10 @@ from tiphys.client.recorder import EventRecorder
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.tasks import TaskSet, keep_running
+from tiphys.proxy import modes
 from tiphys.proxy.config import ProxyConfig
-from tiphys.proxy.layout import lay_out
-from tiphys.proxy.nftables import NftablesWriter, ProxyError
-from tiphys.proxy.plan import plan
+from tiphys.proxy.proxier import Proxier
+from tiphys.proxy.writer import ProxyError
 
 log = logging.getLogger(__name__)
 
@@ -26,20 +26,18 @@ RETRY_SECONDS: Final = 1.0
 
 
 async def run(config: ProxyConfig, client: Client) -> None:
-    """Work until cancelled. The rules stay when we end: traffic goes on."""
-    await Proxy(client, config, SystemClock(), NftablesWriter(config.cluster_cidr)).run()
+    """Work until cancelled. The rules stay when we end: traffic goes on (not in userspace mode)."""
+    await Proxy(client, config, SystemClock()).run()
 
 
 class Proxy:
-    def __init__(
-        self, client: Client, config: ProxyConfig, clock: Clock, writer: NftablesWriter
-    ) -> None:
+    def __init__(self, client: Client, config: ProxyConfig, clock: Clock) -> None:
         self._client = client
         self._config = config
         self._clock = clock
-        self._writer = writer
         self._services = Informer(client, SERVICES)
         self._slices = Informer(client, ENDPOINT_SLICES)
+        self._proxier = Proxier(modes.node_view(config), self._services, modes.make_writer(config))
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -47,6 +45,8 @@ class Proxy:
         recorder = EventRecorder(
             self._client, "kube-proxy", self._clock, host=self._config.node_name
         )
+        self._services.on_change(self._proxier.service_changed)
+        self._slices.on_change(self._proxier.slice_changed)
         for informer in (self._services, self._slices):
             informer.on_change(self._note)
             name = f"informer {informer.gvr.resource}"
@@ -55,11 +55,17 @@ class Proxy:
         try:
             await all_synced([self._services, self._slices])
             recorder.event(self._node_reference(), "Normal", "Starting", "Starting kube-proxy.")
+            await self._sync()
+            # After our own rules are there: traffic goes on while the mode changes.
+            modes.clean_up_others(self._config.mode)
             tasks.start(keep_running("repair", self._repair), "repair")
-            await self._sync_for_ever()
+            while True:
+                await self._changed.wait()
+                await self._clock.sleep(self._config.min_sync_seconds)
+                await self._sync()
         finally:
             await tasks.close()
-            self._writer.close()
+            await self._proxier.close()
 
     def _node_reference(self) -> Obj:
         name = self._config.node_name
@@ -68,28 +74,21 @@ class Proxy:
     def _note(self, old: Obj | None, new: Obj | None) -> None:
         self._changed.set()
 
-    async def _sync_for_ever(self) -> None:
+    async def _sync(self) -> None:
+        """Write what is wanted now, trying until it is written."""
         while True:
             self._changed.clear()
             try:
-                self.sync()
+                await self._proxier.sync()
+                return
             except ProxyError as exc:
                 log.error("rules not written, trying again", extra={"why": str(exc)})
                 await self._clock.sleep(RETRY_SECONDS)
-                continue
-            await self._changed.wait()
-            await self._clock.sleep(self._config.min_sync_seconds)
-
-    def sync(self) -> None:
-        """Write what is wanted now; nothing where nothing differs."""
-        wanted = plan(self._services.items(), self._slices.items(), self._config.node_name)
-        self._writer.write(lay_out(wanted, self._writer.layout))
 
     async def _repair(self) -> None:
-        """Load the table again when somebody took it away."""
+        """Write everything again when somebody changed or took away what we wrote."""
         while True:
             await self._clock.sleep(self._config.repair_seconds)
-            intact = await asyncio.to_thread(self._writer.is_intact)
-            if not intact:
-                log.warning("the table is gone, loading it again")
-                self._writer.load(self._writer.layout)
+            if not self._proxier.check():
+                log.warning("the rules were changed by somebody else, writing them again")
+                self._changed.set()

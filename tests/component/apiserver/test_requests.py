@@ -371,3 +371,157 @@ def test_long_paths_are_not_remembered(tell: Tell) -> None:
         assert len(running.server._routes) == before
 
     tell(story)
+
+
+TABLE = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+FORBIDDEN_NUMBERS = {"replicas": 1, "readyReplicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "wanted"),
+    [
+        pytest.param("FOO", "/api/v1/namespaces", {}, 405, id="unknown-method"),
+        pytest.param("FOO", "/nope", {}, 404, id="unknown-method-and-path"),
+        pytest.param("GET", "/version", {"accept": "application/yaml"}, 406, id="version-as-yaml"),
+        pytest.param("GET", "/version", TABLE, 200, id="version-as-table"),
+        pytest.param("GET", "/api/v1", {"accept": "application/*"}, 406, id="documents-router"),
+        pytest.param("POST", REVIEWS, TABLE, 406, id="review-as-table"),
+        pytest.param("GET", f"{CONFIG_MAPS}?timeout=bad", {}, 400, id="no-duration"),
+        pytest.param("GET", f"{CONFIG_MAPS}?timeout=1m", {}, 200, id="duration"),
+        pytest.param(
+            "GET", "/api/v1/nodes/n/proxy/x?timeout=bad", {}, 404, id="a-proxys-own-parameter"
+        ),
+        pytest.param(
+            "GET", f"{CONFIG_MAPS}?watch=1&timeout=bad&timeoutSeconds=1", {}, 200, id="of-a-watch"
+        ),
+        pytest.param("GET", f"{CONFIG_MAPS}?fieldSelector=%3D", {}, 200, id="empty-requirement"),
+        pytest.param("GET", f"{CONFIG_MAPS}?includeObject=Nope", TABLE, 400, id="include-what"),
+        pytest.param("GET", f"{CONFIG_MAPS}?includeObject=", TABLE, 200, id="include-default"),
+        pytest.param("DELETE", f"{CONFIG_MAPS}?resourceVersion=1", {}, 409, id="stale-revision"),
+        pytest.param("DELETE", f"{CONFIG_MAPS}/a?uid=x", {}, 409, id="other-uid"),
+        pytest.param("DELETE", CONFIG_MAPS, {}, 200, id="all"),
+    ],
+)
+def test_answers_to_odd_requests(
+    tell: Tell, method: str, path: str, headers: dict[str, str], wanted: int
+) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        await api("POST", CONFIG_MAPS, a_map("a"))
+        status, _ = await api(method, path, {} if method == "POST" else None, headers)
+        assert status == wanted
+
+    tell(story)
+
+
+def test_a_write_that_changes_only_the_order_changes_nothing(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        _, made = await api("POST", CONFIG_MAPS, a_map("a") | {"data": {"k": "1", "l": "2"}})
+        turned = {"data": {"l": "2", "k": "1"}, "metadata": {"name": "a"}}
+        status, same = await api("PUT", f"{CONFIG_MAPS}/a", turned)
+        assert (status, same["metadata"]) == (200, made["metadata"])
+
+    tell(story)
+
+
+def test_a_patch_nested_too_deeply_is_refused(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        await api("POST", CONFIG_MAPS, a_map("a"))
+        for kind in ("merge-patch", "strategic-merge-patch"):
+            deep = b'{"data":' + b'{"a":' * 900 + b"1" + b"}" * 901
+            given = {"content-type": f"application/{kind}+json"}
+            status, answer = await api("PATCH", f"{CONFIG_MAPS}/a", deep, given)
+            assert (status, answer["reason"]) == (400, "BadRequest"), answer["message"]
+        assert (await api("GET", f"{CONFIG_MAPS}/a"))[0] == 200
+
+    tell(story)
+
+
+def test_an_object_nested_too_deeply_is_refused(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        deep = b'{"metadata":{"name":"a"},"data":' + b'{"a":' * 400 + b"1" + b"}" * 401
+        path = "/apis/apps/v1/namespaces/default/controllerrevisions"
+        status, answer = await api("POST", path, deep)
+        assert (status, answer["reason"]) == (400, "BadRequest"), answer["message"]
+
+    tell(story)
+
+
+def test_a_scale_without_replicas_takes_a_json_patch(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        sets = "/apis/apps/v1/namespaces/default/replicasets"
+        template = {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+        }
+        spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+        status, _ = await api("POST", sets, {"metadata": {"name": "a"}, "spec": spec})
+        assert status == 201
+        change = json.dumps([{"op": "replace", "path": "/spec/replicas", "value": 7}]).encode()
+        given = {"content-type": "application/json-patch+json"}
+        status, scale = await api("PATCH", f"{sets}/a/scale", change, given)
+        assert (status, scale["spec"]) == (200, {"replicas": 7})
+        status, table = await api("GET", f"{sets}/a/scale", None, TABLE)
+        assert [c["name"] for c in table["columnDefinitions"]] == [
+            "Name", "Desired", "Available", "Age",
+        ]  # fmt: skip
+        wrong = json.dumps({"status": FORBIDDEN_NUMBERS}).encode()
+        given = {"content-type": "application/merge-patch+json"}
+        status, answer = await api("PATCH", f"{sets}/a/status", wrong, given)
+        assert (status, answer["details"]["causes"][0]["field"]) == (422, "status.readyReplicas")
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        pytest.param({}, ["spec.resourceAttributes", "spec.user"], id="nothing"),
+        pytest.param(
+            {"user": "u", "resourceAttributes": {}, "nonResourceAttributes": {"path": "/x"}},
+            ["spec.nonResourceAttributes"],
+            id="both",
+        ),
+    ],
+)
+def test_reviews_name_what_is_wrong(tell: Tell, spec: dict[str, Any], wanted: list[str]) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        status, answer = await api("POST", REVIEWS, {"spec": spec})
+        assert (status, [c["field"] for c in answer["details"]["causes"]]) == (422, wanted)
+        assert "kind" not in answer["details"]
+
+    tell(story)
+
+
+def test_the_group_of_nodes_alone_makes_no_node(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        given = {"impersonate-user": "n", "impersonate-group": "system:nodes"}
+        status, answer = await api("GET", f"{CONFIG_MAPS}/a", None, given)
+        assert status == 403
+        assert answer["message"].endswith('in the namespace "default"')
+
+    tell(story)
+
+
+def test_an_empty_table_of_default_columns_has_no_rows(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"
+        assert (await api("GET", roles, None, TABLE))[1]["rows"] is None
+        assert (await api("GET", CONFIG_MAPS, None, TABLE))[1]["rows"] == []
+
+    tell(story)
+
+
+def test_a_strict_reader_of_yaml_tells_every_line(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        body = b"metadata: {name: a}\nkind: ConfigMap\nkind: ConfigMap\nodd: 1\n"
+        given = {"content-type": "application/yaml"}
+        status, answer = await api("POST", f"{CONFIG_MAPS}?fieldValidation=Strict", body, given)
+        assert status == 400
+        assert answer["message"].endswith(
+            "strict decoding error: yaml: unmarshal errors:\n"
+            '  line 3: key "kind" already set in map,'
+            ' unknown field "odd"'
+        )
+
+    tell(story)

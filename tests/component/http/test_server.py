@@ -102,6 +102,17 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], byt
     return int(lines[0].split()[1]), headers, body
 
 
+def test_a_connection_goes_on_after_an_unknown_method() -> None:
+    async def talk(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: HttpServer
+    ) -> None:
+        for method, body in (("FOO", b"FOO {}"), ("GET", b"GET {}"), ("BAR", b"BAR {}")):
+            writer.write(f"{method} /fast HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (await answer(reader))[2] == body
+
+    with_server(talk)
+
+
 def test_answers_pipelined_requests_in_their_order() -> None:
     async def talk(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: HttpServer
@@ -118,6 +129,8 @@ def test_answers_pipelined_requests_in_their_order() -> None:
     ("request_bytes", "status", "body"),
     [
         pytest.param(b"GET /bug HTTP/1.1\r\n\r\n", 500, b"internal error", id="bug"),
+        pytest.param(b"FOO /fast HTTP/1.1\r\n\r\n", 200, b"FOO {}", id="unknown-method"),
+        pytest.param(b"F(O /fast HTTP/1.1\r\n\r\n", 400, b"malformed HTTP request", id="no-method"),
         pytest.param(b"rubbish\r\n\r\n", 400, b"malformed HTTP request", id="rubbish"),
         pytest.param(
             b"POST /slow HTTP/1.1\r\nContent-Length: 2000\r\n\r\n", 413, b"limit is 1000", id="413"

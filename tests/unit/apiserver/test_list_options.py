@@ -3,7 +3,7 @@
 import pytest
 
 from tiphys.api.errors import BadRequest
-from tiphys.apiserver.list_options import parse_list_options, query_int
+from tiphys.apiserver.list_options import check_timeout, parse_list_options, query_int
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5"])
@@ -37,3 +37,14 @@ def test_initial_events_of_a_watch(params: dict[str, list[str]], wanted: bool | 
 
 def test_a_list_has_no_initial_events() -> None:
     assert parse_list_options({}, watch=False).send_initial_events is None
+
+
+@pytest.mark.parametrize("text", ["", "0", "1s", "1h30m", "-1.5h", ".5s"])
+def test_durations(text: str) -> None:
+    check_timeout({"timeout": [text]})
+
+
+@pytest.mark.parametrize("text", ["bad", "1", "1 s", "s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(BadRequest, match=f'time: invalid duration "{text}"'):
+        check_timeout({"timeout": [text]})

@@ -3,7 +3,14 @@
 import pytest
 
 from tiphys.api.errors import NotAcceptable
-from tiphys.apiserver.negotiation import MediaType, negotiate, wants_pretty
+from tiphys.apiserver.negotiation import (
+    NO_TABLES,
+    MediaType,
+    check_routed,
+    error_media,
+    negotiate,
+    wants_pretty,
+)
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
@@ -46,3 +53,29 @@ def test_refused(accept: str, text: str) -> None:
 )
 def test_pretty(query: str | None, agent: str, *, pretty: bool) -> None:
     assert wants_pretty(MediaType(), query, agent) == pretty
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("application/yaml", "application/yaml"),
+        ("application/yaml;as=Table;v=v1;g=meta.k8s.io", "application/json"),
+        ("application/yaml;stream=watch", "application/json"),
+        ("text/html", "application/json"),
+    ],
+)
+def test_an_errors_form(accept: str, wanted: str) -> None:
+    assert error_media(accept) == MediaType(wanted)
+
+
+def test_kinds_that_are_not_stored_have_no_table() -> None:
+    with pytest.raises(NotAcceptable, match="only the following"):
+        negotiate(TABLE, "object", views=NO_TABLES)
+    assert negotiate(f"{TABLE},application/json", "object", views=NO_TABLES) == MediaType()
+
+
+def test_a_route_of_one_type() -> None:
+    json = ("application/json",)
+    check_routed("text/html,*/*;q=0.8", json, json)
+    with pytest.raises(NotAcceptable, match=r"representations: application/json$"):
+        check_routed("application/yaml", json, json)

@@ -90,7 +90,7 @@ def _create(body: Obj, target: Target) -> Obj:
     kind.before_create(obj)
     check = kind.validate_name or names.name_is_dns_subdomain
     errors = validate_meta(obj, namespaced=info.namespaced, validate_name=check)
-    errors += kind.validate(obj)
+    errors += kind.validate(obj) + kind.validate_create(obj)
     if errors:
         name = obj["metadata"].get("name", "")
         group = info.group if kind.error_group is None else kind.error_group

@@ -60,3 +60,22 @@ def test_every_feature_that_is_tried_can_be_named() -> None:
     names = [f.name for f in kernel_features.RULES]
     names += [f"{n} links" for n in kernel_features.LINKS]
     assert len(kernel_features.findings(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("mode", "present", "packages"),
+    [
+        pytest.param("nftables", [], ["nftables"], id="nothing-there"),
+        pytest.param("nftables", [kernel_features.NFT], [], id="enough"),
+        pytest.param(
+            "userspace", [kernel_features.NFT], [], id="userspace-redirects-with-nftables"
+        ),
+        pytest.param("iptables", [kernel_features.NFT], ["iptables", "iptables"], id="no-iptables"),
+    ],
+)
+def test_programs_that_a_proxy_mode_needs(
+    mode: str, present: list[str], packages: list[str]
+) -> None:
+    findings = preflight.programs(mode, present.__contains__)
+    assert [f.fix.strip("`").split()[-1] for f in findings] == packages
+    assert all(f.fatal for f in findings)

@@ -1,4 +1,4 @@
-"""Who makes a request: a bearer token, a client certificate, or nobody (anonymous).
+"""Who makes a request: whom a front proxy names, a bearer token, a certificate, or nobody.
 
 The certificate is the connection's, so its user is found once per connection; a token's user is
 remembered by the token. Upstream: apiserver pkg/authentication/request, --anonymous-auth.
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from tiphys.api.errors import Unauthorized
+from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.user import (
     ALL_AUTHENTICATED,
@@ -35,7 +36,14 @@ class _CertificateUser:
 class Authenticator:
     """See the module."""
 
-    def __init__(self, clients: LeafVerifier, tokens: ServiceAccountTokens, clock: Clock) -> None:
+    def __init__(
+        self,
+        clients: LeafVerifier,
+        tokens: ServiceAccountTokens,
+        clock: Clock,
+        front_proxy: RequestHeaderAuthenticator | None = None,
+    ) -> None:
+        self._front_proxy = front_proxy
         self._clients = clients
         self._tokens = tokens
         self._clock = clock
@@ -44,6 +52,10 @@ class Authenticator:
 
     def authenticate(self, request: Request) -> User:
         """Raises Unauthorized for credentials that are wrong; none at all is anonymous."""
+        if self._front_proxy is not None:
+            named = self._front_proxy.user_of(request)
+            if named is not None:
+                return named
         header = request.headers.get("authorization")
         if header is not None and header[:7].lower() == _BEARER:
             user = self._tokens.user_of(header[7:].strip())

@@ -31,6 +31,7 @@ class Attributes(NamedTuple):
     namespace: str = ""
     name: str = ""
     path: str = ""
+    node: str = ""  # A list's spec.nodeName: see RequestInfo.
 
 
 class Decision(NamedTuple):
@@ -254,7 +255,13 @@ def attributes_of(info: RequestInfo) -> Attributes:
     if not info.is_resource:
         return Attributes(info.verb, path=info.path)
     return Attributes(
-        info.verb, info.group, info.resource, info.subresource, info.namespace, info.name
+        info.verb,
+        info.group,
+        info.resource,
+        info.subresource,
+        info.namespace,
+        info.name,
+        node=info.node,
     )
 
 

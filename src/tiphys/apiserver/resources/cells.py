@@ -25,10 +25,6 @@ def age(obj: Obj, now: datetime) -> Any:
     return since(metadata(obj).get("creationTimestamp"), now)
 
 
-def created(obj: Obj, _: datetime) -> Any:
-    return metadata(obj).get("creationTimestamp")
-
-
 def value(*path: str | int, default: Any = "") -> Cell:
     """What is at a path, or a default."""
     return lambda obj, _: at(obj, *path, default=default)

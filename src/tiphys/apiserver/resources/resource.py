@@ -62,6 +62,7 @@ class Resource:
     before_update: Callable[[Obj, Obj], None] = nothing_on_update  # (new, old)
     before_status_update: Callable[[Obj, Obj], None] = nothing_on_update
     validate: Callable[[Obj], list[FieldError]] = no_errors
+    validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
@@ -70,5 +71,7 @@ class Resource:
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
     error_group: str | None = None  # The group that 422s name, where not the own one.
+    orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
+    delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False
     allow_unconditional_update: bool = True

@@ -5,13 +5,14 @@ Upstream: pkg/registry/core/pod/storage/storage.go (BindingREST.assignPod).
 
 from typing import Final
 
-from tiphys.api.errors import Conflict
-from tiphys.api.field_errors import FieldError, invalid_object, not_supported, required
+from tiphys.api.errors import Conflict, InternalError
+from tiphys.api.field_errors import FieldError, not_supported, required
 from tiphys.api.meta import GroupVersionKind, Obj, at, condition, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.responses import document_answer
+from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import guaranteed_update
 from tiphys.lib.http.message import Answer
 
@@ -27,11 +28,14 @@ SUCCESS: Final[Obj] = {
 
 async def create_binding(ctx: RequestContext) -> Answer:
     """`pods/NAME/binding`, and `bindings`, whose body names the pod."""
+    check_write_options(ctx, "CreateOptions")
     binding = read_object(ctx, KIND)
     name = ctx.name or binding["metadata"].get("name", "")
     errors = _validate(binding)
-    if errors:
-        raise invalid_object("", KIND.kind, name, errors)
+    if errors:  # Upstream names no object here, which makes it the server's fault.
+        texts = [str(error) for error in errors]
+        text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+        raise InternalError(text, code=500, reason="")
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
     return document_answer(ctx, 201, SUCCESS)

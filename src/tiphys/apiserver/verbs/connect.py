@@ -17,6 +17,7 @@ from tiphys.apiserver.list_options import query_bool, query_int
 from tiphys.apiserver.responses import CACHE_CONTROL
 from tiphys.apiserver.tunnel import pass_on
 from tiphys.apiserver.verbs.get import stored
+from tiphys.codec import go_time
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.message import Answer, Response, StreamResponse
 
@@ -151,6 +152,9 @@ def container_name(ctx: RequestContext, pod: Obj) -> str:
     raise BadRequest(text)
 
 
+_ANY_TIME: Final = "2006-01-02T15:04:05Z"
+
+
 def _check_log_options(ctx: RequestContext) -> None:
     """Upstream ValidatePodLogOptions."""
     errors: list[FieldError] = []
@@ -161,6 +165,10 @@ def _check_log_options(ctx: RequestContext) -> None:
         value = query_int(ctx.params, name)
         if value is not None and value < 1:
             errors.append(invalid(name, value, "must be greater than 0"))
+    try:
+        go_time.normal_time(ctx.param("sinceTime") or _ANY_TIME)
+    except go_time.TimeError as error:
+        raise BadRequest(str(error)) from None
     if ctx.param("sinceSeconds") and ctx.param("sinceTime"):
         text = "at most one of `sinceTime` or `sinceSeconds` may be specified"
         errors.append(forbidden("[]", text))

@@ -78,7 +78,10 @@ def read_delete_options(ctx: RequestContext) -> DeleteOptions:
     else:
         obj = _options_of_query(ctx)
     # Beside a body the query does not count, not even its dryRun.
-    return parse_delete_options(obj)
+    options = parse_delete_options(obj)
+    if ctx.endpoint.resource.delete_warning and not options.propagation_policy:
+        ctx.warnings.append(ctx.endpoint.resource.delete_warning)
+    return options
 
 
 def check_options_kind(obj: Obj) -> None:
@@ -100,6 +103,9 @@ def _options_of_query(ctx: RequestContext) -> Obj:
     grace = query_int(ctx.params, "gracePeriodSeconds")
     if grace is not None:
         obj["gracePeriodSeconds"] = grace
+    found = {name: ctx.param(name) for name in ("uid", "resourceVersion") if ctx.param(name)}
+    if found:
+        obj["preconditions"] = found
     if "dryRun" in ctx.params:
         obj["dryRun"] = ctx.params["dryRun"]
     return obj
@@ -122,7 +128,8 @@ async def delete_object(
         write = admission_write(ctx, "DELETE", None, obj)
         server.admission.mutate(write)
         server.admission.validate(write)
-        new = plan_delete(obj, options, server.clock.now())
+        orphans = endpoint.resource.orphans_by_default
+        new = plan_delete(obj, options, server.clock.now(), orphans_by_default=orphans)
         try:
             if new is None:
                 if info.kind == "Pod":

@@ -15,7 +15,7 @@ from tiphys.apiserver.deletion import parse_delete_options
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.binding import SUCCESS
 from tiphys.apiserver.verbs.delete import delete_object
-from tiphys.apiserver.writes import guaranteed_update
+from tiphys.apiserver.writes import admit, guaranteed_update
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("policy", "v1", "Eviction")
@@ -29,6 +29,7 @@ async def create_eviction(ctx: RequestContext) -> Answer:
     name = eviction["metadata"].get("name") or ctx.name
     if name != ctx.name:
         raise BadRequest(f"name in URL does not match name in Eviction object: {name}")
+    admit(ctx, "CREATE", eviction)
     options = parse_delete_options(eviction.get("deleteOptions") or {})
     options = replace(options, is_dry_run=options.is_dry_run or ctx.is_dry_run)
     pods = ctx.server.endpoint_of("", "pods")
@@ -63,7 +64,8 @@ async def _spend_budget(ctx: RequestContext, pod: Obj, *, dry_run: bool) -> None
         raise InternalError(
             "This pod has more than one PodDisruptionBudget, which the eviction subresource does"
             " not support.",
-            reason="InternalError",
+            code=500,
+            reason="",
         )
     key, budget = matching[0]
     if not _is_ready(pod) and _lets_unready_go(budget):

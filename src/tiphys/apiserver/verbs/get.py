@@ -1,11 +1,16 @@
 """GET of one object: bytes of the cache. Upstream: endpoints/handlers/get.go (GetResource)."""
 
+from typing import Final
+
 from tiphys.api.errors import BadRequest, Timeout, not_found
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import get_revision
 from tiphys.apiserver.responses import object_answer
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
+
+# Upstream serves these by a handler of its own, with a word of its own.
+_NAMED_OTHERWISE: Final = {"componentstatuses": "componentstatus"}
 
 
 def get(ctx: RequestContext) -> Answer:
@@ -25,7 +30,8 @@ def stored(ctx: RequestContext) -> CachedObject:
     endpoint = ctx.endpoint
     cached = endpoint.cache.get(ctx.key)
     if cached is None:
-        raise not_found(endpoint.info.group, endpoint.info.plural, ctx.info.name)
+        plural = _NAMED_OTHERWISE.get(endpoint.info.plural, endpoint.info.plural)
+        raise not_found(endpoint.info.group, plural, ctx.info.name)
     return cached
 
 

@@ -5,7 +5,14 @@ Upstream: apimachinery pkg/apis/meta/v1/validation/validation.go.
 
 from typing import Final
 
-from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object, not_supported
+from tiphys.api.field_errors import (
+    FieldError,
+    forbidden,
+    invalid,
+    invalid_object,
+    not_supported,
+    required,
+)
 from tiphys.apiserver.context import RequestContext
 
 FIELD_MANAGER_LENGTH_MAX: Final = 128
@@ -14,10 +21,14 @@ _FIELD_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 
 def check_write_options(ctx: RequestContext, kind: str) -> None:
     """Raises Invalid (`CreateOptions.meta.k8s.io "" is invalid: ...`)."""
-    if not ctx.request.query:
+    is_apply = ctx.request.headers.get("content-type", "").startswith("application/apply-patch")
+    if not ctx.request.query and not is_apply:
         return
-    errors = validate_dry_run(ctx.params.get("dryRun", []))
     manager = ctx.param("fieldManager")
+    errors: list[FieldError] = []
+    if is_apply and kind == "PatchOptions" and not manager:
+        errors.append(required("fieldManager", "is required for apply patch"))
+    errors += validate_dry_run(ctx.params.get("dryRun", []))
     if len(manager) > FIELD_MANAGER_LENGTH_MAX:
         errors.append(
             FieldError(
@@ -34,7 +45,6 @@ def check_write_options(ctx: RequestContext, kind: str) -> None:
     validation = ctx.param("fieldValidation")
     if validation and validation not in _FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, _FIELD_VALIDATIONS))
-    is_apply = ctx.request.headers.get("content-type", "").startswith("application/apply-patch")
     if kind == "PatchOptions" and "force" in ctx.params and not is_apply:
         errors.append(forbidden("force", "may not be specified for non-apply patch"))
     if errors:

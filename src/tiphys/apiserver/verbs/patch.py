@@ -18,7 +18,7 @@ from tiphys.api.errors import (
     StatusCause,
     UnsupportedMediaType,
 )
-from tiphys.api.field_errors import invalid, invalid_object, required
+from tiphys.api.field_errors import invalid
 from tiphys.api.meta import GroupVersionKind, Obj
 from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
@@ -76,9 +76,6 @@ def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})
     check_write_options(ctx, "PatchOptions")
     if kind == APPLY:
-        if not ctx.param("fieldManager"):
-            error = required("fieldManager", "is required for apply patch")
-            raise invalid_object("meta.k8s.io", "PatchOptions", "", [error])
         raise UnsupportedMediaType("server-side apply is not served yet")
     require(ctx)
     try:
@@ -114,7 +111,10 @@ def patched(
     try:
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:
-        shown, why = unreadable(kind, document, loose, error.why)
+        try:
+            shown, why = unreadable(kind, document, loose, error.why)
+        except (RecursionError, orjson.JSONEncodeError):
+            raise BadRequest("the patch is nested too deeply") from None
         raise invalid_patch(shown, why) from None
 
 

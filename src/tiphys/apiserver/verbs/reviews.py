@@ -5,27 +5,44 @@ Upstream: pkg/registry/{authorization,authentication}/*/rest.go.
 
 from typing import Final
 
+import orjson
+
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, invalid, invalid_object
 from tiphys.api.meta import Obj, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.filters.authorization import Attributes
+from tiphys.apiserver.negotiation import NO_TABLES
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.user import User
+from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.lib.http.message import Answer
 
 AUTHORIZATION: Final = "authorization.k8s.io"
 AUTHENTICATION: Final = "authentication.k8s.io"
+_PATHS: Final = "spec.nonResourceAttributes"
 _ONE_OF: Final = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
 
 def _read(ctx: RequestContext) -> Obj:
+    """Raises NotAcceptable, BadRequest, Invalid."""
+    ctx.media(views=NO_TABLES)
+    check_write_options(ctx, "CreateOptions")
     review = read_object(ctx, ctx.endpoint.info.gvk)
-    if any(v for k, v in review["metadata"].items() if k not in {"managedFields", "namespace"}):
-        error = invalid("metadata", review["metadata"], "must be empty")
-        raise invalid_object(AUTHORIZATION, ctx.endpoint.info.kind, "", [error])
+    review["metadata"].pop("namespace", None)
     return review
+
+
+def _metadata_errors(review: Obj) -> list[FieldError]:
+    given = {k: v for k, v in review["metadata"].items() if v and k != "managedFields"}
+    return [invalid("metadata", given, "must be empty")] if given else []
+
+
+def _raise_invalid(errors: list[FieldError]) -> None:
+    """Upstream names no kind in these."""
+    if errors:
+        raise invalid_object(AUTHORIZATION, "", "", errors)
 
 
 def asked_of(spec: Obj) -> Attributes:
@@ -44,22 +61,27 @@ def asked_of(spec: Obj) -> Attributes:
     )
 
 
-def _validate_attributes(spec: Obj, user: User | None) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if bool(spec.get("resourceAttributes") is not None) == bool(
-        spec.get("nonResourceAttributes") is not None
-    ):
-        both = spec.get("resourceAttributes") is not None
-        if both:
-            text = "cannot be specified in combination with resourceAttributes"
-            errors.append(
-                invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"], text)
-            )
-        else:
-            errors.append(invalid("spec.resourceAttributes", None, _ONE_OF))
-    if user is None and not spec.get("user") and not spec.get("groups"):
+def _validate_attributes(spec: Obj) -> list[FieldError]:
+    """Exactly one of the two."""
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is not None:
+        text = "cannot be specified in combination with resourceAttributes"
+        return [invalid(_PATHS, _shown(path), text)]
+    if resource is None and path is None:
+        return [invalid("spec.resourceAttributes", None, _ONE_OF)]
+    return []
+
+
+def _validate(spec: Obj) -> list[FieldError]:
+    errors = _validate_attributes(spec)
+    if not spec.get("user") and not spec.get("groups"):
         errors.append(invalid("spec.user", "", "at least one of user or group must be specified"))
     return errors
+
+
+def _shown(path: Obj) -> Obj:
+    """As Go shows its own struct."""
+    return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
 
 
 def _decided(ctx: RequestContext, review: Obj, user: User) -> Answer:
@@ -73,9 +95,7 @@ def _decided(ctx: RequestContext, review: Obj, user: User) -> Answer:
 async def self_subject_access_review(ctx: RequestContext) -> Answer:
     """May I? Raises Invalid."""
     review = _read(ctx)
-    errors = _validate_attributes(review.get("spec") or {}, ctx.user)
-    if errors:
-        raise invalid_object(AUTHORIZATION, "SelfSubjectAccessReview", "", errors)
+    _raise_invalid(_validate_attributes(review.get("spec") or {}) + _metadata_errors(review))
     return _decided(ctx, review, ctx.user)
 
 
@@ -83,29 +103,23 @@ async def subject_access_review(ctx: RequestContext) -> Answer:
     """May they? Raises Invalid."""
     review = _read(ctx)
     spec = review.get("spec") or {}
-    errors = _validate_attributes(spec, None)
-    if errors:
-        raise invalid_object(AUTHORIZATION, ctx.endpoint.info.kind, "", errors)
+    _raise_invalid(_validate(spec) + _metadata_errors(review))
     return _decided(ctx, review, _user_of(spec))
 
 
 async def local_subject_access_review(ctx: RequestContext) -> Answer:
-    """May they, in this namespace? Raises BadRequest, Invalid."""
+    """May they, in this namespace? Raises Invalid."""
     review = _read(ctx)
     spec = review.get("spec") or {}
-    namespace = (spec.get("resourceAttributes") or {}).get("namespace", "")
-    if spec.get("nonResourceAttributes") is not None:
-        error = invalid(
-            "spec.nonResourceAttributes",
-            spec["nonResourceAttributes"],
-            "disallowed on this kind of request",
-        )
-        raise invalid_object(AUTHORIZATION, "LocalSubjectAccessReview", "", [error])
-    if namespace != ctx.namespace:
-        raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {ctx.namespace}")
-    errors = _validate_attributes(spec, None)
-    if errors:
-        raise invalid_object(AUTHORIZATION, "LocalSubjectAccessReview", "", errors)
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    errors = _validate(spec) + _metadata_errors(review)
+    if resource is not None and resource.get("namespace", "") != ctx.namespace:
+        where = "spec.resourceAttributes.namespace"
+        found = resource.get("namespace", "")
+        errors.append(invalid(where, found, "must match metadata.namespace"))
+    if path is not None:
+        errors.append(invalid(_PATHS, _shown(path), "disallowed on this kind of request"))
+    _raise_invalid(errors)
     review["metadata"]["namespace"] = ctx.namespace
     return _decided(ctx, review, _user_of(spec))
 
@@ -146,19 +160,19 @@ async def self_subject_rules_review(ctx: RequestContext) -> Answer:
         "nonResourceRules": path_rules,
         "incomplete": False,
     }
-    return document_answer(ctx, 201, review | {"status": status})
+    return document_answer(ctx, 201, review | {"metadata": {}, "spec": {}, "status": status})
 
 
 async def self_subject_review(ctx: RequestContext) -> Answer:
     """Who am I?"""
-    review = read_object(ctx, ctx.endpoint.info.gvk)
+    review = _read(ctx)
     review["metadata"] = {"creationTimestamp": rfc3339(ctx.server.clock.now())}
     return document_answer(ctx, 201, review | {"status": {"userInfo": ctx.user.to_obj()}})
 
 
 async def token_review(ctx: RequestContext) -> Answer:
     """Whose token is this? Raises BadRequest."""
-    review = read_object(ctx, ctx.endpoint.info.gvk)
+    review = _read(ctx)
     spec = review.get("spec") or {}
     token, audiences = spec.get("token", ""), spec.get("audiences") or []
     if not token:
@@ -171,5 +185,16 @@ async def token_review(ctx: RequestContext) -> Answer:
         status = {"authenticated": True, "user": user.to_obj()}
         status["audiences"] = [a for a in wanted if a in of_token]
     else:
-        status["error"] = "invalid bearer token"
+        status["error"] = _refused(ctx, token, audiences)
     return document_answer(ctx, 201, review | {"status": status})
+
+
+def _refused(ctx: RequestContext, token: str, audiences: list[str]) -> str:
+    """One of ours for somebody else is told apart, as upstream's two authenticators do."""
+    found = ctx.server.tokens.audiences_of(token)
+    wanted = audiences or [ctx.server.tokens.issuer]
+    if not found or not set(found).isdisjoint(wanted):
+        return "invalid bearer token"
+    shown = [orjson.dumps(names).decode().replace(",", " ") for names in (found, wanted)]
+    text = f"token audiences {shown[0]} is invalid for the target audiences {shown[1]}"
+    return f"[invalid bearer token, {text}]"

@@ -11,9 +11,12 @@ from tiphys.api.field_errors import FieldError, invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339, uid_of
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.negotiation import NO_TABLES
 from tiphys.apiserver.object_meta import new_uid, set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
+from tiphys.apiserver.verbs.options import check_write_options
+from tiphys.apiserver.writes import admit
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest")
@@ -25,6 +28,8 @@ _BOUND: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node"
 
 async def create_token(ctx: RequestContext) -> Answer:
     """Raises NotFound, Invalid, Conflict, BadRequest."""
+    ctx.media(views=NO_TABLES)
+    check_write_options(ctx, "CreateOptions")
     request = read_object(ctx, KIND)
     account = ctx.endpoint.decode(stored(ctx))
     _check_names(ctx, request["metadata"])
@@ -35,6 +40,7 @@ async def create_token(ctx: RequestContext) -> Answer:
     errors = _validate(spec)
     if errors:
         raise invalid_object(KIND.group, KIND.kind, "", errors)
+    admit(ctx, "CREATE", request)
     bound = _bound_object(ctx, account, spec.get("boundObjectRef"))
     token, ends = ctx.server.tokens.sign(
         account, spec["audiences"], spec["expirationSeconds"], bound

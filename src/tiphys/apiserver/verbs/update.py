@@ -20,6 +20,7 @@ from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
+from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.verbs.create import create_object
@@ -143,19 +144,6 @@ def _with(old: Obj, field: str, value: object) -> Obj:
     return {k: v for k, v in old["spec"].items() if k != field} | ({field: value} if value else {})
 
 
-def _resources(new: Obj, old: Obj) -> Obj:
-    """Only the resources, of the containers that are there and of the pod itself."""
-    given = {c.get("name"): c.get("resources") for c in at(new, "spec", "containers", default=[])}
-    containers = [
-        c | {"resources": given[c["name"]]} if given.get(c["name"]) is not None else c
-        for c in old["spec"].get("containers") or ()
-    ]
-    spec = old["spec"] | {"containers": containers}
-    if (wanted := at(new, "spec", "resources")) is not None:
-        spec["resources"] = wanted
-    return old | {"metadata": dict(old["metadata"]), "spec": spec}
-
-
 def _conditions(new: Obj, old: Obj) -> Obj:
     status = dict(old.get("status") or {})
     conditions = (new.get("status") or {}).get("conditions")
@@ -167,7 +155,7 @@ def _conditions(new: Obj, old: Obj) -> Obj:
 # What a subresource lets change, everything else staying as it was.
 PARTS: Final = {
     "ephemeralcontainers": _ephemeral_containers,
-    "resize": _resources,
+    "resize": resized,
     "approval": _conditions,
 }
 
@@ -187,17 +175,13 @@ def _ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
     return errors
 
 
-def _no_errors(new: Obj, old: Obj) -> list[FieldError]:
-    """The part that a subresource lets change is checked by the kind's own validation."""
-    return []
-
-
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
-PART_RULES: Final = {"ephemeralcontainers": _ephemeral_errors, "resize": _no_errors}
+PART_RULES: Final = {"ephemeralcontainers": _ephemeral_errors, "resize": validate_resize}
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
     """Revision and uid in the body must be the stored object's. Raises Conflict, Invalid."""
+    check_uid(ctx, new, old)
     info = ctx.endpoint.info
     metadata, before = new["metadata"], old["metadata"]
     revision = metadata.get("resourceVersion", "")
@@ -209,7 +193,6 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
         raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
-    check_uid(ctx, new, old)
 
 
 def check_uid(ctx: RequestContext, new: Obj, old: Obj) -> None:

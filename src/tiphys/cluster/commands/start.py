@@ -18,8 +18,9 @@ from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.finding import Finding
-from tiphys.cluster.nodes import NODES_MAX, with_node
-from tiphys.cluster.profile import Profile, ProfileError, Roots
+from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
+from tiphys.cluster.profile import MASTER, WORKER, Profile, ProfileError, Roots
+from tiphys.proxy.config import MODES as PROXY_MODES
 
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
@@ -43,9 +44,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait-timeout", type=float, default=READY_SECONDS, metavar="SECONDS")
     parser.add_argument("--nodes", type=int, help="how many nodes; 0 = a control plane alone")
     parser.add_argument(
+        "--control-planes",
+        type=int,
+        metavar="N",
+        help="so many masters on machines of their own, on etcd (default: 0, on the host)",
+    )
+    parser.add_argument(
         "--overlay",
         choices=("auto", "vxlan", "host-gw"),
         help="how nodes reach each other's pods (default: auto)",
+    )
+    parser.add_argument(
+        "--proxy-mode",
+        choices=PROXY_MODES,
+        help=f"how Services reach pods (default: {PROXY_MODES[0]})",
     )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
@@ -59,8 +71,8 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
-    wanted = _wanted_nodes(existing, options)
-    _preflight(roots, steps, with_nodes=wanted > 0)
+    masters, workers = _wanted(existing, options)
+    _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
 
@@ -76,9 +88,9 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 waiting.give_up()
                 return _already(existing, options, steps)
             if existing is not None:
-                profile = _resumed(existing)
+                profile = _resumed(existing, _wanted_mode(existing, options))
             else:
-                profile = _new_profile(roots, name, wanted, options)
+                profile = _new_profile(roots, name, (masters, workers), options)
             _prepare(profile, steps)
             if not options.keep_context:
                 _set_context(profile)
@@ -115,10 +127,12 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    if options.nodes is not None and options.nodes != len(profile.nodes):
+    _wanted(profile, options)
+    if _wanted_mode(profile, options) != profile.proxy_mode:
         raise CommandError(
-            f'profile "{profile.name}" runs with {len(profile.nodes)} nodes, not {options.nodes}',
-            fix=f"stop and delete it first: tiphys delete -p {profile.name}",
+            f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
+            f"not {options.proxy_mode}",
+            fix=f"stop it first: tiphys stop -p {profile.name}",
         )
     if not options.keep_context:
         _set_context(profile)
@@ -134,26 +148,43 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
     return 0
 
 
-def _wanted_nodes(existing: Profile | None, options: argparse.Namespace) -> int:
+def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int, int]:
+    """(masters, workers), as asked or as the profile has them. Raises CommandError."""
     if existing is not None:
-        if options.nodes is not None and options.nodes != len(existing.nodes):
-            raise CommandError(
-                f'profile "{existing.name}" has {len(existing.nodes)} nodes, not {options.nodes}',
-                fix=f"delete it first: tiphys delete -p {existing.name}",
-            )
-        return len(existing.nodes)
-    count = 1 if options.nodes is None else int(options.nodes)
-    if not 0 <= count <= NODES_MAX:
-        raise CommandError(
-            f"--nodes {count} is not possible", fix=f"use a number from 0 to {NODES_MAX}"
-        )
-    return count
+        masters = len(existing.masters)
+        have = {"--nodes": len(existing.nodes) - masters, "--control-planes": masters}
+        asked = {"--nodes": options.nodes, "--control-planes": options.control_planes}
+        for flag, count in have.items():
+            if asked[flag] is not None and asked[flag] != count:
+                raise CommandError(
+                    f'profile "{existing.name}" runs with {flag} {count}, not {asked[flag]}',
+                    fix="`tiphys node add` and `tiphys node delete` change the number of nodes;"
+                    f" `tiphys delete -p {existing.name}` starts over",
+                )
+        return masters, have["--nodes"]
+    masters = options.control_planes or 0
+    workers = 1 if options.nodes is None else int(options.nodes)
+    if not 0 <= masters <= MASTERS_MAX:
+        fix = f"use a number from 1 to {MASTERS_MAX}, best an odd one"
+        raise CommandError(f"--control-planes {masters} is not possible", fix=fix)
+    if not 0 <= workers <= NODES_MAX - masters:
+        fix = f"use a number from 0 to {NODES_MAX - masters}"
+        raise CommandError(f"--nodes {workers} is not possible", fix=fix)
+    return masters, workers
 
 
-def _preflight(roots: Roots, steps: Steps, *, with_nodes: bool) -> None:
+def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
+    """The proxy mode: what is said now, or was said before."""
+    return options.proxy_mode or (existing.proxy_mode if existing else PROXY_MODES[0])
+
+
+def _preflight(roots: Roots, steps: Steps, masters: int, workers: int, proxy_mode: str) -> None:
     from tiphys.cluster import preflight
 
-    _refuse_if_fatal(preflight.check(roots, with_nodes=with_nodes))
+    found = preflight.check(
+        roots, with_nodes=masters + workers > 0, with_etcd=masters > 0, proxy_mode=proxy_mode
+    )
+    _refuse_if_fatal(found)
     steps.say("machine checked")
 
 
@@ -170,9 +201,13 @@ def _refuse_if_fatal(findings: Sequence[Finding]) -> None:
         )
 
 
-def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespace) -> Profile:
+def _new_profile(
+    roots: Roots, name: str, counts: tuple[int, int], options: argparse.Namespace
+) -> Profile:
+    """counts: masters and workers. Raises CommandError."""
     from tiphys.cluster import addresses, leftovers, ranges
 
+    masters, nodes = counts[0], sum(counts)
     if nodes:
         # Here, and not with the rest of the checks: now nobody else makes a profile.
         _refuse_if_fatal(leftovers.findings(name, leftovers.observe(name), roots))
@@ -193,14 +228,15 @@ def _new_profile(roots: Roots, name: str, nodes: int, options: argparse.Namespac
         service_cidr=chosen.service,
         load_balancer_pool=chosen.load_balancer_pool,
         overlay=options.overlay or "auto",
+        proxy_mode=_wanted_mode(None, options),
     )
-    for _ in range(nodes):
-        profile = with_node(profile)
+    for number in range(nodes):
+        profile = with_node(profile, role=MASTER if number < masters else WORKER)
     profile.save()
     return profile
 
 
-def _resumed(profile: Profile) -> Profile:
+def _resumed(profile: Profile, proxy_mode: str) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
     from tiphys.cluster import addresses, processes
 
@@ -211,6 +247,9 @@ def _resumed(profile: Profile) -> Profile:
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
         )
+    if proxy_mode != profile.proxy_mode:
+        profile = replace(profile, proxy_mode=proxy_mode)
+        profile.save()
     if not addresses.is_free(profile.api_port):
         port = addresses.free_port(profile.roots, profile.name)
         profile = replace(profile, api_port=port)

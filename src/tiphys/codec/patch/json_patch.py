@@ -1,6 +1,7 @@
 """JSON patch (RFC 6902) with the ways of the library that upstream uses.
 
-Indices may be negative and count from the end; `test` of a missing member equals null.
+Indices may be negative and count from the end; `test` of a missing member equals null;
+`replace` makes one that is missing, `copy` of one gives null.
 Upstream: gopkg.in/evanphx/json-patch.v4.
 """
 
@@ -89,11 +90,7 @@ class _State:
             self.document = value
             return
         here, step = self._parent(path, "replace")
-        if not _has(here, step):
-            raise PatchError(
-                f"replace operation does not apply: doc is missing key: {path}: missing value"
-            )
-        _set(here, step, value)
+        _set(here, step, value)  # A missing member is made, as that library does.
 
     def move(self, operation: Obj, path: str) -> None:
         source = str(operation.get("from", ""))
@@ -106,11 +103,7 @@ class _State:
     def copy(self, operation: Obj, path: str) -> None:
         source = str(operation.get("from", ""))
         here, step = self._parent(source, "copy")
-        if not _has(here, step):
-            raise PatchError(
-                f"copy operation does not apply: doc is missing from path: {source}: missing value"
-            )
-        value = _child(here, step)
+        value = here.get(step) if isinstance(here, dict) else here[_index(here, step)]
         self._copied_values += _size(value)
         if self._copied_values > COPIED_VALUES_MAX:
             raise PatchError(
@@ -164,13 +157,6 @@ def _child(here: Any, step: str) -> Any:
         return here[_index(here, step)]
     except PatchError:
         return None
-
-
-def _has(here: Any, step: str) -> bool:
-    if isinstance(here, dict):
-        return step in here
-    _index(here, step)
-    return True
 
 
 def _set(here: Any, step: str, value: Any) -> None:

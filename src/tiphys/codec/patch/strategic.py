@@ -90,9 +90,11 @@ def _merged_value(original: Any, value: Any, field: Field | None) -> Any:
             return _directed(value)
         return _without_nulls(value)
     if isinstance(value, list):
-        if _strategy(field) == "merge" and isinstance(original, list) and field is not None:
-            return _merged_list(original, value, field)
-        return [v for v in map(_without_nulls, value) if not _is_deletion(v)]
+        if field is not None and _strategy(field) == "merge":
+            if isinstance(original, list):
+                return _merged_list(original, value, field)
+            return [v for v in map(_without_nulls, value) if not _is_deletion(v)]
+        return _without_nulls(value)  # Taken whole: a directive in it is an unknown field.
     return value
 
 

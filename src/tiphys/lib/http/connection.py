@@ -6,6 +6,7 @@ A handler that answers at once costs no task. Requests that come while one is be
 
 import asyncio
 import logging
+import re
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -33,6 +34,7 @@ PIECE_BYTES_MAX: Final = 64 * 1024  # One write; 35 MB in one write stalls the l
 PIPELINE_MAX: Final = 64  # Requests that may wait on one connection before reading pauses.
 LINGER_SECONDS: Final = 0.5  # net/http rstAvoidanceDelay
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1: a token.
 _names: dict[bytes, str] = {}  # Header names seen, lower case; bounded by _NAMES_MAX.
 _NAMES_MAX: Final = 512
 
@@ -68,6 +70,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._rejected = False
+        self._in_request = False  # Between a request line and the request's end.
+        self._request_count = 0
+        self._method = ""  # Of the request being read, where the parser does not know it.
 
     # --- asyncio.Protocol
 
@@ -118,13 +123,28 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         self.idle_since = self._server.now
+        before = None if self._in_request else self._request_count
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade_asked(data[upgrade.args[0] :])
+        except httptools.HttpParserInvalidMethodError:
+            if self._request_count == before and not self._method:
+                self._feed_unknown_method(data)
+            elif not self._closing and not self._rejected:
+                self._reject(400, "malformed HTTP request")
         except httptools.HttpParserError:
             if not self._closing and not self._rejected:
                 self._reject(400, "malformed HTTP request")
+
+    def _feed_unknown_method(self, data: bytes) -> None:
+        """Any token is a method, and for the handler to refuse: the parser is shown another."""
+        method, space, rest = data.partition(b" ")
+        if not space or not _METHOD.fullmatch(method):
+            self._reject(400, "malformed HTTP request")
+            return
+        self._method = method.decode()
+        self._restart(b"PURGE " + rest)
 
     def _upgrade_asked(self, rest: bytes) -> None:
         if self._raw is not None:
@@ -149,6 +169,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
+        self._in_request = True
         self._url += url
         self._count_head(len(url))
 
@@ -191,8 +212,10 @@ class Connection(asyncio.Protocol):
             return
         body = self._body
         parser = self._parser
+        self._in_request = False
+        self._request_count += 1
         request = Request(
-            parser.get_method().decode("latin-1"),
+            self._method or parser.get_method().decode("latin-1"),
             self._url.decode("latin-1"),
             self._headers,
             b"" if not body else body[0] if len(body) == 1 else b"".join(body),
@@ -200,6 +223,7 @@ class Connection(asyncio.Protocol):
             keep_alive=parser.should_keep_alive() or "upgrade" in self._headers,
             http_1_0=parser.get_http_version() == "1.0",
         )
+        self._method = ""
         if self._task is None and not self._waiting:
             self._answer(request)
         else:

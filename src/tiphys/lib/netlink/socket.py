@@ -23,6 +23,7 @@ from tiphys.lib.netlink.message import (
 
 NETLINK_ROUTE: Final = 0
 NETLINK_NETFILTER: Final = 12
+_SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h
 _READ_BYTES: Final = 1 << 18
 _ANSWER_SECONDS_MAX: Final = 10.0
 
@@ -54,6 +55,10 @@ class NetlinkSocket:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def set_send_buffer(self, size: int) -> None:
+        """How long one message may be, in bytes. Raises PermissionError without root."""
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
 
     def request(self, kind: int, flags: int, payload: bytes, what: str) -> None:
         """Ask and wait for the acknowledgement. Raises NetlinkError naming what."""

@@ -7,8 +7,7 @@ from typing import Final
 
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
-from tiphys.apiserver.resources import cells, generation
-from tiphys.apiserver.resources.columns import columns_of
+from tiphys.apiserver.resources import generation
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("apiextensions.k8s.io", "v1", "customresourcedefinitions")
@@ -43,7 +42,6 @@ def before_create(definition: Obj) -> None:
 
 CUSTOM_RESOURCE_DEFINITION = Resource(
     _INFO,
-    columns=columns_of(_INFO, cells.name, cells.created),
     default=default,
     before_create=before_create,
     before_update=generation.updated,

@@ -25,7 +25,9 @@ def _controller(revision: Obj, _: datetime) -> Any:
 
 def validate(revision: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
-    if not isinstance(revision.get("data"), dict):
+    if revision.get("data") is None:
+        errors.append(required("data", "data is mandatory"))
+    elif not isinstance(revision["data"], dict):
         errors.append(required("data", "data must be a valid JSON object"))
     number = revision.get("revision", 0)
     if number < 0:

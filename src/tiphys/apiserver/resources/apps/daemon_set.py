@@ -3,13 +3,13 @@
 from typing import Final
 
 from tiphys.api.field_errors import FieldError, invalid, not_supported, required
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings, workload
+from tiphys.apiserver.resources.rules import warnings, workload, workload_status
 from tiphys.apiserver.resources.rules.texts import immutable, is_empty_selector, label_selector
 
 _INFO = built_in("apps", "v1", "daemonsets")
@@ -94,16 +94,9 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
 
 
-def template_warnings(obj: Obj, old: Obj | None) -> list[str]:
-    del old
-    return warnings.pod_template(
-        at(obj, "spec", "template", "spec", default={}), "spec.template.spec"
-    )
-
-
 DAEMON_SET = Resource(
     _INFO,
-    warnings=template_warnings,
+    warnings=warnings.of_template("spec", "template"),
     validate=validate,
     validate_update=validate_update,
     columns=columns_of(
@@ -123,5 +116,6 @@ DAEMON_SET = Resource(
     default=default,
     before_create=before_create,
     before_update=before_update,
+    validate_status_update=workload_status.DAEMON_SET,
     before_status_update=generation.status_updated,
 )

@@ -7,7 +7,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings, workload
+from tiphys.apiserver.resources.rules import warnings, workload, workload_status
 from tiphys.apiserver.resources.rules.texts import immutable
 
 _INFO = built_in("apps", "v1", "replicasets")
@@ -35,21 +35,15 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
 
 
-def template_warnings(obj: Obj, old: Obj | None) -> list[str]:
-    del old
-    return warnings.pod_template(
-        at(obj, "spec", "template", "spec", default={}), "spec.template.spec"
-    )
-
-
 REPLICA_SET = Resource(
     _INFO,
-    warnings=template_warnings,
+    warnings=warnings.of_template("spec", "template", is_named_alike=True),
     validate=validate,
     validate_update=validate_update,
     default=default,
     before_create=generation.created({"replicas": 0}),
     before_update=generation.updated,
+    validate_status_update=workload_status.REPLICA_SET,
     before_status_update=generation.status_updated,
     columns=columns_of(
         _INFO,

@@ -12,7 +12,7 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core.persistent_volume_claim import default as default_claim
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings, workload
+from tiphys.apiserver.resources.rules import warnings, workload, workload_status
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 from tiphys.apiserver.resources.rules.texts import named, unsupported
 
@@ -139,16 +139,9 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return [forbidden("spec", text)]
 
 
-def template_warnings(obj: Obj, old: Obj | None) -> list[str]:
-    del old
-    return warnings.pod_template(
-        at(obj, "spec", "template", "spec", default={}), "spec.template.spec"
-    )
-
-
 STATEFUL_SET = Resource(
     _INFO,
-    warnings=template_warnings,
+    warnings=warnings.of_template("spec", "template"),
     validate_name=name_is_dns_label,
     validate=validate,
     validate_update=validate_update,
@@ -163,5 +156,6 @@ STATEFUL_SET = Resource(
     default=default,
     before_create=generation.created({"replicas": 0, "availableReplicas": 0}),
     before_update=generation.updated,
+    validate_status_update=workload_status.STATEFUL_SET,
     before_status_update=generation.status_updated,
 )

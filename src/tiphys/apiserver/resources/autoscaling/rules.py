@@ -51,7 +51,7 @@ def _reference(ref: Obj, path: str) -> list[FieldError]:
         else:
             errors += each(f"{path}.{field}", value, names.path_segment_name(value, False))
     version = ref.get("apiVersion", "")
-    if version and "/" not in version and version != "v1":
+    if "/" not in version and version != "v1":
         errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
     return errors
 

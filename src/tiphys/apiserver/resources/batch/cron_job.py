@@ -12,7 +12,7 @@ from tiphys.apiserver.resources.batch.job import default_job_parts
 from tiphys.apiserver.resources.batch.job_rules import job_spec
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules import warnings, workload
 from tiphys.apiserver.resources.rules.texts import one_of, unsupported
 
 _INFO = built_in("batch", "v1", "cronjobs")
@@ -59,16 +59,21 @@ def validate(cron_job: Obj) -> list[FieldError]:
         errors.append(invalid(f"{path}.selector", shown, "`selector` will be auto-generated"))
     if job.get("manualSelector"):
         errors.append(unsupported(f"{path}.manualSelector", True, ("nil", "false")))
-    name = cron_job["metadata"].get("name", "")
-    if len(name) > _NAME_MAX:
-        text = f"must be no more than {_NAME_MAX} characters"
-        errors.append(invalid("metadata.name", name, text))
     return errors
+
+
+def validate_name_length(cron_job: Obj) -> list[FieldError]:
+    name = cron_job["metadata"].get("name", "")
+    if len(name) <= _NAME_MAX:
+        return []
+    return [invalid("metadata.name", name, f"must be no more than {_NAME_MAX} characters")]
 
 
 CRON_JOB = Resource(
     _INFO,
     validate=validate,
+    validate_create=validate_name_length,
+    warnings=warnings.of_template("spec", "jobTemplate", "spec", "template", is_named_alike=True),
     columns=columns_of(
         _INFO,
         cells.name,

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from tiphys.api.meta import Obj, at, condition, parse_time
 from tiphys.api.resources import built_in
+from tiphys.apiserver.object_meta import validate_labels
 from tiphys.apiserver.printing import human_duration
 from tiphys.apiserver.resources import cells, generation
-from tiphys.apiserver.resources.batch import job_rules
+from tiphys.apiserver.resources.batch import job_rules, job_status_rules
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings
 
 _INFO = built_in("batch", "v1", "jobs")
 
@@ -61,8 +63,19 @@ def _generate_selector(job: Obj) -> None:
     labels.setdefault("batch.kubernetes.io/controller-uid", uid)
     selector = job["spec"].setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault("batch.kubernetes.io/controller-uid", uid)
-    if not job["metadata"].get("labels"):
+    _share_labels(job)
+
+
+def _share_labels(job: Obj) -> None:
+    """Upstream copies them after validation, which tells of a bad one in the template only."""
+    labels = at(job, "spec", "template", "metadata", "labels", default={})
+    if not job["metadata"].get("labels") and not validate_labels(labels):
         job["metadata"]["labels"] = dict(labels)
+
+
+def before_status_update(job: Obj, old: Obj) -> None:
+    generation.status_updated(job, old)
+    _share_labels(job)
 
 
 def _status(job: Obj, _: datetime) -> Any:
@@ -77,6 +90,10 @@ def _status(job: Obj, _: datetime) -> Any:
     return "Running"
 
 
+_DELETE_WARNING: Final = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background"
+    " to remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 _ENDED: Final = {"Complete": "Complete", "Failed": "Failed"}
 
 
@@ -102,6 +119,8 @@ JOB = Resource(
     _INFO,
     validate=job_rules.validate,
     validate_update=job_rules.validate_update,
+    validate_status_update=job_status_rules.validate_status_update,
+    warnings=warnings.of_template("spec", "template", is_named_alike=True),
     columns=columns_of(
         _INFO,
         cells.name,
@@ -116,6 +135,8 @@ JOB = Resource(
     default=default,
     before_create=before_create,
     before_update=generation.updated,
-    before_status_update=generation.status_updated,
+    before_status_update=before_status_update,
+    orphans_by_default=True,  # As v1 always did.
+    delete_warning=_DELETE_WARNING,
     selectable_fields={"status.successful": lambda o: str(at(o, "status", "succeeded", default=0))},
 )

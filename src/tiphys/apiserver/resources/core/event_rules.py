@@ -5,10 +5,18 @@ from typing import Final
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, invalid, required
 from tiphys.api.meta import Obj
-from tiphys.apiserver.resources.rules.texts import each, label_name
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE, each, label_name
 
 _LENGTHS: Final = (("reportingInstance", 128), ("action", 128), ("reason", 128), ("message", 1024))
 _OPTIONAL: Final = frozenset({"message"})
+_FIXED: Final = (
+    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count",
+    "reportingComponent", "reportingInstance", "action", "type", "eventTime", "related",
+)  # fmt: skip
+_REFERENCE: Final = {
+    "Kind": "kind", "Namespace": "namespace", "Name": "name", "UID": "uid",
+    "APIVersion": "apiVersion", "ResourceVersion": "resourceVersion", "FieldPath": "fieldPath",
+}  # fmt: skip
 _MISMATCH: Final = "does not match event.namespace"
 
 
@@ -39,14 +47,8 @@ def core_event(event: Obj, controller_field: str = "reportingComponent") -> list
 
 
 def new_event(event: Obj) -> list[FieldError]:
-    """Of an event that came through events.k8s.io, in the core group's form."""
-    errors = core_event(event, "reportingController")
-    series = event.get("series")
-    if series is not None:
-        if series.get("count", 0) < 2:
-            errors.append(invalid("series.count", "", "should be at least 2"))
-        if not series.get("lastObservedTime"):
-            errors.append(required("series.lastObservedTime"))
+    """What is asked besides of one made through events.k8s.io, in the core group's form."""
+    errors = _series(event.get("series"))
     if not event.get("eventTime"):
         errors.append(required("eventTime"))
     kind = event.get("type", "")
@@ -61,4 +63,28 @@ def new_event(event: Obj) -> list[FieldError]:
     ):
         if value:
             errors.append(invalid(field, "", "needs to be unset"))
+    return errors
+
+
+def _series(series: Obj | None) -> list[FieldError]:
+    if series is None:
+        return []
+    errors: list[FieldError] = []
+    if series.get("count", 0) < 2:
+        errors.append(invalid("series.count", "", "should be at least 2"))
+    if not series.get("lastObservedTime"):
+        errors.append(required("series.lastObservedTime"))
+    return errors
+
+
+def changed_event(new: Obj, old: Obj) -> list[FieldError]:
+    """Through events.k8s.io only the series may change. Both in the core group's form."""
+    errors = [] if new.get("series") == old.get("series") else _series(new.get("series"))
+    for field in _FIXED:
+        if (new.get(field) or None) != (old.get(field) or None):
+            shown = new.get(field)
+            if field in {"involvedObject", "related"} and shown is not None:
+                shown = {go: shown.get(name, "") for go, name in _REFERENCE.items()}
+            path = "reportingController" if field == "reportingComponent" else field
+            errors.append(invalid(path, shown, IMMUTABLE))
     return errors

@@ -2,8 +2,6 @@
 
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
-from tiphys.apiserver.resources import cells
-from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core import limit_range_rules
 from tiphys.apiserver.resources.resource import Resource
 
@@ -26,6 +24,5 @@ LIMIT_RANGE = Resource(
     _INFO,
     allow_create_on_update=True,
     validate=limit_range_rules.validate,
-    columns=columns_of(_INFO, cells.name, cells.created),
     default=default,
 )

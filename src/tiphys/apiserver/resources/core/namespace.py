@@ -2,7 +2,7 @@
 
 from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at
-from tiphys.api.names import name_is_dns_label
+from tiphys.api.names import label_value, name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
@@ -22,7 +22,8 @@ def default(namespace: Obj) -> None:
 
 
 def before_create(namespace: Obj) -> None:
-    default(namespace)  # A generated name is known only now.
+    if not label_value(namespace["metadata"].get("name", "")):
+        default(namespace)  # A generated name is known only now; upstream labels what it accepted.
     namespace["status"] = {"phase": "Active"}
     finalizers = namespace.setdefault("spec", {}).get("finalizers") or []
     if _FINALIZER not in finalizers:

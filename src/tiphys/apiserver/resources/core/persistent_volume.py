@@ -11,6 +11,7 @@ from tiphys.apiserver.resources.core import persistent_volume_rules
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.pod_template import default_old_volume
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings
 
 _INFO = built_in("", "v1", "persistentvolumes")
 
@@ -38,6 +39,7 @@ def _claim(volume: Obj, _: datetime) -> Any:
 
 PERSISTENT_VOLUME = Resource(
     _INFO,
+    warnings=warnings.persistent_volume,
     validate=persistent_volume_rules.validate,
     columns=columns_of(
         _INFO,

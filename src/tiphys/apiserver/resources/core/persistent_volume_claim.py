@@ -7,6 +7,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 
 _INFO = built_in("", "v1", "persistentvolumeclaims")
@@ -34,6 +35,7 @@ def validate(claim: Obj) -> list[FieldError]:
 
 PERSISTENT_VOLUME_CLAIM = Resource(
     _INFO,
+    warnings=warnings.claim,
     validate=validate,
     columns=columns_of(
         _INFO,

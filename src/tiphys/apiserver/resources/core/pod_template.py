@@ -7,7 +7,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules import warnings, workload
 
 _INFO = built_in("", "v1", "podtemplates")
 
@@ -28,6 +28,7 @@ def validate(pod_template: Obj) -> list[FieldError]:
 POD_TEMPLATE = Resource(
     _INFO,
     validate=validate,
+    warnings=warnings.of_template("template"),
     columns=columns_of(
         _INFO,
         cells.name,

@@ -7,7 +7,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings, workload
+from tiphys.apiserver.resources.rules import warnings, workload, workload_status
 
 _INFO = built_in("", "v1", "replicationcontrollers")
 
@@ -40,16 +40,9 @@ def validate(controller: Obj) -> list[FieldError]:
     return errors + workload.always_restarts(template, "spec.template", "ReplicationController")
 
 
-def template_warnings(obj: Obj, old: Obj | None) -> list[str]:
-    del old
-    return warnings.pod_template(
-        at(obj, "spec", "template", "spec", default={}), "spec.template.spec"
-    )
-
-
 REPLICATION_CONTROLLER = Resource(
     _INFO,
-    warnings=template_warnings,
+    warnings=warnings.of_template("spec", "template", is_named_alike=True),
     validate=validate,
     columns=columns_of(
         _INFO,
@@ -65,6 +58,8 @@ REPLICATION_CONTROLLER = Resource(
     default=default,
     before_create=generation.created({"replicas": 0}),
     before_update=generation.updated,
+    validate_status_update=workload_status.REPLICA_SET,
     before_status_update=generation.status_updated,
+    orphans_by_default=True,  # As v1 always did.
     selectable_fields={"status.replicas": lambda o: str(at(o, "status", "replicas", default=0))},
 )

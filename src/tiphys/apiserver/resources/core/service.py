@@ -10,7 +10,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core import service_rules, service_update
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.resources.rules import warnings, workload_status
 
 _INFO = built_in("", "v1", "services")
 
@@ -109,6 +109,7 @@ SERVICE = Resource(
     default=default,
     before_create=before_create,
     before_update=before_update,
+    validate_status_update=workload_status.service,
     before_status_update=generation.status_updated,
     validate_name=name_is_dns_label,
     columns=columns_of(

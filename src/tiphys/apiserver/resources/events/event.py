@@ -10,7 +10,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core.event import CELLS
-from tiphys.apiserver.resources.core.event_rules import new_event
+from tiphys.apiserver.resources.core.event_rules import changed_event, core_event, new_event
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("events.k8s.io", "v1", "events")
@@ -65,12 +65,22 @@ def _regarding(field: str) -> Any:
 
 
 def validate(event: Obj) -> list[FieldError]:
+    return core_event(to_core(event), "reportingController")
+
+
+def validate_create(event: Obj) -> list[FieldError]:
     return new_event(to_core(event))
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    return changed_event(to_core(new), to_core(old))
 
 
 EVENT = Resource(
     _INFO,
     validate=validate,
+    validate_create=validate_create,
+    validate_update=validate_update,
     error_group="",
     columns=columns_of(
         _INFO, *[lambda event, now, cell=cell: cell(to_core(event), now) for cell in CELLS]

@@ -9,6 +9,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.networking import ingress_rules
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings, workload_status
 
 _INFO = built_in("networking.k8s.io", "v1", "ingresses")
 
@@ -36,6 +37,7 @@ def _ports(ingress: Obj, _: datetime) -> Any:
 
 INGRESS = Resource(
     _INFO,
+    warnings=warnings.ingress,
     validate=ingress_rules.validate,
     columns=columns_of(
         _INFO,
@@ -49,5 +51,6 @@ INGRESS = Resource(
     default=default,
     before_create=generation.created({"loadBalancer": {}}),
     before_update=generation.updated,
+    validate_status_update=workload_status.ingress,
     before_status_update=generation.status_updated,
 )

@@ -8,7 +8,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import workload
+from tiphys.apiserver.resources.rules import workload, workload_status
 from tiphys.apiserver.resources.rules.texts import label_selector, unsupported
 
 _INFO = built_in("policy", "v1", "poddisruptionbudgets")
@@ -52,6 +52,7 @@ def validate(budget: Obj) -> list[FieldError]:
 POD_DISRUPTION_BUDGET = Resource(
     _INFO,
     validate=validate,
+    allow_unconditional_update=False,
     columns=columns_of(
         _INFO,
         cells.name,
@@ -63,5 +64,6 @@ POD_DISRUPTION_BUDGET = Resource(
     default=default,
     before_create=generation.created(EMPTY_STATUS),
     before_update=generation.updated,
+    validate_status_update=workload_status.DISRUPTION_BUDGET,
     before_status_update=generation.status_updated,
 )

@@ -2,8 +2,6 @@
 
 from tiphys.api.names import path_segment_name
 from tiphys.api.resources import built_in
-from tiphys.apiserver.resources import cells
-from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.rbac import rules
 from tiphys.apiserver.resources.resource import Resource
 
@@ -13,6 +11,5 @@ CLUSTER_ROLE = Resource(
     _INFO,
     allow_create_on_update=True,
     validate=rules.cluster_role,
-    columns=columns_of(_INFO, cells.name, cells.created),
     validate_name=path_segment_name,
 )

@@ -36,14 +36,11 @@ _DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "N
 
 def pod_spec(spec: Obj, path: str, *, pod: Obj | None = None) -> list[FieldError]:
     """pod is the Pod itself where the spec is no template's."""
-    facts = PodFacts(
-        spec,
-        {v.get("name", ""): v for v in spec.get("volumes") or ()},
-        {c.get("name", "") for c in spec.get("resourceClaims") or ()},
-    )
     pod_name = "" if pod is None else pod["metadata"].get("name", "")
     regular = spec.get("containers") or ()
-    errors = volumes(spec.get("volumes") or (), f"{path}.volumes", pod_name)
+    errors, mountable = volumes(spec.get("volumes") or (), f"{path}.volumes", pod_name)
+    claims = {c.get("name", "") for c in spec.get("resourceClaims") or ()}
+    facts = PodFacts(spec, mountable, claims)
     errors += _resource_claims(spec, f"{path}.resourceClaims")
     errors += containers(regular, f"{path}.containers", facts)
     first = spec.get("initContainers") or ()

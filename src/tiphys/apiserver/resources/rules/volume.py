@@ -40,9 +40,12 @@ _HOST_PATH_TYPES: Final = (
 Check = Callable[[Obj, str], list[FieldError]]
 
 
-def volumes(values: Sequence[Obj], path: str, pod_name: str) -> list[FieldError]:
+def volumes(
+    values: Sequence[Obj], path: str, pod_name: str
+) -> tuple[list[FieldError], dict[str, Obj]]:
+    """What is wrong, and by name the volumes of which nothing is: only these can be mounted."""
     errors: list[FieldError] = []
-    seen: set[str] = set()
+    seen: dict[str, Obj] = {}
     for index, volume in enumerate(values):
         where = f"{path}[{index}]"
         found = _source(volume, where, pod_name)
@@ -55,9 +58,9 @@ def volumes(values: Sequence[Obj], path: str, pod_name: str) -> list[FieldError]
             if not texts and name in seen:
                 found.append(duplicate(f"{where}.name", name))
         if not found:
-            seen.add(name)
+            seen[name] = volume
         errors += found
-    return errors
+    return errors, seen
 
 
 def _source(volume: Obj, path: str, pod_name: str) -> list[FieldError]:

@@ -3,7 +3,7 @@
 Upstream: pkg/api/pod/warnings.go, pkg/api/service/warnings.go, pkg/api/persistentvolume.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from tiphys.api import names
@@ -43,8 +43,87 @@ def volume(source: Obj, path: str) -> Iterator[str]:
             yield f"{path}.{name}: deprecated in {since}"
 
 
+_STORAGE_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
+_MOUNT_OPTIONS: Final = "volume.beta.kubernetes.io/mount-options"
+
+
+def _volume_annotations(obj: Obj, *keys: tuple[str, str]) -> Iterator[str]:
+    for key, text in keys:
+        if key in annotations_of(obj):
+            yield f"metadata.annotations[{key}]: {text}"
+
+
+def persistent_volume(new: Obj, old: Obj | None) -> list[str]:
+    return list(_persistent_volume(new))
+
+
+def _persistent_volume(obj: Obj) -> Iterator[str]:
+    spec = obj["spec"]
+    yield from _volume_annotations(
+        obj,
+        (_STORAGE_CLASS, 'deprecated since v1.8; use "storageClassName" attribute instead'),
+        (_MOUNT_OPTIONS, 'deprecated since v1.31; use "mountOptions" attribute instead'),
+    )
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        yield (
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead,"
+            " the recommended approach is to use dynamic provisioning."
+        )
+    yield from volume(spec, "spec")
+
+
+def claim(new: Obj, old: Obj | None) -> list[str]:
+    """Of a PersistentVolumeClaim."""
+    text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+    found = list(_volume_annotations(new, (_STORAGE_CLASS, text)))
+    for kind in ("requests", "limits"):
+        value = str(at(new, "spec", "resources", kind, "storage", default=""))
+        if value.endswith("m"):
+            where = f"spec.resources.{kind}[storage]"
+            found.append(f'{where}: fractional byte value "{value}" is invalid, must be an integer')
+    return found
+
+
+def ingress(new: Obj, old: Obj | None) -> list[str]:
+    key = "kubernetes.io/ingress.class"
+    if not annotations_of(new).get(key):
+        return []
+    return [f"annotation \"{key}\" is deprecated, please use 'spec.ingressClassName' instead"]
+
+
+def storage_class(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {_LABELS[expression['key']]}"
+        for i, term in enumerate(new.get("allowedTopologies") or ())
+        for j, expression in enumerate(term.get("matchLabelExpressions") or ())
+        if expression.get("key") in _LABELS
+    ]
+
+
 def pod_template(spec: Obj, path: str) -> list[str]:
     return list(_pod_spec(spec, path))
+
+
+def of_template(*path: str, is_named_alike: bool = False) -> Callable[[Obj, Obj | None], list[str]]:
+    """What a kind with a pod template at `path` warns of; `is_named_alike`: pods get its name.
+
+    Upstream tells of a template when it is new, which an update shows by its generation.
+    """
+    where = ".".join((*path, "spec"))
+
+    def warn(new: Obj, old: Obj | None) -> list[str]:
+        found: list[str] = []
+        if old is None and is_named_alike:
+            found += pod_name(new["metadata"].get("name", ""), _IN_POD_NAMES)
+        if old is None or _generation(new) != _generation(old):
+            found += pod_template(at(new, *path, "spec", default={}), where)
+        return found
+
+    return warn
+
+
+def _generation(obj: Obj) -> int:
+    return int(obj["metadata"].get("generation", 0))
 
 
 def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
@@ -52,6 +131,12 @@ def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
         if key in _LABELS:
             yield f"{path}.nodeSelector[{key}]: {_LABELS[key]}"
     yield from _null_selectors(spec, path)
+    addresses: set[str] = set()
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        address = alias.get("ip", "")
+        if address in addresses:
+            yield f'{path}.hostAliases[{index}].ip: duplicate ip "{address}"'
+        addresses.add(address)
     for index, found in enumerate(spec.get("volumes") or ()):
         yield from volume(found, f"{path}.volumes[{index}]")
         if "projected" in found and not found["projected"].get("sources"):
@@ -64,9 +149,12 @@ def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
         elif name in seen:
             yield f'{path}.imagePullSecrets[{index}].name: duplicate name "{name}"'
         seen.add(name)
+    ports: dict[tuple[object, ...], str] = {}
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
-            yield from _container(container, f"{path}.{kind}[{index}]")
+            where = f"{path}.{kind}[{index}]"
+            yield from _container(container, where)
+            yield from _ports(container, where, ports)
 
 
 def _null_selectors(spec: Obj, path: str) -> Iterator[str]:
@@ -103,8 +191,19 @@ def _container(container: Obj, path: str) -> Iterator[str]:
         name = variable.get("name", "")
         if name in seen:
             where = f"{path}.env[{index}]"
-            yield f'{where}: hides previous definition of "{name}", which may be dropped'
+            text = f'hides previous definition of "{name}", which may be dropped when using apply'
+            yield f"{where}: {text}"
         seen.add(name)
+
+
+def _ports(container: Obj, path: str, seen: dict[tuple[object, ...], str]) -> Iterator[str]:
+    """`seen` are the ports of the pod so far, and where they are."""
+    for index, port in enumerate(container.get("ports") or ()):
+        where = f"{path}.ports[{index}]"
+        key = tuple(port.get(f) for f in ("containerPort", "protocol", "hostPort", "hostIP"))
+        if key in seen:
+            yield f"{where}: duplicate port definition with {seen[key]}"
+        seen.setdefault(key, where)
 
 
 _POD_ANNOTATIONS: Final = {
@@ -115,6 +214,9 @@ _POD_ANNOTATIONS: Final = {
         'non-functional in v1.27+; use the "seccompProfile" field instead'
     ),
 }
+_IN_POD_NAMES: Final = (
+    "this is used in Pod names and hostnames, which can result in surprising behavior"
+)
 _APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
 
 

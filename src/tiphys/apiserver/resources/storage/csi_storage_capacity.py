@@ -5,8 +5,6 @@ from tiphys.api.field_errors import FieldError, invalid
 from tiphys.api.meta import Obj
 from tiphys.api.quantity import of
 from tiphys.api.resources import built_in
-from tiphys.apiserver.resources import cells
-from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules.texts import each, label_selector
 
@@ -26,5 +24,4 @@ def validate(capacity: Obj) -> list[FieldError]:
 CSI_STORAGE_CAPACITY = Resource(
     _INFO,
     validate=validate,
-    columns=columns_of(_INFO, cells.name, cells.created),
 )

@@ -8,6 +8,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.storage import rules
 
 _INFO = built_in("storage.k8s.io", "v1", "storageclasses")
@@ -28,6 +29,7 @@ def _name(storage_class: Obj, _: datetime) -> Any:
 
 STORAGE_CLASS = Resource(
     _INFO,
+    warnings=warnings.storage_class,
     validate=rules.storage_class,
     validate_update=rules.storage_class_update,
     columns=columns_of(

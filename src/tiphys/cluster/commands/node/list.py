@@ -32,7 +32,7 @@ def describe(profile: Profile) -> list[dict[str, Any]]:
     return [
         {
             "name": node.name,
-            "role": "worker",
+            "role": node.role,
             "address": node.address,
             "status": status(profile, node, known.get(node.name)),
         }
