@@ -21,6 +21,10 @@ COMMANDS: Final = {
         "tiphys.cluster.commands.image.main",
         "build, list, pull, push, load, save ... images",
     ),
+    "container": (
+        "tiphys.cluster.commands.container.main",
+        "show what a container is: a process with sandboxing",
+    ),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
