@@ -98,11 +98,9 @@ async def _isolation(
     except OSError:
         return None  # It has ended while we looked.
     shared = isolation.sharing(found.namespaces, pod, _node_namespaces(profile, node), machine)
-    cgroup = next(iter(found.cgroups.values()), "").strip("/")
-    groups = [
-        one for path in found.cgroups.values() for one in detect().directories(path.strip("/"))
-    ]
-    limits = isolation.limits(groups or detect().directories(cgroup))
+    # Controllers without a group of the container's leave it at the root, which has no limits.
+    own = next((path for path in found.cgroups.values() if path != "/"), "/")
+    limits = isolation.limits(detect().directories(own.strip("/")))
     return isolation.describe(found, shared, limits, os.uname().release)
 
 
