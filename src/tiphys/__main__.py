@@ -24,6 +24,10 @@ COMMANDS: Final = {
         "tiphys.cluster.commands.image.main",
         "build, list, pull, push, load, save ... images",
     ),
+    "container": (
+        "tiphys.cluster.commands.container.main",
+        "show what a container is: a process with sandboxing",
+    ),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
