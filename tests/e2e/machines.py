@@ -29,6 +29,7 @@ class Machine:
         self.pid = self._holder.pid
         until(self._is_ready, 10, f"machine {name} is set up")
         self.run("ip", "link", "set", "lo", "up")
+        self.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
         self.cluster = MachineCluster(self)
 
     def _is_ready(self) -> bool:

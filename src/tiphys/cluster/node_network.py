@@ -30,6 +30,7 @@ NODE_SYSCTLS: Final = {
     "net.ipv6.conf.all.disable_ipv6": "1",
 }
 NAMESPACES: Final = Path("/run/netns")
+HOST_NETWORK: Final = Path("/proc/self/ns/net")
 _NFT_SECONDS_MAX: Final = 10.0
 
 
@@ -46,7 +47,9 @@ def table_name(profile: Profile) -> str:
 
 
 def network_namespace(profile: Profile, node: Node) -> Path:
-    """In /run/netns, so that `ip netns exec` finds it."""
+    """In /run/netns, so that `ip netns exec` finds it; the machine's own for a node that is it."""
+    if profile.uses_host_network:
+        return HOST_NETWORK
     return NAMESPACES / f"tiphys-{profile.name}-{node.name}"
 
 
@@ -115,8 +118,9 @@ def remove(profile: Profile) -> None:
 
 def remove_node(profile: Profile, route: RouteSocket, node: Node) -> None:
     """Take one node's namespaces and link away; what is gone already is fine."""
-    route.delete_link(veth_name(profile, node))
-    netns.delete(network_namespace(profile, node))
+    if not profile.uses_host_network:
+        route.delete_link(veth_name(profile, node))
+        netns.delete(network_namespace(profile, node))
     directory = profile.node_run_directory(node)
     for name in ("mnt", "uts"):
         mount_namespace.release(directory / name)
@@ -152,8 +156,8 @@ def enter(profile: Profile, node: Node) -> None:
 def changed_sysctls(profile: Profile, node: Node) -> list[str]:
     """What a node needs and no longer has: `name is 0, wanted 1`."""
     path = network_namespace(profile, node)
-    if not netns.is_alive(path):
-        return []
+    if profile.uses_host_network or not netns.is_alive(path):
+        return []  # The machine's settings are its administrator's.
     with netns.inside(path):
         return [
             f"{name} is {found}, wanted {wanted}"

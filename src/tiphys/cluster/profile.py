@@ -96,6 +96,11 @@ class Profile:
         return self.roots.run / self.name
 
     @property
+    def zygote_socket(self) -> Path:
+        """Where shims are forked for all nodes."""
+        return self.run_directory / "zygote.sock"
+
+    @property
     def pki(self) -> Path:
         return self.directory / "pki"
 
@@ -106,6 +111,11 @@ class Profile:
     @property
     def logs(self) -> Path:
         return self.directory / "logs"
+
+    @property
+    def log_store(self) -> Path:
+        """What containers wrote, also those that are gone."""
+        return self.directory / "logstore"
 
     @property
     def cache(self) -> Path:
