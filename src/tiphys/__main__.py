@@ -15,11 +15,18 @@ COMMANDS: Final = {
     "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
     "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
     "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
+    "doctor": ("tiphys.cluster.commands.doctor", "find what is wrong, and say what to do"),
+    "ip": ("tiphys.cluster.commands.ip", "print the address of a machine"),
+    "update-context": ("tiphys.cluster.commands.update_context", "point the kubeconfig here"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": (
         "tiphys.cluster.commands.image.main",
         "build, list, pull, push, load, save ... images",
+    ),
+    "container": (
+        "tiphys.cluster.commands.container.main",
+        "show what a container is: a process with sandboxing",
     ),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
