@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing, saying which and why. With "tests", also what
-# only the tests need.
+# Installs the Debian packages that are missing, saying which and why.
 set -euo pipefail
 missing=()
 want() { # want PACKAGE WHY TEST...
@@ -14,9 +13,6 @@ want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbi
 want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
 want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
-if [ "${1:-}" = tests ]; then
-  want etcd-server "the shared store is tested against it" command -v etcd
-fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
 export DEBIAN_FRONTEND=noninteractive

@@ -15,6 +15,9 @@ COMMANDS: Final = {
     "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
     "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
     "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
+    "doctor": ("tiphys.cluster.commands.doctor", "find what is wrong, and say what to do"),
+    "ip": ("tiphys.cluster.commands.ip", "print the address of a machine"),
+    "update-context": ("tiphys.cluster.commands.update_context", "point the kubeconfig here"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": (
@@ -27,6 +30,7 @@ COMMANDS: Final = {
     ),
     "run": ("tiphys.cluster.commands.run", "run a Python program: Deployment, Service, URL"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"

@@ -14,6 +14,8 @@ import pytest
 
 from e2e.clusters import TIPHYS, Cluster, until
 
+pytestmark = pytest.mark.slow
+
 GAP_SECONDS_MAX = 3.0  # From a fault to the next acknowledged write.
 WRITERS = 2
 

@@ -20,6 +20,7 @@ from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
 )
+from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
@@ -59,7 +60,7 @@ async def run(config: ApiServerConfig) -> None:
     backend = await open_store(config, clock)
     try:
         server = await build(config, backend, clock, random.SystemRandom())
-        async with serving(config, server):
+        async with serving(config, server), announced(config, server):
             await backend.failed.wait()
             raise StorageError("the store failed; starting again reads what it holds")
     finally:
@@ -179,6 +180,8 @@ class serving:
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        if self._server.claims is not None:
+            await self._server.claims.close()
 
 
 def _error(status: int, why: str) -> Response:

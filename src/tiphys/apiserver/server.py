@@ -31,6 +31,7 @@ from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.service_claims import ServiceClaims
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
 from tiphys.lib.clock import Clock
@@ -105,6 +106,7 @@ class ApiServer:
         self.admission = admission
         self.clock = clock
         self.rng = rng
+        self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False

@@ -113,7 +113,9 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
     from tiphys.cluster.components import components
     from tiphys.cluster.supervisor import Component, Supervisor
     from tiphys.lib import logs
+    from tiphys.lib.component import share_one_arena
 
+    share_one_arena()
     logs.configure(sys.stderr)
     if os.read(pipe, 1) != b"g":
         return 0

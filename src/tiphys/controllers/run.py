@@ -15,6 +15,7 @@ from tiphys.controllers.disruption import DisruptionController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
+from tiphys.controllers.ephemeral_volume import EphemeralVolumeController
 from tiphys.controllers.garbage_collector import GarbageCollector
 from tiphys.controllers.horizontal_pod_autoscaler import HorizontalPodAutoscalerController
 from tiphys.controllers.job import JobController
@@ -55,6 +56,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: DisruptionController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: ResourceQuotaController(context),
+    lambda context, config: EphemeralVolumeController(context),
     lambda context, config: VolumeBinder(context),
     lambda context, config: PersistentVolumeClaimProtection(context),
     lambda context, config: PersistentVolumeProtection(context),

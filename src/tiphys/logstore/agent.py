@@ -40,7 +40,10 @@ class LogAgent:
     """`step` does a round of work; the caller sets the pace."""
 
     def __init__(
-        self, store: LogStore, roots: Mapping[str, Path], labels_of: LabelsOf = lambda uid: {}
+        self,
+        store: LogStore,
+        roots: Callable[[], Mapping[str, Path]],
+        labels_of: LabelsOf = lambda uid: {},
     ) -> None:
         """roots: each node's folder of pods (/var/log/pods as it lies on the host), by name."""
         self._store = store
@@ -82,7 +85,7 @@ class LogAgent:
             self._forget(followed)
 
     def _files(self) -> Iterator[tuple[Source, Path]]:
-        for node, root in self._roots.items():
+        for node, root in self._roots().items():
             for pod in _directories(root):
                 for container in _directories(pod):
                     source = source_of(container, node)

@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,11 +26,11 @@ PODS: Final = GroupVersionResource("", "v1", "pods")
 
 @dataclass(frozen=True, slots=True)
 class LogStoreConfig:
-    """pod_logs: each node's /var/log/pods as it lies on this machine, by the node's name."""
+    """pod_logs tells each node's /var/log/pods as it lies on this machine, by the node's name."""
 
     kubeconfig: Path
     directory: Path
-    pod_logs: Mapping[str, Path]
+    pod_logs: Callable[[], Mapping[str, Path]]
 
 
 async def run(config: LogStoreConfig) -> None:

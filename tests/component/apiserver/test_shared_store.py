@@ -14,12 +14,14 @@ import uvloop
 
 from support.api_server import Api, RunningApiServer, start
 from support.etcd import EtcdCluster, etcd
+from support.waiting import until
 from tiphys.lib.clock import SystemClock
 from tiphys.storage.etcd.backend import EtcdBackend
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = {"content-type": "application/merge-patch+json"}
 WRITERS = 4
+SMALL_PORTS = (30000, 30029)
 OUTAGE_SECONDS_MAX = 3.0
 STORY_SECONDS_MAX = 90
 Servers = tuple[RunningApiServer, RunningApiServer]
@@ -35,7 +37,10 @@ def tell(directory: Path, members: int, story: Story) -> None:
             ]
             # At the same time, as masters of a new cluster do.
             begun = await asyncio.gather(
-                *(start(directory / f"s{n}", backend) for n, backend in enumerate(backends))
+                *(
+                    start(directory / f"s{n}", backend, node_ports=SMALL_PORTS)
+                    for n, backend in enumerate(backends)
+                )
             )
             try:
                 async with asyncio.timeout(STORY_SECONDS_MAX):
@@ -146,12 +151,11 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
         ]
         clients = [Client(f"c{n}", apis) for n in range(WRITERS)]
         runs = [asyncio.create_task(client.run()) for client in clients]
-        await progressed(clients, 20)
+        await until(lambda: all(len(c.done_at) > 20 for c in clients))
         victim = random.Random(way).randrange(3)
         cluster.signal(victim, way)
         since = time.monotonic() + OUTAGE_SECONDS_MAX
-        while not all(c.done_at[-1] > since for c in clients):
-            await progressed(clients, 1)
+        await until(lambda: all(c.done_at[-1] > since for c in clients))
         for client in clients:
             client.stopping = True
         await asyncio.gather(*runs)
@@ -163,8 +167,8 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
             assert not client.errors, "a balancer's client would have seen an error"
             pauses = zip(client.done_at, client.done_at[1:], strict=False)
             assert max(b - a for a, b in pauses) < OUTAGE_SECONDS_MAX
+        await until(lambda: all(len(found) >= len(names) for found in seen))
         for found in seen:
-            await reached(found, len(names))
             assert sorted(name for _, name in found) == sorted(names)
             assert {kind for kind, _ in found} == {"ADDED"}
         for watch in watches:
@@ -173,13 +177,69 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
     tell(tmp_path, 3, story)
 
 
-async def progressed(clients: list[Client], count: int) -> None:
-    wanted = [len(client.done_at) + count for client in clients]
-    for client, number in zip(clients, wanted, strict=True):
-        while len(client.done_at) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+SERVICES = "/api/v1/namespaces/default/services"
 
 
-async def reached(found: list[tuple[str, str]], count: int) -> None:
-    while len(found) < count:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+def a_service(name: str, kind: str = "ClusterIP", **spec: Any) -> dict[str, Any]:
+    ports = [{"port": 80, "protocol": "TCP"}]
+    return {"metadata": {"name": name}, "spec": {"type": kind, "ports": ports} | spec}
+
+
+def test_servers_give_no_address_or_port_twice(tmp_path: Path) -> None:
+    """All node ports of a small range and the same addresses, asked of both servers at once."""
+
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        apis = [server.client() for server in servers]
+        first, last = SMALL_PORTS
+        count = last - first + 1
+        made = await asyncio.gather(
+            *(
+                apis[n % 2]("POST", SERVICES, a_service(f"s{n}", "NodePort"))
+                for n in range(count + 4)
+            )
+        )
+        assert sorted(status for status, _ in made) == [201] * count + [500] * 4
+        await check_services(apis, count)
+        for round_ in range(10):
+            address = f"10.96.1.{round_}"
+            answers = await asyncio.gather(
+                *(
+                    api("POST", SERVICES, a_service(f"r{round_}-{n}", clusterIP=address))
+                    for n, api in enumerate(apis * 2)
+                )
+            )
+            assert sorted(status for status, _ in answers) == [201, 422, 422, 422]
+            refused = next(body for status, body in answers if status == 422)
+            assert "provided IP is already allocated" in refused["message"]
+        await check_services(apis, count)
+
+    tell(tmp_path, 1, story)
+
+
+def test_an_address_is_free_again_at_once_everywhere(tmp_path: Path) -> None:
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        apis = [server.client() for server in servers]
+        for round_ in range(20):
+            one, other = apis if round_ % 2 else apis[::-1]
+            service = a_service("dns", clusterIP="10.96.0.10")
+            assert (await one("POST", SERVICES, service))[0] == 201
+            assert (await other("DELETE", f"{SERVICES}/dns"))[0] == 200
+        # Given by an update, too.
+        plain = a_service("late", "ExternalName", externalName="x.example")
+        assert (await apis[0]("POST", SERVICES, plain))[0] == 201
+        patch = {"spec": {"type": "NodePort", "externalName": None}}
+        status, late = await apis[1]("PATCH", f"{SERVICES}/late", patch, headers=MERGE)
+        assert status == 200
+        assert late["spec"]["clusterIP"].startswith("10.96.")
+        assert late["spec"]["ports"][0]["nodePort"]
+
+    tell(tmp_path, 1, story)
+
+
+async def check_services(apis: list[Api], node_ports: int) -> None:
+    _, listed = await apis[0]("GET", SERVICES)
+    specs = [o["spec"] for o in listed["items"]]
+    addresses = [spec["clusterIP"] for spec in specs]
+    assert len(addresses) == len(set(addresses))
+    ports = [p["nodePort"] for spec in specs for p in spec["ports"] if p.get("nodePort")]
+    assert len(ports) == len(set(ports)) == node_ports

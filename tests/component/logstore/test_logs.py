@@ -31,7 +31,9 @@ class Rig:
 
     def open(self) -> None:
         self.store = LogStore(self.directory)
-        self.agent = LogAgent(self.store, {"n1": self.pods}, lambda uid: self.labels.get(uid, {}))
+        self.agent = LogAgent(
+            self.store, lambda: {"n1": self.pods}, lambda uid: self.labels.get(uid, {})
+        )
 
     def close(self) -> None:
         self.agent.close()

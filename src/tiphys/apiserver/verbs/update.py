@@ -1,6 +1,8 @@
 """UPDATE and UPDATE of status: replace an object. Upstream: endpoints/handlers/update.go."""
 
+import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from tiphys.api.errors import (
@@ -80,14 +82,18 @@ def check_name(ctx: RequestContext, obj: Obj) -> None:
 
 async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
     """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
+    claims = ctx.server.claims if ctx.endpoint.info.kind == "Service" else None
     with Reservation() as reserved:
 
         def change(old: Obj) -> Obj:
             new = dict(make(old))
             new["metadata"] = dict(new["metadata"])
+            if claims is not None:
+                new["spec"] = copy.deepcopy(new.get("spec"))  # Each try is given numbers anew.
             return prepare_update(ctx, new, old, reserved)
 
-        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
+        claim = partial(claims.take, reserved) if claims is not None else None
+        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change, claim=claim)
 
 
 def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation) -> Obj:

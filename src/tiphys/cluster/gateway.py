@@ -1,0 +1,128 @@
+"""What the host does for the machines of a profile, in one process.
+
+Images: the registry answers on the loopback of each node's own network, where neither pods nor the
+network reach it. Routes to the nodes, the address in front of several masters, and the cluster's
+log. Machines come and go while it runs: it looks at the profile's file.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tiphys.cluster import access, node_network
+from tiphys.cluster import profile as profiles
+from tiphys.cluster.profile import MASTER_PORT, Node, Profile, ProfileError
+from tiphys.lib.logs import Secret
+from tiphys.lib.netlink import netns
+from tiphys.lib.tasks import keep_running
+from tiphys.logstore import run as logstore
+from tiphys.logstore.run import LogStoreConfig
+from tiphys.network import api_balancer
+from tiphys.network import host_run as host_network
+from tiphys.network.api_balancer import ApiBalancerConfig
+from tiphys.runtime.images import bundled
+from tiphys.runtime.images.registry import RegistryServer
+from tiphys.runtime.images.registry_storage import RegistryStorage
+
+log = logging.getLogger(__name__)
+
+REGISTRY_ADDRESS: Final = "127.0.0.1"
+REGISTRY_PORT: Final = 10270  # Below the ports that are given out to Services and to clients.
+LOOK_SECONDS: Final = 0.2  # Between two looks for machines that came or went.
+
+
+async def run(profile: Profile) -> None:
+    """Work until cancelled."""
+    await Gateway(profile).run()
+
+
+class Gateway:
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._storage = RegistryStorage(str(profile.cache / "registry"))
+        self._registry = RegistryServer(self._storage, Secret(""))
+        self._listening: dict[tuple[str, int], asyncio.Server] = {}  # By node and its network.
+
+    async def run(self) -> None:
+        profile = self._profile
+        try:
+            await self._follow()
+            bundled.build(self._storage)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look())
+                group.create_task(host_network.run(host_network_config(profile)))
+                collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
+                group.create_task(keep_running("logs", collect))
+                if profile.masters:
+                    group.create_task(api_balancer.run(api_balancer_config(profile)))
+        finally:
+            await self._registry.close()
+
+    def _pod_logs(self) -> Mapping[str, Path]:
+        nodes = self._profile.nodes
+        return {n.name: self._profile.node_directory(n) / "log" / "pods" for n in nodes}
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                found = profiles.load(self._profile.roots, self._profile.name)
+            except ProfileError as exc:
+                log.error("the profile was not read again", extra={"why": str(exc)})
+                continue
+            self._profile = found or self._profile
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Serve images to each machine that is on, and to none that is off."""
+        wanted = {}
+        for node in self._profile.running_nodes:
+            path = node_network.network_namespace(self._profile, node)
+            if netns.is_alive(path):
+                wanted[node.name, path.stat().st_ino] = node
+        for key in self._listening.keys() - wanted.keys():
+            self._listening.pop(key).close()
+        for key in wanted.keys() - self._listening.keys():
+            listener = self._listen(wanted[key])
+            if listener is not None:
+                self._listening[key] = await self._registry.listen(listener)
+
+    def _listen(self, node: Node) -> socket.socket | None:
+        """A socket in the node's network; None while somebody else has the port there."""
+        try:
+            with netns.inside(node_network.network_namespace(self._profile, node)):
+                return socket.create_server((REGISTRY_ADDRESS, REGISTRY_PORT))
+        except OSError as exc:
+            log.error("no registry on a node", extra={"node": node.name, "why": str(exc)})
+            return None
+
+
+def host_network_config(profile: Profile) -> host_network.HostNetworkConfig:
+    return host_network.HostNetworkConfig(
+        kubeconfig=access.path_for(profile, "proxy"),
+        node_cidr=profile.node_cidr,
+        pod_cidr=profile.pod_cidr,
+        shared_cidrs=(profile.service_cidr, profile.load_balancer_pool),
+    )
+
+
+def log_store_config(
+    profile: Profile, pod_logs: Callable[[], Mapping[str, Path]]
+) -> LogStoreConfig:
+    return LogStoreConfig(
+        kubeconfig=access.path_for(profile, "dns"),
+        directory=profile.log_store,
+        pod_logs=pod_logs,
+    )
+
+
+def api_balancer_config(profile: Profile) -> ApiBalancerConfig:
+    return ApiBalancerConfig(
+        listen=[(profile.gateway, profile.api_port), ("127.0.0.1", profile.api_port)],
+        servers=[(node.address, MASTER_PORT) for node in profile.masters],
+        ca_file=profile.pki / "ca.crt",
+    )
