@@ -2,9 +2,9 @@
 
     python bench/cluster/programs.py [ROUNDS]
 
-Prints, in a cluster and a registry of their own: the first `tiphys run` of a program (the base image
-of Python is made and pulled), `tiphys run` after an edit (until the URL answers with it), the same
-with `--watch`, and `tiphys image build` of a COPY and a RUN, first and all known.
+Prints, in a cluster and a registry of their own: the first `tiphys run` of a program (the base
+image of Python is made and pulled), `tiphys run` after an edit (until the URL answers with it),
+the same with `--watch`, and `tiphys image build` of a COPY and a RUN, first and all known.
 """
 
 import os
@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 TIPHYS = str(Path(sys.executable).with_name("tiphys"))
@@ -72,8 +73,8 @@ def runs(file: Path, rounds: int) -> None:
         text = write(file, number)
         until_answer(url_of(tiphys("run", str(file))), text)
 
-    print(f"first run: {seconds(lambda: once(0)):.2f} s")
-    edits = [seconds(lambda n=n: once(n)) for n in range(1, rounds + 1)]
+    print(f"first run: {seconds(partial(once, 0)):.2f} s")
+    edits = [seconds(partial(once, n)) for n in range(1, rounds + 1)]
     print(f"run after an edit, median of {rounds}: {statistics.median(edits):.2f} s")
 
 
@@ -88,7 +89,7 @@ def watched(file: Path, rounds: int) -> None:
         assert process.stdout is not None
         process.stdout.readline()
 
-    edits = [seconds(lambda n=n: once(100 + n)) for n in range(rounds)]
+    edits = [seconds(partial(once, 100 + n)) for n in range(rounds)]
     process.terminate()
     process.wait()
     print(f"--watch, edit to answer, median of {rounds}: {statistics.median(edits):.2f} s")

@@ -59,6 +59,7 @@ def test_a_compiled_module_of_another_source_is_left_out(tmp_path: Path) -> None
     source = tmp_path / "m.py"
     source.write_text("x = 1\n")
     compiled = py_compile.compile(str(source), doraise=True)
+    assert compiled is not None
     assert python_base.hashed(compiled) is not None
     os.utime(source, (1, 1))
     assert python_base.hashed(compiled) is None
