@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
+from tiphys.apiserver.admission.certificate_approval import CertificateApproval
+from tiphys.apiserver.admission.certificate_signing import CertificateSigning
+from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
 from tiphys.apiserver.admission.chain import Chain, Plugin
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -29,6 +32,7 @@ from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP
+from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
@@ -94,11 +98,17 @@ async def build(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
+        Authenticator(
+            clients,
+            tokens,
+            clock,
+            front_proxy(config, clock),
+            BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
+        ),
         authorizer,
         tokens,
         addresses,
-        Chain(admission_plugins(endpoints, rng)),
+        Chain(admission_plugins(endpoints, authorizer, rng)),
         clock,
         rng,
     )
@@ -141,7 +151,9 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
 
 
 def admission_plugins(
-    endpoints: Mapping[tuple[str, str, str], Endpoint], rng: random.Random
+    endpoints: Mapping[tuple[str, str, str], Endpoint],
+    authorizer: Authorizer,
+    rng: random.Random,
 ) -> list[Plugin]:
     """In upstream's order; each name has its place even before it is written."""
     core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
@@ -155,6 +167,9 @@ def admission_plugins(
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),
         StorageObjectInUseProtection(),
+        CertificateApproval(authorizer),
+        CertificateSigning(authorizer),
+        CertificateSubjectRestriction(),
     ]
 
 

@@ -7,6 +7,7 @@ and the default StorageClass. Applied at every start; what is there already is l
 from typing import Final
 
 from tiphys.api.meta import Obj
+from tiphys.cluster import join_addons
 from tiphys.cluster.profile import Node, Profile
 from tiphys.controllers.config import PROVISIONER
 
@@ -26,6 +27,8 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     if profile.nodes:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
+    if profile.listen:
+        found += join_addons.manifests(profile)
     return found
 
 

@@ -54,9 +54,11 @@ class Gateway:
             bundled.build(self._storage)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look())
-                group.create_task(host_network.run(host_network_config(profile)))
-                collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
-                group.create_task(keep_running("logs", collect))
+                if not profile.uses_host_network:
+                    group.create_task(host_network.run(host_network_config(profile)))
+                if not profile.is_joined:  # A node alone may not watch all pods.
+                    collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
+                    group.create_task(keep_running("logs", collect))
                 if profile.masters:
                     group.create_task(api_balancer.run(api_balancer_config(profile)))
         finally:
