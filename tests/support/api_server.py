@@ -114,6 +114,8 @@ async def start(directory: Path, backend: Backend, port: int = 0) -> tuple[Runni
         client_ca=authority.path,
         requestheader_ca=front_proxy.path,
         requestheader=RequestHeaderConfig(allowed_names=("allowed",)),
+        proxy_client_cert=front_proxy.directory / "allowed.crt",
+        proxy_client_key=front_proxy.directory / "allowed.key",
         service_account_key=signing_key,
         service_cidr="10.96.0.0/16",
     )

@@ -4,11 +4,14 @@ Upstream: pkg/controlplane/controller (systemnamespaces, kubernetesservice), pkg
 /scheduling rest (post-start hooks), pkg/apis/scheduling/v1/helpers.go.
 """
 
+import asyncio
 import random
 from typing import Final
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
+from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.apiserver.aggregation.registration import local_api_service
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
@@ -59,6 +62,13 @@ class Bootstrap:
             obj = {"metadata": {"name": name}, "value": value, "description": description}
             await self._ensure("scheduling.k8s.io", "priorityclasses", obj)
         await self._ensure("", "services", api_service(first_address))
+        # Many at once share one fsync.
+        await asyncio.gather(
+            *(
+                self._ensure("apiregistration.k8s.io", "apiservices", local_api_service(version))
+                for version in GROUP_VERSIONS
+            )
+        )
         await self._publish(config)
 
     async def _publish(self, config: ApiServerConfig) -> None:

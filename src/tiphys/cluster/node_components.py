@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 from tiphys.client.rest import Client
 from tiphys.cluster import access, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
+from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.cni.routed_veth import RoutedVethNetwork
@@ -17,6 +18,8 @@ from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.lib.resolv_conf import RESOLVER_FILES
 from tiphys.lib.tasks import keep_running
+from tiphys.metrics_server import run as metrics_server
+from tiphys.metrics_server.config import MetricsServerConfig
 from tiphys.network import api_balancer
 from tiphys.network import host_run as host_network
 from tiphys.network import run as network
@@ -64,10 +67,12 @@ def _zygote(profile: Profile) -> Component:
 
 
 async def _gateway(profile: Profile) -> None:
-    """What the host does for its nodes, in one process: images, and the ways to them."""
+    """What the host does for its nodes, in one process: images, ways to them, what they use."""
     bundled.build(RegistryStorage(registry_directory(profile)))
     async with asyncio.TaskGroup() as group:
         group.create_task(host_network.run(host_network_config(profile)))
+        measure = partial(metrics_server.run, metrics_server_config(profile))
+        group.create_task(keep_running("metrics server", measure))
         if profile.masters:
             group.create_task(api_balancer.run(api_balancer_config(profile)))
 
@@ -190,6 +195,21 @@ def api_balancer_config(profile: Profile) -> ApiBalancerConfig:
         listen=[(profile.gateway, profile.api_port), ("127.0.0.1", profile.api_port)],
         servers=[(node.address, MASTER_PORT) for node in profile.masters],
         ca_file=profile.pki / "ca.crt",
+    )
+
+
+def metrics_server_config(profile: Profile) -> MetricsServerConfig:
+    pki = profile.pki
+    return MetricsServerConfig(
+        kubeconfig=access.path_for(profile, "metrics-server"),
+        host=profile.gateway,
+        tls_cert=pki / "metrics-server-serving.crt",
+        tls_key=pki / "metrics-server-serving.key",
+        requestheader_ca=pki / "front-proxy-ca.crt",
+        requestheader_allowed_names=(FRONT_PROXY,),
+        kubelet_ca=pki / "ca.crt",
+        kubelet_client_cert=pki / "metrics-server.crt",
+        kubelet_client_key=pki / "metrics-server.key",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from tiphys.client.component import run_elected
 from tiphys.client.controller import Context, Controller
+from tiphys.controllers.cluster_role_aggregation import ClusterRoleAggregationController
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.cron_job import CronJobController
 from tiphys.controllers.daemon_set import DaemonSetController
@@ -53,6 +54,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TtlAfterFinishedController(context),
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
+    lambda context, config: ClusterRoleAggregationController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: ResourceQuotaController(context),
     lambda context, config: VolumeBinder(context),
