@@ -30,6 +30,7 @@ COMMANDS: Final = {
         "tiphys.cluster.commands.container.main",
         "show what a container is: a process with sandboxing",
     ),
+    "run": ("tiphys.cluster.commands.run", "run a Python program: Deployment, Service, URL"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),

@@ -15,6 +15,7 @@ from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
 from tiphys.cluster import access, node_network
+from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.controllers import run as controllers
@@ -116,7 +117,9 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         tls_key=pki / "apiserver.key",
         client_ca=pki / "client-ca.crt",
         requestheader_ca=pki / "front-proxy-ca.crt",
-        requestheader=RequestHeaderConfig(allowed_names=("front-proxy-client",)),
+        requestheader=RequestHeaderConfig(allowed_names=(FRONT_PROXY,)),
+        proxy_client_cert=pki / f"{FRONT_PROXY}.crt",
+        proxy_client_key=pki / f"{FRONT_PROXY}.key",
         service_account_key=pki / "sa.key",
         advertise_address=profile.gateway,
         advertise_port=profile.api_port,

@@ -12,6 +12,7 @@ from tiphys.controllers.certificate_approving import CertificateApprovingControl
 from tiphys.controllers.certificate_authority import Authority
 from tiphys.controllers.certificate_cleaner import CertificateCleaner
 from tiphys.controllers.certificate_signing import CertificateSigningController, signers
+from tiphys.controllers.cluster_role_aggregation import ClusterRoleAggregationController
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.cron_job import CronJobController
 from tiphys.controllers.daemon_set import DaemonSetController
@@ -61,6 +62,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TtlAfterFinishedController(context),
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
+    lambda context, config: ClusterRoleAggregationController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: ResourceQuotaController(context),
     lambda context, config: EphemeralVolumeController(context),
