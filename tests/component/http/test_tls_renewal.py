@@ -1,4 +1,4 @@
-"""Certificates that are renewed in their files: clients and servers take the new one as it comes."""
+"""Certificates that are renewed in their files: clients and servers take the new ones."""
 
 import asyncio
 import ssl
