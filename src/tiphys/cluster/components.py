@@ -157,6 +157,7 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         service_account_key=profile.pki / "sa.key",
         client_signing=(profile.pki / "client-ca.crt", profile.pki / "client-ca.key"),
         serving_signing=(profile.pki / "ca.crt", profile.pki / "ca.key"),
+        machines_join=bool(profile.listen),
         cluster_cidr=profile.pod_cidr if profile.has_pods else "",
         nodes_directory=profile.directory / "nodes" if profile.nodes else None,
         identity=_identity(profile, node),
