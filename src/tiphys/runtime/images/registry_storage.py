@@ -90,6 +90,11 @@ class RegistryStorage:
         os.chmod(file.name, 0o644)
         os.rename(file.name, os.path.join(directory, reference.tag))
 
+    def tagged_at(self, reference: Reference) -> float:
+        """When the tag was set last, in seconds since 1970. Raises: FileNotFoundError."""
+        directory = self._tag_directory(reference.repository)
+        return os.path.getmtime(os.path.join(directory, reference.tag))
+
     def put_manifest(self, reference: Reference, data: bytes) -> str:
         """Store a manifest or index whose blobs are there. Raises: ValueError."""
         document = manifest.decode(data)

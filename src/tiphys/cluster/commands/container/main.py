@@ -31,6 +31,8 @@ def run(profile: str, arguments: Sequence[str]) -> int:
     module = import_module(f"{_COMMANDS}.{name}")
     try:
         code: int = module.run(profile, rest)
+    except BrokenPipeError:
+        raise  # The reader has gone: nothing is wrong.
     except (CommandError, ProfileError, OSError, RuntimeError) as exc:
         return report(as_command_error(exc, f"{name} containers"), as_json="json" in rest)
     return code
