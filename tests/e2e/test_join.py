@@ -1,5 +1,6 @@
 """Two machines that share only a cable: one starts a cluster, the other joins it."""
 
+import base64
 import json
 import os
 import signal
@@ -15,10 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from e2e.clusters import until
+from e2e.clusters import kubectls, until
 from e2e.machines import Machine, two_machines
 from tiphys.api.meta import parse_time
 from tiphys.kubelet import certificate_store
+from tiphys.lib import certificate_request
 
 WEB = (
     "mkdir -p /w; hostname > /w/index.html; echo hello from $(hostname); exec httpd -f -p 80 -h /w"
@@ -134,7 +136,46 @@ def test_pods_and_services_are_reached_across(machines: Pair) -> None:
 def test_logs_and_exec_reach_the_joined_node(machines: Pair) -> None:
     first, _ = machines
     assert first.cluster.kubectl("logs", "on-second").strip() == "hello from on-second"
-    assert first.cluster.kubectl("exec", "on-second", "--", "hostname").strip() == "on-second"
+    assert kubectls(), "no kubectl on PATH"
+    for kubectl in kubectls():
+        assert first.cluster.real(kubectl, "logs", "on-second").strip() == "hello from on-second"
+        found = first.cluster.real(kubectl, "exec", "on-second", "--", "hostname")
+        assert found.strip() == "on-second"
+
+
+def test_an_administrator_approves_a_users_certificate(machines: Pair, tmp_path: Path) -> None:
+    first, _ = machines
+    kubectl = kubectls()[-1]
+    key = certificate_request.new_key()
+    request = certificate_request.make(key, "jane", ["writers"])
+    spec = {
+        "request": base64.b64encode(request).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+        "expirationSeconds": 3600,
+    }
+    manifest = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": "jane"},
+        "spec": spec,
+    }
+    first.cluster.real(kubectl, "create", "-f", "-", stdin=json.dumps(manifest))
+    assert "Pending" in first.cluster.real(kubectl, "get", "csr", "jane")
+    first.cluster.real(kubectl, "certificate", "approve", "jane")
+
+    def certificate() -> str:
+        status = first.cluster.get("csr", "jane")["status"]
+        return str(status.get("certificate", ""))
+
+    signed = base64.b64decode(until(certificate, what="the certificate"))
+    (tmp_path / "jane.crt").write_bytes(signed)
+    (tmp_path / "jane.key").write_bytes(certificate_request.key_pem(key))
+    flags = [f"--client-certificate={tmp_path}/jane.crt", f"--client-key={tmp_path}/jane.key"]
+    first.cluster.real(kubectl, "config", "set-credentials", "jane", *flags)
+    whoami = first.cluster.real(kubectl, "--user=jane", "auth", "whoami")
+    assert "jane" in whoami
+    assert "writers" in whoami
 
 
 def test_a_joined_machine_stops_and_starts(machines: Pair) -> None:
