@@ -11,7 +11,7 @@ from tiphys.api.meta import GroupVersionResource, Obj, at, name_of
 from tiphys.cli.output import CommandError
 from tiphys.client.rest import Client
 from tiphys.cluster import access, app_objects, listening
-from tiphys.cluster.profile import Profile
+from tiphys.cluster.profile import Node, Profile
 from tiphys.cri.client import CriClient
 from tiphys.cri.errors import CriError
 
@@ -55,7 +55,7 @@ async def roll_out(client: Client, target: Target, image: str) -> str:
             service = app_objects.service(target.name, target.namespace, port)
             stored = await _apply(client, SERVICES, service)
             await _serving(client, target, name_of(pod))
-            return await _url(target, stored)
+            return await _url(_node(target, pod).address, stored)
     except TimeoutError as exc:
         raise CommandError(
             f"{target.name} does not answer after {target.seconds:g} s",
@@ -101,11 +101,14 @@ async def _raise_failure(client: Client, target: Target, pod: Obj) -> None:
 
 
 async def _log(client: Client, target: Target, pod: str) -> str:
+    """Its last lines; those of the run before, when it has been started again meanwhile."""
     path = f"/api/v1/namespaces/{target.namespace}/pods/{pod}/log"
-    with suppress(ApiError):
-        answer = await client.raw("GET", path, query={"tailLines": LOG_LINES})
-        lines = answer.body.decode(errors="replace").splitlines()
-        return "".join(f"\n    {line}" for line in lines)
+    for previous in (False, True):
+        with suppress(ApiError):
+            query = {"tailLines": LOG_LINES, "previous": previous}
+            answer = await client.raw("GET", path, query=query)
+            if lines := answer.body.decode(errors="replace").splitlines():
+                return "".join(f"\n    {line}" for line in lines)
     return ""
 
 
@@ -126,14 +129,22 @@ async def _listening(client: Client, target: Target, pod: Obj) -> int:
         await asyncio.sleep(POLL_SECONDS)
 
 
+def _node(target: Target, pod: Obj) -> Node:
+    """The machine that the pod is on. Raises: CommandError when it is not one of this machine's."""
+    name = at(pod, "spec", "nodeName", default="")
+    for node in target.profile.nodes:
+        if node.name == name:
+            return node
+    raise CommandError(f"{target.name} runs on {name}, which is not on this machine")
+
+
 async def _pid(target: Target, pod: Obj) -> int:
     """The process of the pod's container on this machine; 0 when it does not run just now."""
-    node = at(pod, "spec", "nodeName", default="")
-    found = next((one for one in target.profile.nodes if one.name == node), None)
     rows: list[dict[str, Any]] = at(pod, "status", "containerStatuses", default=[])
-    if found is None or not rows:
+    if not rows:
         return 0
-    client = CriClient(str(target.profile.node_run_directory(found) / "runtime.sock"))
+    directory = target.profile.node_run_directory(_node(target, pod))
+    client = CriClient(str(directory / "runtime.sock"))
     identity = rows[0].get("containerID", "").rpartition("/")[2]
     try:
         asked = {"container_id": identity, "verbose": True}
@@ -155,9 +166,8 @@ async def _serving(client: Client, target: Target, pod: str) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _url(target: Target, service: Obj) -> str:
-    """Of the node port, once it takes connections."""
-    node = target.profile.nodes[0].address
+async def _url(node: str, service: Obj) -> str:
+    """Of the node port at a node's address, once it takes connections."""
     port = int(service["spec"]["ports"][0]["nodePort"])
     while True:
         try:

@@ -35,12 +35,19 @@ def test_one_of_every_instruction(bench: Bench) -> None:
         COPY --chown=1000:2000 --chmod=750 app/ ./code/
         COPY app/main app/sub/d* /many/
         USER worker
+        RUN <<SCRIPT
+        echo $NAME >/tmp/script
+        SCRIPT
+        RUN cat <<'ONE' >/tmp/input
+        $NAME
+        ONE
         RUN id -u >/tmp/who && pwd >>/tmp/who && echo $NAME-$version >>/tmp/who
         FROM base
         COPY <<'TEXT' /text
         as $it stands
         TEXT
         COPY --from=base /tmp/who /taken
+        COPY --from=base /tmp/script /tmp/input /heard/
         ADD app/main /
         LABEL one=1 two="2 3"
         EXPOSE 8080
@@ -49,6 +56,8 @@ def test_one_of_every_instruction(bench: Bench) -> None:
         """.replace("\n        ", "\n"),
     )
     assert bench.look(made, "/taken")[3] == b"1000\n/srv/app-1\napp-1-1\n"
+    assert bench.look(made, "/heard/script")[3] == b"app-1\n"
+    assert bench.look(made, "/heard/input")[3] == b"$NAME\n"
     assert bench.look(made, "/srv/app-1/code/main") == (0o750, 1000, 2000, b"main")
     assert bench.look(made, "/srv/app-1/code")[3] == ["main", "sub"]
     assert bench.look(made, "/many")[3] == ["deep", "main"]
