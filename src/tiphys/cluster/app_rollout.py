@@ -21,6 +21,7 @@ PODS: Final = GroupVersionResource("", "v1", "pods")
 SLICES: Final = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
 POLL_SECONDS: Final = 0.03
 LOG_LINES: Final = 15
+LOG_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,28 @@ async def _raise_failure(client: Client, target: Target, pod: Obj) -> None:
 
 
 async def _log(client: Client, target: Target, pod: str) -> str:
-    """Its last lines; those of the run before, when it has been started again meanwhile."""
+    """Its last lines; those of the run before, when it has been started again meanwhile.
+
+    Between two runs the kubelet may have neither for a moment.
+    """
     path = f"/api/v1/namespaces/{target.namespace}/pods/{pod}/log"
-    for previous in (False, True):
-        with suppress(ApiError):
-            query = {"tailLines": LOG_LINES, "previous": previous}
-            answer = await client.raw("GET", path, query=query)
-            if lines := answer.body.decode(errors="replace").splitlines():
-                return "".join(f"\n    {line}" for line in lines)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOG_SECONDS):
+            while True:
+                for previous in (False, True):
+                    if lines := await _lines(client, path, previous=previous):
+                        return "".join(f"\n    {line}" for line in lines)
+                await asyncio.sleep(POLL_SECONDS)
     return ""
+
+
+async def _lines(client: Client, path: str, *, previous: bool) -> list[str]:
+    query = {"tailLines": LOG_LINES, "previous": previous}
+    try:
+        answer = await client.raw("GET", path, query=query)
+    except ApiError:
+        return []
+    return answer.body.decode(errors="replace").splitlines()
 
 
 async def _listening(client: Client, target: Target, pod: Obj) -> int:
