@@ -15,6 +15,8 @@ COMMANDS: Final = {
     "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
     "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
     "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
+    "join": ("tiphys.cluster.commands.join", "make this machine a node of another's cluster"),
+    "token": ("tiphys.cluster.commands.token.main", "what other machines join with"),
     "doctor": ("tiphys.cluster.commands.doctor", "find what is wrong, and say what to do"),
     "ip": ("tiphys.cluster.commands.ip", "print the address of a machine"),
     "update-context": ("tiphys.cluster.commands.update_context", "point the kubeconfig here"),

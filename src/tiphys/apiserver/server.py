@@ -12,6 +12,9 @@ from typing import Final
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
+from tiphys.apiserver.aggregation.aggregation import Aggregation
+from tiphys.apiserver.aggregation.availability import Availability
+from tiphys.apiserver.aggregation.remote import Remote
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.documents import Documents
@@ -32,6 +35,7 @@ from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answ
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
 from tiphys.apiserver.service_claims import ServiceClaims
+from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
 from tiphys.lib.clock import Clock
@@ -58,13 +62,20 @@ _IMPERSONATION: Final = frozenset(
 class _Route:
     """What a request line means; kept, because the same ones come again and again."""
 
-    __slots__ = ("asked", "cache", "endpoint", "info", "key")
+    __slots__ = ("asked", "cache", "endpoint", "info", "key", "remote")
 
     def __init__(
-        self, info: RequestInfo, endpoint: Endpoint | None, request: Request, *, is_shared: bool
+        self,
+        info: RequestInfo,
+        endpoint: Endpoint | None,
+        request: Request,
+        *,
+        remote: Remote | None,
+        is_shared: bool,
     ) -> None:
         self.info = info
         self.endpoint = endpoint
+        self.remote = remote
         self.asked = attributes_of(info)
         self.cache: WatchCache | None = None
         self.key = ""
@@ -104,6 +115,10 @@ class ApiServer:
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
+        self.aggregation = Aggregation(config, endpoints)
+        self.aggregation.changed.append(self._forget_routes)
+        api_services = endpoints["apiregistration.k8s.io", "v1", "apiservices"]
+        self.availability = Availability(self.aggregation, store, api_services, clock)
         self.clock = clock
         self.rng = rng
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
@@ -145,7 +160,7 @@ class ApiServer:
             ):
                 return Response(200, b"%b%b\n" % (route.cache.head, found.tail), JSON_HEADERS)
         if route.endpoint is None:
-            return self._without_endpoint(request, route.info)
+            return self._without_endpoint(request, route, user)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
 
     async def _handle_fresh(self, request: Request) -> Answer:
@@ -168,18 +183,28 @@ class ApiServer:
             return work
         return _guarded(ctx, work)
 
+    def _forget_routes(self) -> None:
+        self._routes.clear()
+
     def _route(self, request: Request) -> "_Route":
         info = parse_request(request.method, request.raw_path, request.query)
-        endpoint = self.endpoints.get((info.group, info.version, info.resource))
+        remote = self.aggregation.of_path(request.raw_path)
+        known = self.endpoints.get((info.group, info.version, info.resource))
+        endpoint = known if remote is None else None
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
-        route = _Route(info, endpoint, request, is_shared=self._is_shared)
+        route = _Route(info, endpoint, request, remote=remote, is_shared=self._is_shared)
         if len(request.target) <= ROUTE_CHARS_MAX:
             self._routes[request.method, request.target] = route
         return route
 
-    def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
-        """A path that is no resource's, or a resource that nobody serves."""
+    def _without_endpoint(
+        self, request: Request, route: "_Route", user: User
+    ) -> Answer | Awaitable[Answer]:
+        """Another server's path, one that is no resource's, or a resource that nobody serves."""
+        if route.remote is not None:
+            return self.aggregation.forward(request, user, route.remote)
+        info = route.info
         accept = request.headers.get("accept", "")
         try:
             found = self.documents.serve(request, info)

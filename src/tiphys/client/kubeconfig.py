@@ -38,6 +38,8 @@ class Access:
     insecure: bool = False
     tls_server_name: str | None = None
     context: str = ""
+    # Where certificate and key are in files of their own, which may be renewed.
+    certificate_files: tuple[Path, Path] | None = None
 
     def tls(self) -> ssl.SSLContext:
         """A context that verifies the server against the cluster's authority only."""
@@ -115,6 +117,7 @@ def load(path: Path, context: str | None = None) -> Access:
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
         tls_server_name=cluster.get("tls-server-name"),
         context=name,
+        certificate_files=_certificate_files(path, user),
     )
 
 
@@ -213,6 +216,13 @@ def _data(path: Path, section: Obj, name: str) -> bytes:
         except ValueError as exc:
             raise KubeconfigError(f"kubeconfig {path}: {name}-data is not base64") from exc
     return (_read_file(path, section.get(name)) or "").encode()
+
+
+def _certificate_files(config_path: Path, user: Obj) -> tuple[Path, Path] | None:
+    if user.get("client-certificate-data") or not user.get("client-certificate"):
+        return None
+    folder = config_path.parent
+    return folder / user["client-certificate"], folder / user.get("client-key", "")
 
 
 def _read_file(config_path: Path, name: str | None) -> str | None:

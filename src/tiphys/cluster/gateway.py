@@ -1,8 +1,8 @@
 """What the host does for the machines of a profile, in one process.
 
 Images: the registry answers on the loopback of each node's own network, where neither pods nor the
-network reach it. Routes to the nodes, the address in front of several masters, and the cluster's
-log. Machines come and go while it runs: it looks at the profile's file.
+network reach it. Routes to the nodes, the address in front of several masters, the cluster's log
+and what pods and nodes use. Machines come and go while it runs: it looks at the profile's file.
 """
 
 import asyncio
@@ -15,12 +15,15 @@ from typing import Final
 
 from tiphys.cluster import access, node_network
 from tiphys.cluster import profile as profiles
+from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile, ProfileError
 from tiphys.lib.logs import Secret
 from tiphys.lib.netlink import netns
 from tiphys.lib.tasks import keep_running
 from tiphys.logstore import run as logstore
 from tiphys.logstore.run import LogStoreConfig
+from tiphys.metrics_server import run as metrics_server
+from tiphys.metrics_server.config import MetricsServerConfig
 from tiphys.network import api_balancer
 from tiphys.network import host_run as host_network
 from tiphys.network.api_balancer import ApiBalancerConfig
@@ -54,9 +57,13 @@ class Gateway:
             bundled.build(self._storage)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look())
-                group.create_task(host_network.run(host_network_config(profile)))
-                collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
-                group.create_task(keep_running("logs", collect))
+                if not profile.uses_host_network:
+                    group.create_task(host_network.run(host_network_config(profile)))
+                if not profile.is_joined:  # A node alone may not watch all pods and nodes.
+                    collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
+                    group.create_task(keep_running("logs", collect))
+                    measure = partial(metrics_server.run, metrics_server_config(profile))
+                    group.create_task(keep_running("metrics server", measure))
                 if profile.masters:
                     group.create_task(api_balancer.run(api_balancer_config(profile)))
         finally:
@@ -117,6 +124,21 @@ def log_store_config(
         kubeconfig=access.path_for(profile, "dns"),
         directory=profile.log_store,
         pod_logs=pod_logs,
+    )
+
+
+def metrics_server_config(profile: Profile) -> MetricsServerConfig:
+    pki = profile.pki
+    return MetricsServerConfig(
+        kubeconfig=access.path_for(profile, "metrics-server"),
+        host=profile.gateway,
+        tls_cert=pki / "metrics-server-serving.crt",
+        tls_key=pki / "metrics-server-serving.key",
+        requestheader_ca=pki / "front-proxy-ca.crt",
+        requestheader_allowed_names=(FRONT_PROXY,),
+        kubelet_ca=pki / "ca.crt",
+        kubelet_client_cert=pki / "metrics-server.crt",
+        kubelet_client_key=pki / "metrics-server.key",
     )
 
 

@@ -129,7 +129,8 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
             log.error("the profile was not read again", extra={"why": str(exc)})
             return None
 
-    preload.rehearse_tls(profile.pki)
+    if not profile.is_joined:
+        preload.rehearse_tls(profile.pki)
     supervisor = Supervisor(
         components(profile),
         profile.run_directory / "processes.json",

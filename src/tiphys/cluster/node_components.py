@@ -14,6 +14,7 @@ from tiphys.cni.routed_veth import RoutedVethNetwork
 from tiphys.cri.schema import schema
 from tiphys.dns import run as dns
 from tiphys.dns.config import DnsConfig
+from tiphys.kubelet import certificate_store
 from tiphys.kubelet import run as kubelet
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.lib.resolv_conf import RESOLVER_FILES
@@ -89,7 +90,7 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
 
 
 def _pod_mtu(profile: Profile) -> int:
-    return pod_mtu(MTU_DEFAULT, Overlay(profile.overlay), one_link=True)
+    return pod_mtu(MTU_DEFAULT, Overlay(profile.overlay), one_link=not profile.uses_host_network)
 
 
 def cgroup_root(profile: Profile, node: Node) -> str:
@@ -99,6 +100,7 @@ def cgroup_root(profile: Profile, node: Node) -> str:
 
 def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
     directory, run = profile.node_directory(node), profile.node_run_directory(node)
+    cert_file, key_file = serving_files(profile, node)
     return KubeletConfig(
         kubeconfig=access.path_for(profile, "kubelet", node),
         node_name=node.name,
@@ -106,12 +108,22 @@ def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
         runtime_socket=str(run / "runtime.sock"),
         root_dir=directory / "kubelet",
         pod_logs_dir=Path("/var/log/pods"),
-        tls_cert_file=profile.pki / f"kubelet-{node.name}-serving.crt",
-        tls_key_file=profile.pki / f"kubelet-{node.name}-serving.key",
+        tls_cert_file=cert_file,
+        tls_key_file=key_file,
+        certificate_directory=profile.pki if profile.is_joined else None,
         client_ca_file=profile.pki / "client-ca.crt",
         cluster_dns=(profile.dns_service,),
         cgroup_root=cgroup_root(profile, node),
     )
+
+
+def serving_files(profile: Profile, node: Node) -> tuple[Path, Path]:
+    """Certificate and key of the kubelet's server."""
+    if profile.is_joined:
+        both = certificate_store.current(profile.pki, certificate_store.SERVER)
+        return both, both
+    stem = f"kubelet-{node.name}-serving"
+    return profile.pki / f"{stem}.crt", profile.pki / f"{stem}.key"
 
 
 def proxy_config(profile: Profile, node: Node) -> ProxyConfig:

@@ -55,6 +55,12 @@ def clean_up_others(mode: str) -> None:
         log.warning("rules of another mode may be left", extra={"why": str(exc)})
 
 
+def remove_all() -> None:
+    """Take away every rule of every mode, for a node that shares its network with others."""
+    clean_up_others("iptables")
+    clean_up_others("nftables")
+
+
 def _has_iptables() -> bool:
     """Whether anybody used iptables in this namespace, of either kind: else nothing is imported."""
     try:

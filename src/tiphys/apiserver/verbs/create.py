@@ -45,6 +45,7 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
         rng=server.rng,
     )
     resource.before_create(obj)
+    resource.note_request(obj, None, ctx.user, server.clock.now())
     raise_invalid(endpoint, obj, validate_object(endpoint, obj))
     ctx.warnings += resource.warnings(obj, None)
     server.admission.validate(write)
