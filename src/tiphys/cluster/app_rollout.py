@@ -51,7 +51,8 @@ async def roll_out(client: Client, target: Target, image: str) -> str:
     await _apply(client, DEPLOYMENTS, wanted)
     try:
         async with asyncio.timeout(target.seconds):
-            pod = await _running(client, target, image.rpartition(":")[2])
+            labels = wanted["spec"]["template"]["metadata"]["labels"]
+            pod = await _running(client, target, labels[app_objects.REVISION])
             port = await _listening(client, target, pod)
             service = app_objects.service(target.name, target.namespace, port)
             stored = await _apply(client, SERVICES, service)
