@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tiphys.client.rest import Client
 from tiphys.cluster import access, node_network
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.pki import FRONT_PROXY
@@ -57,17 +58,28 @@ class Gateway:
             bundled.build(self._storage)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look())
-                if not profile.uses_host_network:
-                    group.create_task(host_network.run(host_network_config(profile)))
-                if not profile.is_joined:  # A node alone may not watch all pods and nodes.
-                    collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
-                    group.create_task(keep_running("logs", collect))
-                    measure = partial(metrics_server.run, metrics_server_config(profile))
-                    group.create_task(keep_running("metrics server", measure))
                 if profile.masters:
                     group.create_task(api_balancer.run(api_balancer_config(profile)))
+                if not profile.is_joined:  # A node alone may not watch all pods and nodes.
+                    group.create_task(self._serve_cluster())
         finally:
             await self._registry.close()
+
+    async def _serve_cluster(self) -> None:
+        """What asks the API server, all as the metrics server, which may read pods and nodes."""
+        profile = self._profile
+        kubeconfig = access.path_for(profile, "metrics-server")
+        client = Client.from_kubeconfig(kubeconfig, user_agent="tiphys-gateway")
+        collect = partial(logstore.run, log_store_config(profile, self._pod_logs), client)
+        measure = partial(metrics_server.run, metrics_server_config(profile), client)
+        try:
+            async with asyncio.TaskGroup() as group:
+                if not profile.uses_host_network:
+                    group.create_task(host_network.run(host_network_config(profile), client))
+                group.create_task(keep_running("logs", collect))
+                group.create_task(keep_running("metrics server", measure))
+        finally:
+            client.close()
 
     def _pod_logs(self) -> Mapping[str, Path]:
         nodes = self._profile.nodes
@@ -110,7 +122,6 @@ class Gateway:
 
 def host_network_config(profile: Profile) -> host_network.HostNetworkConfig:
     return host_network.HostNetworkConfig(
-        kubeconfig=access.path_for(profile, "proxy"),
         node_cidr=profile.node_cidr,
         pod_cidr=profile.pod_cidr,
         shared_cidrs=(profile.service_cidr, profile.load_balancer_pool),
@@ -121,7 +132,6 @@ def log_store_config(
     profile: Profile, pod_logs: Callable[[], Mapping[str, Path]]
 ) -> LogStoreConfig:
     return LogStoreConfig(
-        kubeconfig=access.path_for(profile, "dns"),
         directory=profile.log_store,
         pod_logs=pod_logs,
     )
@@ -130,7 +140,6 @@ def log_store_config(
 def metrics_server_config(profile: Profile) -> MetricsServerConfig:
     pki = profile.pki
     return MetricsServerConfig(
-        kubeconfig=access.path_for(profile, "metrics-server"),
         host=profile.gateway,
         tls_cert=pki / "metrics-server-serving.crt",
         tls_key=pki / "metrics-server-serving.key",

@@ -51,10 +51,9 @@ class Collector:
             await self._clock.sleep(max(0.0, seconds - passed))
 
 
-async def run(config: MetricsServerConfig) -> None:
+async def run(config: MetricsServerConfig, client: Client) -> None:
     """Until cancelled. Raises OSError when the address is taken or a file is missing."""
     clock = SystemClock()
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="metrics-server")
     kubelets = client_context(
         config.kubelet_ca, config.kubelet_client_cert, config.kubelet_client_key
     )
@@ -80,4 +79,3 @@ async def run(config: MetricsServerConfig) -> None:
         await http.stop()
         await tasks.close()
         scraper.close()
-        client.close()
