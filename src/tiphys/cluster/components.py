@@ -143,6 +143,7 @@ def _on_master(config: ApiServerConfig, profile: Profile, node: Node) -> ApiServ
         addresses=[("127.0.0.1", MASTER_PORT), (node.address, MASTER_PORT)],
         advertise_address=node.address,
         advertise_port=MASTER_PORT,
+        hostname=node.name,
         etcd_endpoints=tuple(etcd.endpoints(profile, node)),
         etcd_ca=pki / "etcd-ca.crt",
         etcd_cert=pki / "apiserver-etcd-client.crt",

@@ -14,7 +14,8 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 _M_ARENA_MAX: Final = -8  # malloc.h
-SETTLED_SECONDS: Final = 5.0  # By then a component has read its first lists.
+# When memory is given back: after the first lists, after the first pods, then every so often.
+SETTLED_SECONDS: Final = (5.0, 10.0, 60.0)
 
 
 def share_one_arena() -> None:
@@ -35,6 +36,14 @@ def give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
+def _give_back_later(loop: asyncio.AbstractEventLoop, times: int) -> None:
+    def now() -> None:
+        give_back_memory()
+        _give_back_later(loop, times + 1)
+
+    loop.call_later(SETTLED_SECONDS[min(times, len(SETTLED_SECONDS) - 1)], now)
+
+
 def run_until_signalled(work: Coroutine[Any, Any, None]) -> int:
     """Run work in a fresh loop; SIGTERM and SIGINT cancel it. Returns the process's exit code."""
     import uvloop
@@ -45,7 +54,7 @@ def run_until_signalled(work: Coroutine[Any, Any, None]) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
-        loop.call_later(SETTLED_SECONDS, give_back_memory)
+        _give_back_later(loop, 0)
         try:
             await work
         except asyncio.CancelledError:
