@@ -158,7 +158,8 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         service_account_key=profile.pki / "sa.key",
         client_signing=(profile.pki / "client-ca.crt", profile.pki / "client-ca.key"),
         serving_signing=(profile.pki / "ca.crt", profile.pki / "ca.key"),
-        cluster_cidr=profile.pod_cidr if profile.nodes or profile.listen else "",
+        machines_join=bool(profile.listen),
+        cluster_cidr=profile.pod_cidr if profile.has_pods else "",
         nodes_directory=profile.directory / "nodes" if profile.nodes else None,
         identity=_identity(profile, node),
     )
@@ -173,7 +174,7 @@ def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
 def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:
     return CloudConfig(
         kubeconfig=access.path_for(profile, "controllers"),
-        load_balancer_pool=profile.load_balancer_pool if profile.nodes else "",
+        load_balancer_pool=profile.load_balancer_pool if profile.has_pods else "",
         identity=_identity(profile, node),
     )
 

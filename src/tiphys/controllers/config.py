@@ -17,6 +17,7 @@ class ControllersConfig:
     client_signing: tuple[Path, Path] | None = None
     serving_signing: tuple[Path, Path] | None = None
     signing_seconds: float = 365 * 86400.0  # --cluster-signing-duration
+    machines_join: bool = False  # Whether other machines may become nodes.
     cluster_cidr: str = ""  # "" = no pod ranges are given to nodes.
     node_cidr_mask_size: int = 24
     nodes_directory: Path | None = None  # Holds the nodes' state; None = no local volumes.
