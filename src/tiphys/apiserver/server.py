@@ -12,6 +12,7 @@ from typing import Final
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
+from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.documents import Documents
@@ -92,6 +93,7 @@ class ApiServer:
         tokens: ServiceAccountTokens,
         addresses: ServiceAddresses,
         admission: Chain,
+        quota: ResourceQuota,
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -104,6 +106,7 @@ class ApiServer:
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
+        self.quota = quota
         self.clock = clock
         self.rng = rng
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
