@@ -12,6 +12,7 @@ from typing import Final
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
+from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.aggregation.aggregation import Aggregation
 from tiphys.apiserver.aggregation.availability import Availability
 from tiphys.apiserver.aggregation.remote import Remote
@@ -103,6 +104,7 @@ class ApiServer:
         tokens: ServiceAccountTokens,
         addresses: ServiceAddresses,
         admission: Chain,
+        quota: ResourceQuota,
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -119,6 +121,7 @@ class ApiServer:
         self.aggregation.changed.append(self._forget_routes)
         api_services = endpoints["apiregistration.k8s.io", "v1", "apiservices"]
         self.availability = Availability(self.aggregation, store, api_services, clock)
+        self.quota = quota
         self.clock = clock
         self.rng = rng
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
