@@ -33,13 +33,17 @@ class Informers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._informers: dict[tuple[GroupVersionResource, str], Informer] = {}
+        self._informers: dict[tuple[GroupVersionResource, str, bool], Informer] = {}
 
-    def of(self, gvr: GroupVersionResource, *, field_selector: str = "") -> Informer:
+    def of(
+        self, gvr: GroupVersionResource, *, field_selector: str = "", metadata_only: bool = False
+    ) -> Informer:
         """The informer of a resource, or of those of its objects that a selector takes."""
-        key = (gvr, field_selector)
+        key = (gvr, field_selector, metadata_only)
         if key not in self._informers:
-            self._informers[key] = Informer(self._client, gvr, field_selector=field_selector)
+            self._informers[key] = Informer(
+                self._client, gvr, field_selector=field_selector, metadata_only=metadata_only
+            )
         return self._informers[key]
 
     def all(self) -> list[Informer]:
