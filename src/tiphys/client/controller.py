@@ -9,7 +9,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from tiphys.api.errors import ApiError, Conflict
 from tiphys.api.meta import GroupVersionResource, Obj, ObjectKey, key_of
@@ -72,6 +72,14 @@ class Controller(Protocol):
     name: str
 
     async def run(self) -> None: ...
+
+
+@runtime_checkable
+class HasQueue(Protocol):
+    """A controller whose queue is shown among its metrics."""
+
+    name: str
+    queue: WorkQueue[Any]
 
 
 class KeyedController(ABC):

@@ -16,6 +16,7 @@ from tiphys.api.meta import GroupVersionResource, Obj, name_of, namespace_of
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
+from tiphys.lib.metrics import Counter
 
 PATCH_TYPES: Final = {
     "json": "application/json-patch+json",
@@ -35,6 +36,11 @@ class Client:
         if access.token is not None:
             headers["Authorization"] = "Bearer " + str.__str__(access.token)
         self.access = access
+        self.requests = Counter(
+            "rest_client_requests_total",
+            "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
+            ("code", "method", "host"),
+        )
         self.http = HttpClient(
             access.server,
             tls=access.tls() if access.server.startswith("https") else None,
@@ -179,6 +185,7 @@ class Client:
             raise ServiceUnavailable(str(exc)) from exc
         except TimeoutError as exc:
             raise Timeout(str(exc)) from exc
+        self.requests.add(str(answer.status), method, self.http.host)
         if answer.status >= 400:
             self._refused(answer.status)
             raise error_of(answer)

@@ -14,6 +14,7 @@ from tiphys.metrics_server.discovery import GROUP, VERSION
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 NAME: Final = "metrics-server"
+DELEGATOR: Final = f"{NAME}:system:auth-delegator"  # It asks who may read its metrics.
 NAMESPACE: Final = "kube-system"
 _LABELS: Final = {"k8s-app": NAME}
 _AGGREGATED: Final = "rbac.authorization.k8s.io/aggregate-to-{}"
@@ -25,7 +26,8 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     return [
         (f"{rbac}/clusterroles", _reader_role()),
         (f"{rbac}/clusterroles", _server_role()),
-        (f"{rbac}/clusterrolebindings", _binding()),
+        (f"{rbac}/clusterrolebindings", _binding(f"system:{NAME}", f"system:{NAME}")),
+        (f"{rbac}/clusterrolebindings", _binding(DELEGATOR, "system:auth-delegator")),
         (f"/api/v1/{mine}/services", _service()),
         (f"/apis/discovery.k8s.io/v1/{mine}/endpointslices", _endpoint_slice(profile.gateway)),
         ("/apis/apiregistration.k8s.io/v1/apiservices", _api_service(profile)),
@@ -64,12 +66,12 @@ def _server_role() -> Obj:
     }
 
 
-def _binding() -> Obj:
+def _binding(name: str, role: str) -> Obj:
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"system:{NAME}", "labels": _LABELS},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": f"system:{NAME}"},
+        "metadata": {"name": name, "labels": _LABELS},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}],
     }
 

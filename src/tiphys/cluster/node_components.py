@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
+from tiphys.client.metrics_page import MetricsConfig
 from tiphys.client.rest import Client
 from tiphys.cluster import access, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
+from tiphys.cluster.metrics_ports import DNS_PORT, PROXY_PORT, RUNTIME_PORT
 from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
@@ -103,7 +105,7 @@ def _of_node(profile: Profile, node: Node) -> list[Component]:
         ("runtime", RUNTIME, lambda: _runtime(profile, node)),
         ("kubelet", KUBELET, lambda: kubelet.run(kubelet_config(profile, node))),
         ("proxy", CONTROL, lambda: _proxy(profile, node)),
-        ("dns", CONTROL, lambda: dns.run(dns_config(profile))),
+        ("dns", CONTROL, lambda: dns.run(dns_config(profile, node))),
     ]
     return [component(profile, name, stage, work, node) for name, stage, work in works]
 
@@ -134,6 +136,7 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
         zygote_socket=str(zygote_socket(profile)),
         namespaces=[(str(path), kind) for path, kind in node_network.namespaces(profile, node)],
         network=RoutedVethNetwork(directory / "cni", mtu=_pod_mtu(profile)),
+        metrics=MetricsConfig(node.address, RUNTIME_PORT),
     )
 
 
@@ -170,6 +173,7 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
         node_addresses=(node.address,),
         service_cidr=profile.service_cidr,
         mode=profile.proxy_mode,
+        metrics=MetricsConfig(node.address, PROXY_PORT),
     )
 
 
@@ -207,17 +211,19 @@ def metrics_server_config(profile: Profile) -> MetricsServerConfig:
         tls_key=pki / "metrics-server-serving.key",
         requestheader_ca=pki / "front-proxy-ca.crt",
         requestheader_allowed_names=(FRONT_PROXY,),
+        client_ca=pki / "client-ca.crt",
         kubelet_ca=pki / "ca.crt",
         kubelet_client_cert=pki / "metrics-server.crt",
         kubelet_client_key=pki / "metrics-server.key",
     )
 
 
-def dns_config(profile: Profile) -> DnsConfig:
+def dns_config(profile: Profile, node: Node) -> DnsConfig:
     return DnsConfig(
         kubeconfig=access.path_for(profile, "dns"),
         listen_addresses=(profile.dns_service,),
         service_cidrs=(profile.service_cidr,),
         pod_cidrs=(profile.pod_cidr,),
         resolver_files=RESOLVER_FILES,
+        metrics=MetricsConfig(node.address, DNS_PORT),
     )

@@ -4,6 +4,8 @@ import logging
 from typing import Final
 
 from tiphys.api.errors import ApiError
+from tiphys.client.delegated_access import Gate
+from tiphys.client.metrics_page import MetricsPage
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.http.server import HttpServer
@@ -63,14 +65,18 @@ async def run(config: MetricsServerConfig) -> None:
     proxy = FrontProxy(
         LeafVerifier.from_file(config.requestheader_ca), config.requestheader_allowed_names, clock
     )
+    gate = Gate(client, clock, LeafVerifier.from_file(config.client_ca))
     server = MetricsServer(
         proxy,
         MetricsApi(client, clock, lambda: collector.points),
+        MetricsPage(scraper.families, gate),
         lambda: bool(collector.points.nodes),
     )
     http = HttpServer(
         server.answer,
-        tls=server_context(config.tls_cert, config.tls_key, [config.requestheader_ca]),
+        tls=server_context(
+            config.tls_cert, config.tls_key, [config.requestheader_ca, config.client_ca]
+        ),
     )
     tasks = TaskSet()
     try:

@@ -11,6 +11,7 @@ import orjson
 
 from tiphys.api.errors import ApiError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from tiphys.api.meta import Obj
+from tiphys.client.metrics_page import MetricsPage
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Answer, Request, Response, text_response
 from tiphys.lib.tls import LeafVerifier, common_name
@@ -44,7 +45,14 @@ class FrontProxy:
 class MetricsServer:
     """`answer` is the handler of an HttpServer."""
 
-    def __init__(self, proxy: FrontProxy, metrics: MetricsApi, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        proxy: FrontProxy,
+        metrics: MetricsApi,
+        page: MetricsPage,
+        ready: Callable[[], bool],
+    ) -> None:
+        self._page = page
         self._proxy = proxy
         self._metrics = metrics
         self._ready = ready
@@ -62,6 +70,8 @@ class MetricsServer:
             return text_response(
                 200 if self._ready() else 500, "ok" if self._ready() else "no data"
             )
+        if path == "/metrics":
+            return self._page.answer(request)
         return self._guarded(request, path)
 
     async def _guarded(self, request: Request, path: str) -> Answer:
