@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": ("tiphys.cluster.commands.image", "list or load images"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "metrics": ("tiphys.cluster.commands.metrics", "print a Prometheus configuration"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"

@@ -56,16 +56,22 @@ class MetricsPage:
         return self._page() if self._gate is None else self._guarded(self._gate, request)
 
     async def _guarded(self, gate: Gate, request: Request) -> Answer:
-        user = await gate.user_of(request)
-        if user is None:
-            return text_response(401, "Unauthorized")
-        if not await gate.allows(user, request.method, request.raw_path):
-            return text_response(403, f'Forbidden: user "{user.name}" cannot get path "/metrics"')
-        return self._page()
+        return await refusal(gate, request) or self._page()
 
     def _page(self) -> Answer:
         families = [*self._families(), *process_families()]
         return Response(200, prometheus_text.render(families), HEADERS)
+
+
+async def refusal(gate: Gate, request: Request) -> Response | None:
+    """None for somebody who may ask for the path."""
+    user = await gate.user_of(request)
+    if user is None:
+        return text_response(401, "Unauthorized")
+    path = request.raw_path
+    if await gate.allows(user, request.method, path):
+        return None
+    return text_response(403, f'Forbidden: user "{user.name}" cannot get path "{path}"')
 
 
 async def serve_metrics(

@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from tiphys.api.errors import ApiError
+from tiphys.api.meta import Obj
 from tiphys.client.delegated_access import Gate
 from tiphys.client.metrics_page import MetricsPage
 from tiphys.client.rest import Client
@@ -34,6 +35,7 @@ class Collector:
         self._clock = clock
         self._resolution_seconds = resolution_seconds
         self.points = Points()
+        self.nodes: list[Obj] = []
 
     async def run(self) -> None:
         """One round each resolution_seconds, sooner while a node is new; until cancelled."""
@@ -45,6 +47,7 @@ class Collector:
                 log.info("nodes not listed", extra={"why": exc.message})
                 await self._clock.sleep(API_RETRY_SECONDS)
                 continue
+            self.nodes = nodes
             scraped = await self._scraper.scrape(nodes, self._clock.now().timestamp())
             self.points = taken(self.points, scraped)
             settled = self.points.nodes and self.points.is_settled
@@ -69,8 +72,9 @@ async def run(config: MetricsServerConfig) -> None:
     server = MetricsServer(
         proxy,
         MetricsApi(client, clock, lambda: collector.points),
+        gate,
         MetricsPage(scraper.families, gate),
-        lambda: bool(collector.points.nodes),
+        lambda: collector.nodes,
     )
     http = HttpServer(
         server.answer,
