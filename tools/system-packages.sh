@@ -15,6 +15,7 @@ want etcd-server "clusters of several masters keep their objects in it" env PATH
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
 if [ "${1:-}" = tests ]; then
   want etcd-server "the shared store is tested against it" command -v etcd
+  want prometheus "the bundled configuration is proved with it" command -v prometheus
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
