@@ -30,6 +30,13 @@ JOBS = {
     "runtime",
 }
 SECONDS_MAX = 60.0
+# Who is frozen, and the alert that is due then.
+DOWN = {
+    "scheduler": "KubeSchedulerDown",
+    "controllers": "KubeControllerManagerDown",
+    "kubelet": "KubeletDown",
+    "apiserver": "KubeAPIDown",
+}
 
 
 class Prometheus:
@@ -148,7 +155,8 @@ def test_alerts_fire_when_their_fault_is_made(
     def kubectl(*words: str, stdin: str = "") -> str:
         return cluster.real(kubectls()[-1], "-n", namespace, *words, stdin=stdin)
 
-    until(lambda: prometheus.health().get("kube-scheduler") == {"up"}, SECONDS_MAX, "scheduler up")
+    healthy = {job: {"up"} for job in JOBS}
+    until(lambda: prometheus.health() == healthy, SECONDS_MAX, "all targets up")
     faults = [
         a_lost_api_service(namespace),
         a_pod("huge", "true", requests={"cpu": "1000"}),
@@ -169,14 +177,23 @@ def test_alerts_fire_when_their_fault_is_made(
             "ContainerMemoryNearLimit",
         }
         until(lambda: wanted <= prometheus.firing(), SECONDS_MAX, f"{wanted} firing")
-        scheduler = pid_of(cluster, "scheduler")
-        os.kill(scheduler, signal.SIGSTOP)
-        try:
-            down = {"TargetDown", "KubeSchedulerDown"}
-            until(lambda: down <= prometheus.firing(), SECONDS_MAX, f"{down} firing")
-        finally:
-            os.kill(scheduler, signal.SIGCONT)
+        stop_components(cluster, prometheus)
     finally:
         kubectl("delete", "apiservice", faults[0]["metadata"]["name"])
-    gone = {"KubeAggregatedAPIDown", "KubeSchedulerDown"}
+    gone = {"KubeAggregatedAPIDown", *DOWN.values()}
     until(lambda: not gone & prometheus.firing(), SECONDS_MAX, f"{gone} over")
+
+
+def stop_components(cluster: Cluster, prometheus: Prometheus) -> None:
+    """Freeze them until their alerts fire. The API server is the last: others ask it."""
+    pids = {component: pid_of(cluster, component) for component in DOWN}
+    frozen = []
+    try:
+        for component, alert in DOWN.items():
+            os.kill(pids[component], signal.SIGSTOP)
+            frozen.append(pids[component])
+            wanted = {"TargetDown", alert}
+            until(lambda: wanted <= prometheus.firing(), SECONDS_MAX, f"{wanted} firing")  # noqa: B023
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
