@@ -11,8 +11,11 @@ want iptables "--proxy-mode iptables" test -x /usr/sbin/iptables-restore
 want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
 want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
-want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
+if [ "${1:-}" = tests ]; then
+  want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
+  want prometheus "the bundled configuration is proved with it" command -v prometheus
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ]; then echo "not root: install them with: apt-get install ${missing[*]}" >&2; exit 1; fi
 export DEBIAN_FRONTEND=noninteractive
