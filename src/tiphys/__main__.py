@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
     "image": ("tiphys.cluster.commands.image", "list or load images"),
+    "dashboard": ("tiphys.cluster.commands.dashboard", "open the web dashboard"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
