@@ -1,5 +1,5 @@
 // The frame around every view: navigation, namespace, keys.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { messageOf } from "./api/http";
 import { can, kindBy, loadKinds } from "./api/kinds";
 import type { Kind } from "./api/kinds";
@@ -64,8 +64,8 @@ function Frame({ kinds, route }: { kinds: Kind[]; route: Route }) {
         <a class="name" href={linkTo("overview")}>Tiphys</a>
         <NamespaceChoice kinds={kinds} route={route} />
         <span class="space" />
-        <button type="button" onClick={() => setOpen("palette")}>Go to <kbd>:</kbd></button>
-        <button type="button" onClick={() => go(linkTo("create"))}>Create <kbd>c</kbd></button>
+        <button type="button" onClick={() => setOpen("palette")}>Go to <kbd aria-hidden="true">:</kbd></button>
+        <button type="button" onClick={() => go(linkTo("create"))}>Create <kbd aria-hidden="true">c</kbd></button>
         <button type="button" onClick={toggleTheme} aria-label="Dark or light">◐</button>
         <button type="button" onClick={() => setOpen("help")} aria-label="Keys">?</button>
       </header>
@@ -99,12 +99,13 @@ function NamespaceChoice({ kinds, route }: { kinds: Kind[]; route: Route }) {
   const choose = (namespace: string) => {
     const { view, parts } = current();
     go(view === "object" ? linkTo("list", parts.slice(0, 2), namespace) : linkTo(view, parts, namespace));
-    document.getElementById("namespace")?.blur();
   };
+  // A name may be typed in the list; the page's keys work again after Enter or a click.
+  const pointed = useRef(false);
   return (
     <label class="namespace">
       <span>Namespace</span>
-      <select id="namespace" value={route.namespace} onChange={(event) => choose(event.currentTarget.value)}>
+      <select id="namespace" value={route.namespace} onPointerDown={() => (pointed.current = true)} onKeyDown={(event) => ((pointed.current = false), event.key === "Enter" && event.currentTarget.blur())} onChange={(event) => (choose(event.currentTarget.value), pointed.current && event.currentTarget.blur())}>
         <option value="">all</option>
         {names.map((name) => <option key={name} value={name}>{name}</option>)}
       </select>

@@ -1,6 +1,7 @@
 // CPU and memory from metrics.k8s.io where it is served; the history begins with the page.
 import { useEffect, useState } from "preact/hooks";
 import { parseQuantity } from "../logic/quantity";
+import { useKinds } from "../context";
 import { ApiError, get } from "./http";
 
 export interface Usage {
@@ -18,10 +19,12 @@ const POLL_MILLISECONDS = 5000;
 const KEPT = 240;
 const BASE = "/apis/metrics.k8s.io/v1beta1";
 
-/** By "namespace/name" of pods, or the name of nodes; null while nobody serves metrics. */
+/** By "namespace/name" of pods, or the name of nodes; null without metrics. */
 export function useMetrics(resource: "nodes" | "pods", scope = ""): Map<string, Usage> | null {
+  const served = useKinds().some((kind) => kind.group === "metrics.k8s.io");
   const [usages, setUsages] = useState<Map<string, Usage> | null>(null);
   useEffect(() => {
+    if (!served) return;
     const history = new Map<string, Usage>();
     let stopped = false;
     let timer = 0;
@@ -31,7 +34,7 @@ export function useMetrics(resource: "nodes" | "pods", scope = ""): Map<string, 
         for (const item of answer.items ?? [answer]) keep(history, item);
         if (!stopped) setUsages(new Map(history));
       } catch (error) {
-        // Not served, or no sample yet: asked again, as it may come.
+        // No sample yet, or its server restarts: asked again.
         if (!(error instanceof ApiError)) throw error;
       }
       if (!stopped) timer = window.setTimeout(() => void poll(), POLL_MILLISECONDS);
@@ -41,7 +44,7 @@ export function useMetrics(resource: "nodes" | "pods", scope = ""): Map<string, 
       stopped = true;
       clearTimeout(timer);
     };
-  }, [resource, scope]);
+  }, [served, resource, scope]);
   return usages;
 }
 

@@ -9,7 +9,7 @@ export interface Head {
 
 /** The documents of a text that hold more than comments. */
 export function documents(text: string): string[] {
-  return text.split(/^---(?:\s.*)?$/m).filter((one) => one.replace(/^\s*#.*$/gm, "").trim());
+  return text.split(/^---(?:[ \t].*)?$/m).filter((one) => one.replace(/^\s*#.*$/gm, "").trim());
 }
 
 /** Throws an Error that says what is missing. */

@@ -1,5 +1,5 @@
 // Keys without a modifier work everywhere but in fields; their list is the help's too.
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 export interface Binding {
   key: string;
@@ -11,7 +11,7 @@ let bindings: Binding[][] = [];
 
 /** The keys of a component while it is there; the last component wins. */
 export function useKeys(own: Binding[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     bindings = [...bindings, own];
     return () => {
       bindings = bindings.filter((one) => one !== own);

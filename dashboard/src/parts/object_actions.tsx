@@ -35,9 +35,9 @@ export function ActionButtons({ kind, meta, compact = false, unschedulable }: Pr
   return (
     <div class="actions" role="group" aria-label={`Actions on ${meta.name}`}>
       {actions.map((one) => (
-        <button key={one.name} type="button" class={one.danger ? "danger" : ""} title={`${one.name} ${meta.name} (${one.key})`} onClick={one.run}>
+        <button key={one.name} type="button" class={one.danger ? "danger" : ""} title={`${one.name} ${meta.name} (${one.key})`} aria-keyshortcuts={one.key} onClick={one.run}>
           {one.name}
-          {!compact && <kbd>{one.key}</kbd>}
+          {!compact && <kbd aria-hidden="true">{one.key}</kbd>}
         </button>
       ))}
       {asked === "scale" && <ScaleDialog kind={kind} meta={meta} close={close} />}

@@ -35,7 +35,7 @@ export function Create({ namespace }: { namespace: string }) {
         {note && <p class="good" role="status">{note}</p>}
         <div class="buttons">
           <button type="button" disabled={!text.trim()} onClick={() => void run(true)}>Check (dry run)</button>
-          <button type="button" class="primary" disabled={!text.trim()} onClick={() => void run(false)}>Create <kbd>Ctrl+Enter</kbd></button>
+          <button type="button" class="primary" disabled={!text.trim()} onClick={() => void run(false)}>Create <kbd aria-hidden="true">Ctrl+Enter</kbd></button>
         </div>
       </section>
     </div>
@@ -53,7 +53,7 @@ function DeploymentForm({ use }: { use: (text: string) => void }) {
   };
   return (
     <form class="form" aria-label="Deployment" onSubmit={fill}>
-      <label>Name <input type="text" required pattern="[a-z0-9]([-a-z0-9]*[a-z0-9])?" value={name} onInput={(event) => setName(event.currentTarget.value)} /></label>
+      <label>Name <input type="text" required pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?" value={name} onInput={(event) => setName(event.currentTarget.value)} /></label>
       <label>Image <input type="text" required value={image} onInput={(event) => setImage(event.currentTarget.value)} /></label>
       <label>Replicas <input type="number" min="0" value={replicas} onInput={(event) => setReplicas(Number(event.currentTarget.value))} /></label>
       <label>Port <input type="number" min="1" max="65535" placeholder="none" value={port} onInput={(event) => setPort(event.currentTarget.value)} /></label>

@@ -6,7 +6,7 @@ import { kindBy, kindOf } from "../api/kinds";
 import { OBJECTS, ROWS, useLive } from "../api/live";
 import type { LiveList, Row } from "../api/live";
 import { useMetrics } from "../api/metrics";
-import type { KubeObject } from "../api/objects";
+import type { KubeObject, Meta } from "../api/objects";
 import { useKinds } from "../context";
 import { ageOf } from "../logic/age";
 import { podCellsHealthy, problemOf, readiness } from "../logic/health";
@@ -81,9 +81,7 @@ function useUnhealthyPods(pods: LiveList<Row> | null): { total: number; count: n
       const found = new Map<string, KubeObject>();
       for (const { metadata } of asked) {
         const old = known.get(metadata.uid);
-        const path = `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`;
-        // A pod that is gone meanwhile is told of by the watch.
-        const pod = old?.metadata.resourceVersion === metadata.resourceVersion ? old : await get<KubeObject>(path).catch(() => null);
+        const pod = old?.metadata.resourceVersion === metadata.resourceVersion ? old : await podNow(metadata);
         if (pod) found.set(metadata.uid, pod);
       }
       if (!stopped) setKnown(found);
@@ -95,6 +93,14 @@ function useUnhealthyPods(pods: LiveList<Row> | null): { total: number; count: n
   }, [versions]);
   const objects = asked.flatMap((row) => known.get(row.metadata.uid) ?? []);
   return { total: pods?.items.size ?? 0, count: rows.length, objects };
+}
+
+/** Null when it is gone meanwhile, of which the watch tells. */
+async function podNow({ namespace, name }: Meta): Promise<KubeObject | null> {
+  const query = `fieldSelector=${encodeURIComponent(`metadata.name=${name}`)}`;
+  const list = await get<{ items: KubeObject[] }>(`/api/v1/namespaces/${namespace}/pods?${query}`).catch(() => null);
+  const pod = list?.items[0];
+  return pod ? { ...pod, kind: "Pod", apiVersion: "v1" } : null;
 }
 
 function Tile({ title, value, of, link, more = false }: { title: string; value: number; of: number; link: string; more?: boolean }) {

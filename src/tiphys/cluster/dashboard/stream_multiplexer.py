@@ -20,6 +20,7 @@ from tiphys.cluster.dashboard import request_filter
 from tiphys.lib.http.client import HttpClient, HttpError, Stream
 from tiphys.lib.http.flow import RawStream
 from tiphys.lib.http.websocket import BINARY, CLOSE, TEXT, WebSocket, WebSocketError
+from tiphys.lib.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
@@ -43,24 +44,29 @@ class _Page:
         self._client = client
         self._raw = raw
         self._socket = WebSocket()
+        self._tasks = TaskSet()
         self._open: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
-                while data := await self._raw.read():
-                    for message in self._socket.receive(data):
-                        if message.opcode == TEXT:
-                            self._obey(orjson.loads(message.data), group)
-                        elif message.opcode == CLOSE:
-                            return
-                    self._raw.write(self._socket.outgoing())
-        except* (WebSocketError, orjson.JSONDecodeError, ConnectionResetError) as errors:
-            log.info("a page's connection broke", extra={"why": str(errors.exceptions[0])})
+            while (data := await self._raw.read()) and self._take(data):
+                self._raw.write(self._socket.outgoing())
+        except (WebSocketError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.info("a page's connection broke", extra={"why": repr(error)})
         finally:
             self._raw.write(self._socket.outgoing())
+            await self._tasks.close()
 
-    def _obey(self, order: Any, group: asyncio.TaskGroup) -> None:
+    def _take(self, data: bytes) -> bool:
+        """Do what came in; False at the end."""
+        for message in self._socket.receive(data):
+            if message.opcode == CLOSE:
+                return False
+            if message.opcode == TEXT:
+                self._obey(orjson.loads(message.data))
+        return True
+
+    def _obey(self, order: Any) -> None:
         if (number := order.get("close")) is not None:
             task = self._open.pop(number, None)
             if task is not None:
@@ -75,7 +81,7 @@ class _Page:
             self._say({"id": number, "end": True, "status": 403, "error": why or "number in use"})
             return
         accept = str(order.get("accept") or "application/json")
-        self._open[number] = group.create_task(self._follow(number, path, accept))
+        self._open[number] = self._tasks.start(self._follow(number, path, accept), f"stream {path}")
 
     async def _follow(self, number: int, path: str, accept: str) -> None:
         stream: Stream | None = None
@@ -89,6 +95,8 @@ class _Page:
                 await self._pass_on(number, stream)
         except (HttpError, ValueError) as error:
             end["error"] = str(error)
+        except ConnectionResetError:
+            return  # The page has gone.
         finally:
             if stream is not None:
                 stream.close()
