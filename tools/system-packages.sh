@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, saying which and why.
+# Usage: system-packages.sh [tests]: with what only the tests need.
 set -euo pipefail
 missing=()
 optional=()
@@ -13,6 +14,7 @@ want busybox-static "the bundled images are built from it" dpkg -s busybox-stati
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
 want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
+[ "${1:-}" != tests ] || want chromium "the tests of the dashboard" chromium --version
 wish() { # as want, but tiphys works without it
   local package=$1 why=$2; shift 2
   if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; optional+=("$package"); fi

@@ -26,7 +26,9 @@ export function activeBindings(): Binding[] {
 }
 
 function isField(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+  // The focus leaves a closed dialog a moment after it is closed.
+  if (!(target instanceof HTMLElement) || target.closest("dialog:not([open])")) return false;
+  return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
 }
 
 export function nameOf(event: KeyboardEvent): string {

@@ -1,5 +1,5 @@
 // The actions on one object, as buttons and keys. What changes something asks first.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { cordon, path, remove, restart, scale } from "../api/actions";
 import { get, messageOf } from "../api/http";
 import { can } from "../api/kinds";
@@ -112,7 +112,13 @@ export function Confirm({ title, text, word, close, run, done, after }: ConfirmP
 
 function ScaleDialog({ kind, meta, close }: { kind: Kind; meta: Meta; close: () => void }) {
   const [count, setCount] = useState<number | null>(null);
-  if (count === null) void get<KubeObject>(path(kind, meta, "scale")).then((found) => setCount(found.spec?.replicas ?? 0), (error: unknown) => (toast(messageOf(error), true), close()));
+  useEffect(() => {
+    // What is typed meanwhile stays.
+    get<KubeObject>(path(kind, meta, "scale")).then(
+      (found) => setCount((typed) => typed ?? found.spec?.replicas ?? 0),
+      (error: unknown) => (toast(messageOf(error), true), close()),
+    );
+  }, []);
   const submit = async (event: Event) => {
     event.preventDefault();
     close();
