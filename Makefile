@@ -53,7 +53,7 @@ demo-clean: setup ## delete that cluster: nothing stays outside the checkout
 	@$(BIN)/python tools/purge.py
 
 e2e: setup system-tests ## whole clusters, real kubectl, real containers, crash tests
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e -m e2e
 
 bench: setup ## numbers for docs/performance.md
 	$(BIN)/python -m bench

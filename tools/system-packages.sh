@@ -13,6 +13,7 @@ want iptables "--proxy-mode iptables" test -x /usr/sbin/iptables-restore
 want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
 want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
+want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
 [ "${1:-}" != tests ] || want chromium "the tests of the dashboard" chromium --version
 wish() { # as want, but tiphys works without it
@@ -36,5 +37,9 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
 fi
 [ ${#missing[@]} -eq 0 ] || apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+case " ${missing[*]} " in
+  # Debian starts a server of its own, which nobody asked for.
+  *" etcd-server "*) systemctl disable --now etcd.service >/dev/null 2>&1 || true ;;
+esac
 [ ${#optional[@]} -eq 0 ] || apt-get install -y -qq --no-install-recommends "${optional[@]}" >/dev/null ||
   echo "no ${optional[*]} to be had: tiphys works, without its dashboard" >&2

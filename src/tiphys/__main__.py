@@ -15,11 +15,25 @@ COMMANDS: Final = {
     "stop": ("tiphys.cluster.commands.stop", "stop a cluster and keep its state"),
     "delete": ("tiphys.cluster.commands.delete", "remove every trace of a cluster"),
     "node": ("tiphys.cluster.commands.node.main", "list, add, stop, drain ... the machines"),
+    "join": ("tiphys.cluster.commands.join", "make this machine a node of another's cluster"),
+    "token": ("tiphys.cluster.commands.token.main", "what other machines join with"),
+    "doctor": ("tiphys.cluster.commands.doctor", "find what is wrong, and say what to do"),
+    "ip": ("tiphys.cluster.commands.ip", "print the address of a machine"),
+    "update-context": ("tiphys.cluster.commands.update_context", "point the kubeconfig here"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),
     "service": ("tiphys.cli.commands.service", "print the URL of a Service"),
-    "image": ("tiphys.cluster.commands.image", "list or load images"),
+    "image": (
+        "tiphys.cluster.commands.image.main",
+        "build, list, pull, push, load, save ... images",
+    ),
+    "container": (
+        "tiphys.cluster.commands.container.main",
+        "show what a container is: a process with sandboxing",
+    ),
+    "run": ("tiphys.cluster.commands.run", "run a Python program: Deployment, Service, URL"),
     "dashboard": ("tiphys.cluster.commands.dashboard", "open the web dashboard"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"

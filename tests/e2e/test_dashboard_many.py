@@ -76,6 +76,7 @@ def make_pods(cluster: Cluster, first: int) -> None:
     server.close()
 
 
+@pytest.mark.slow
 def test_ten_thousand_pods(crowded: Cluster) -> None:
     ready: list[float] = []
     frames: list[float] = []

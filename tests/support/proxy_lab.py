@@ -163,6 +163,10 @@ class Lab:
 
     def apply(self, *objects: Obj) -> None:
         """Services or slices, new or changed, and the sync that follows."""
+        self.tell(*objects)
+        self.sync()
+
+    def tell(self, *objects: Obj) -> None:
         for obj in objects:
             kind = self.slices if "endpoints" in obj else self.services
             old = kind.get(key_of(obj))
@@ -170,7 +174,6 @@ class Lab:
             if self.proxier is not None:
                 told = self.proxier
                 (told.slice_changed if kind is self.slices else told.service_changed)(old, obj)
-        self.sync()
 
     def delete(self, obj: Obj) -> None:
         kind = self.slices if "endpoints" in obj else self.services
@@ -196,7 +199,12 @@ class Lab:
         return self.thread.run(check())
 
     def ask(
-        self, where: Path, address: str = CLUSTER_IP, port: int = 80, source: str = ""
+        self,
+        where: Path,
+        address: str = CLUSTER_IP,
+        port: int = 80,
+        source: str = "",
+        patience: float = 3,
     ) -> list[str]:
         """[pod's address, client's address as the pod saw it, pod's port]."""
         with netns.inside(where):
@@ -204,7 +212,7 @@ class Lab:
                 (address, port), SILENCE_SECONDS, (source, 0) if source else None
             )
         with connection:
-            connection.settimeout(3)
+            connection.settimeout(patience)
             return connection.recv(100).decode().split()
 
     def ask_udp(self, where: Path, address: str = CLUSTER_IP, port: int = 80) -> list[str]:

@@ -34,22 +34,27 @@ class Authority:
         common_name: str = "",
         groups: tuple[str, ...] = (),
         server: bool = False,
+        peer: bool = False,
+        host_names: tuple[str, ...] = (),
     ) -> tuple[Path, Path]:
+        """A certificate for a client, a server (of these names too), or (peer) for both."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)]
         names += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, g) for g in groups]
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server or peer else []
+        if peer or not server:
+            usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
         builder = _builder(x509.Name(names), key.public_key()).issuer_name(self.cert.subject)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
             critical=False,
         )
-        if server:
+        if server or peer:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(
                     [
-                        x509.DNSName("localhost"),
+                        *(x509.DNSName(one) for one in ("localhost", *host_names)),
                         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
                     ]
                 ),

@@ -4,14 +4,19 @@ Upstream: pkg/controlplane/controller (systemnamespaces, kubernetesservice), pkg
 /scheduling rest (post-start hooks), pkg/apis/scheduling/v1/helpers.go.
 """
 
+import asyncio
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
+from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.apiserver.aggregation.registration import local_api_service
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.kubernetes_service import API_SERVICE, api_endpoint_slice, api_endpoints
 from tiphys.apiserver.object_meta import fill_on_create
 from tiphys.apiserver.writes import encoded
 from tiphys.codec.typed import to_typed
@@ -20,7 +25,6 @@ from tiphys.storage.backend import KeyExists, RevisionMismatch
 from tiphys.storage.store import Store
 
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-public", "kube-node-lease", "default")
-API_SERVICE: Final = "kubernetes"
 HTTPS_PORT: Final = 443
 _PRIORITIES: Final = (
     (
@@ -51,32 +55,43 @@ class Bootstrap:
 
     async def run(self, config: ApiServerConfig, first_address: str) -> None:
         for name in SYSTEM_NAMESPACES:
-            await self._ensure("", "namespaces", {"metadata": {"name": name}})
+            await self.ensure("", "namespaces", {"metadata": {"name": name}})
         for plural, objects in bootstrap_objects().items():
             for obj in objects:
-                await self._ensure("rbac.authorization.k8s.io", plural, obj)
+                await self.ensure("rbac.authorization.k8s.io", plural, obj)
         for name, value, description in _PRIORITIES:
             obj = {"metadata": {"name": name}, "value": value, "description": description}
-            await self._ensure("scheduling.k8s.io", "priorityclasses", obj)
-        await self._ensure("", "services", api_service(first_address))
-        await self._publish(config)
+            await self.ensure("scheduling.k8s.io", "priorityclasses", obj)
+        await self.ensure("", "services", api_service(first_address))
+        # Many at once share one fsync.
+        await asyncio.gather(
+            *(
+                self.ensure("apiregistration.k8s.io", "apiservices", local_api_service(version))
+                for version in GROUP_VERSIONS
+            )
+        )
+        if not self._store.is_shared:
+            await self.publish([config.advertise_address], config.advertise_port)
 
-    async def _publish(self, config: ApiServerConfig) -> None:
-        """Where the API server itself is reached, behind the `kubernetes` Service."""
-        address, port = config.advertise_address, config.advertise_port
-        await self._ensure("", "endpoints", api_endpoints(address, port), replace=("subsets",))
-        slice_ = api_endpoint_slice(address, port)
-        await self._ensure(
+    async def publish(self, addresses: Sequence[str], port: int) -> bool:
+        """Where API servers are reached, behind the `kubernetes` Service. As `ensure`."""
+        slice_ = api_endpoint_slice(addresses, port)
+        return await self.ensure(
+            "", "endpoints", api_endpoints(addresses, port), replace=("subsets",)
+        ) and await self.ensure(
             "discovery.k8s.io", "endpointslices", slice_, replace=("endpoints", "ports")
         )
 
-    async def _ensure(
+    async def ensure(
         self, group: str, plural: str, obj: Obj, *, replace: tuple[str, ...] = ()
-    ) -> None:
-        """Create what is missing; of what is there, put right only the fields to replace."""
+    ) -> bool:
+        """Create what is missing; of what is there, put right only the fields to replace.
+
+        False when another API server was faster: the object may not be as wanted.
+        """
         endpoint = self._endpoints.get((group, "v1", plural))
         if endpoint is None:
-            return
+            return True
         metadata = obj["metadata"]
         key = endpoint.key(metadata.get("namespace", ""), metadata["name"])
         present = endpoint.cache.get(key)
@@ -91,7 +106,8 @@ class Bootstrap:
                     value = encoded(endpoint, new)
                     await self._store.update(endpoint.cache, key, value, present.revision)
         except (KeyExists, AlreadyExists, RevisionMismatch):
-            return  # Another API server did it.
+            return False
+        return True
 
     def _filled(self, endpoint: Endpoint, obj: Obj) -> Obj:
         info = endpoint.info
@@ -124,33 +140,4 @@ def api_service(first_address: str) -> Obj:
             "internalTrafficPolicy": "Cluster",
         },
         "status": {"loadBalancer": {}},
-    }
-
-
-def api_endpoints(address: str, port: int) -> Obj:
-    return {
-        "metadata": {
-            "name": API_SERVICE,
-            "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-        },
-        "subsets": [
-            {
-                "addresses": [{"ip": address}],
-                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-            }
-        ],
-    }
-
-
-def api_endpoint_slice(address: str, port: int) -> Obj:
-    return {
-        "metadata": {
-            "name": API_SERVICE,
-            "namespace": "default",
-            "labels": {"kubernetes.io/service-name": API_SERVICE},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

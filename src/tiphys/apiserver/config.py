@@ -15,7 +15,8 @@ NODE_PORTS: Final = (30000, 32767)  # Upstream's --service-node-port-range.
 class ApiServerConfig:
     """Paths are PEM files; addresses are those to listen on.
 
-    With etcd_endpoints (https://HOST:PORT) objects are kept there, else in the file store_path.
+    The store is etcd where endpoints are given, the file store_path otherwise. Upstream's flags:
+    --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile.
     """
 
     addresses: list[tuple[str, int]]
@@ -30,15 +31,18 @@ class ApiServerConfig:
     node_ports: tuple[int, int] = NODE_PORTS
     requestheader_ca: Path | None = None  # Its proxies may say who a request is from.
     requestheader: RequestHeaderConfig = field(default_factory=RequestHeaderConfig)
+    proxy_client_cert: Path | None = None  # Shown to servers that APIServices name.
+    proxy_client_key: Path | None = None
     issuer: str = ISSUER
     kubelet_ca: Path | None = None
     kubelet_client_cert: Path | None = None
     kubelet_client_key: Path | None = None
-    profile: str = "tiphys"
-    etcd_endpoints: tuple[str, ...] = ()
+    hostname: str = ""  # In whose name its identity lease is; empty: the machine's.
+    etcd_endpoints: tuple[str, ...] = ()  # URLs, the preferred one first.
     etcd_ca: Path | None = None
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
+    profile: str = "tiphys"
 
     @property
     def service_network(self) -> IPv4Network:

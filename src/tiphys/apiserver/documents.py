@@ -34,7 +34,8 @@ _CHECKS: Final = (
 # Asked for by name; upstream's /readyz alone lists them.
 _MORE_CHECKS: Final = frozenset({"etcd-readiness", "informer-sync", "shutdown"})
 
-Serve = Callable[[Request, RequestInfo], Answer | Awaitable[Answer]]
+Serve = Callable[[Request, RequestInfo], Answer | Awaitable[Answer] | None]
+"""None where the path turns out to be nobody's."""
 
 
 class Documents:

@@ -10,6 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
+from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.api.resources import RESOURCES as RESOURCE_INFOS
+from tiphys.apiserver.admission.certificate_approval import CertificateApproval
+from tiphys.apiserver.admission.certificate_signing import CertificateSigning
+from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
 from tiphys.apiserver.admission.chain import Chain, Plugin
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -20,19 +25,23 @@ from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
 )
+from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
+from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
-from tiphys.apiserver.discovery_routes import DiscoveryRoutes
+from tiphys.apiserver.discovery_routes import DiscoveryRoutes, Served
 from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP
+from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.open_store import open_store
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
@@ -42,8 +51,8 @@ from tiphys.lib import tls
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.http.message import Response
 from tiphys.lib.http.server import HttpServer
+from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.storage.backend import Backend, StorageError
-from tiphys.storage.sqlite import SqliteBackend
 from tiphys.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -56,11 +65,10 @@ _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 async def run(config: ApiServerConfig) -> None:
     """Serve until cancelled. Raises StorageError when the store fails, OSError for an address."""
     clock = SystemClock()
-    config.store_path.parent.mkdir(parents=True, exist_ok=True)
-    backend = await SqliteBackend.open(config.store_path, clock)
+    backend = await open_store(config, clock)
     try:
         server = await build(config, backend, clock, random.SystemRandom())
-        async with serving(config, server):
+        async with serving(config, server), announced(config, server):
             await backend.failed.wait()
             raise StorageError("the store failed; starting again reads what it holds")
     finally:
@@ -94,19 +102,40 @@ async def build(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
+        Authenticator(
+            clients,
+            tokens,
+            clock,
+            front_proxy(config, clock),
+            BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
+        ),
         authorizer,
         tokens,
         addresses,
-        Chain(admission_plugins(endpoints, rng)),
+        Chain(admission_plugins(endpoints, authorizer, rng)),
         clock,
         rng,
     )
+    for listener in (server.aggregation.follow, server.availability.follow):
+        store.on_events(listener)
     where = f"{config.advertise_address}:{config.advertise_port}"
-    DiscoveryRoutes(where).add_to(server.documents)
+    DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def served_by(server: ApiServer) -> Served:
+    """Our own groups and those of other servers that are available."""
+    remotes = server.aggregation.remotes
+    if not remotes:
+        return Served(GROUP_VERSIONS, RESOURCE_INFOS)
+    available = {key for key, remote in remotes.items() if remote.is_available}
+    found = server.availability.documents
+    documents = {key: found[key] for key in found if key in available}
+    return Served(
+        group_versions(GROUP_VERSIONS, remotes.values()), resources(RESOURCE_INFOS, documents)
+    )
 
 
 def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
@@ -141,7 +170,9 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
 
 
 def admission_plugins(
-    endpoints: Mapping[tuple[str, str, str], Endpoint], rng: random.Random
+    endpoints: Mapping[tuple[str, str, str], Endpoint],
+    authorizer: Authorizer,
+    rng: random.Random,
 ) -> list[Plugin]:
     """In upstream's order; each name has its place even before it is written."""
     core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
@@ -155,6 +186,9 @@ def admission_plugins(
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),
         StorageObjectInUseProtection(),
+        CertificateApproval(authorizer),
+        CertificateSigning(authorizer),
+        CertificateSubjectRestriction(),
     ]
 
 
@@ -169,17 +203,23 @@ class serving:
             authorities.append(config.requestheader_ca)
         context = tls.server_context(config.tls_cert, config.tls_key, authorities)
         self._http = HttpServer(server.handle, tls=context, error_response=_error)
+        self._tasks = TaskSet()
         self.ports: list[int] = []
 
     async def __aenter__(self) -> "serving":
         for host, port in self._config.addresses:
             self.ports.append(await self._http.listen(host, port))
         log.info("serving", extra={"addresses": self._config.addresses})
+        check = self._server.availability.run
+        self._tasks.start(keep_running("APIServices", check), "APIServices")
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
+        await self._tasks.close()
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        if self._server.claims is not None:
+            await self._server.claims.close()
 
 
 def _error(status: int, why: str) -> Response:

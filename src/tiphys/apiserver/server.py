@@ -12,6 +12,9 @@ from typing import Final
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
+from tiphys.apiserver.aggregation.aggregation import Aggregation
+from tiphys.apiserver.aggregation.availability import Availability
+from tiphys.apiserver.aggregation.remote import Remote
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.documents import Documents
@@ -24,14 +27,17 @@ from tiphys.apiserver.filters.authorization import (
 )
 from tiphys.apiserver.filters.impersonation import Impersonation
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
+from tiphys.apiserver.freshness import prove_current, serve_fresh
 from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.negotiation import is_plain
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.service_claims import ServiceClaims
+from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
-from tiphys.apiserver.writes import raise_invalid
+from tiphys.apiserver.writes import raise_invalid, storage_failed
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import (
     Answer,
@@ -41,6 +47,7 @@ from tiphys.lib.http.message import (
     UpgradeResponse,
     text_response,
 )
+from tiphys.storage.backend import StorageError
 from tiphys.storage.store import Store
 from tiphys.storage.watch_cache import WatchCache
 
@@ -55,16 +62,27 @@ _IMPERSONATION: Final = frozenset(
 class _Route:
     """What a request line means; kept, because the same ones come again and again."""
 
-    __slots__ = ("asked", "cache", "endpoint", "info", "key")
+    __slots__ = ("asked", "cache", "endpoint", "info", "key", "remote")
 
-    def __init__(self, info: RequestInfo, endpoint: Endpoint | None, request: Request) -> None:
+    def __init__(
+        self,
+        info: RequestInfo,
+        endpoint: Endpoint | None,
+        request: Request,
+        *,
+        remote: Remote | None,
+        is_shared: bool,
+    ) -> None:
         self.info = info
         self.endpoint = endpoint
+        self.remote = remote
         self.asked = attributes_of(info)
         self.cache: WatchCache | None = None
         self.key = ""
         if endpoint is None or request.method != "GET" or request.query or info.subresource:
             return
+        if is_shared:
+            return  # The cache must be proved current first.
         plain = info.verb == "get" and info.name and endpoint.conversion is None
         scoped = bool(info.namespace) == endpoint.info.namespaced or info.is_own_namespace
         if plain and scoped and (info.group, info.resource) not in DEPRECATED:
@@ -97,11 +115,17 @@ class ApiServer:
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
+        self.aggregation = Aggregation(config, endpoints)
+        self.aggregation.changed.append(self._forget_routes)
+        api_services = endpoints["apiregistration.k8s.io", "v1", "apiservices"]
+        self.availability = Availability(self.aggregation, store, api_services, clock)
         self.clock = clock
         self.rng = rng
+        self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False
+        self._is_shared = store.is_shared
         self._kubelet_tls: ssl.SSLContext | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
 
@@ -114,7 +138,7 @@ class ApiServer:
             return answer
         return _identified(answer, audit_id)
 
-    def _handle(self, request: Request) -> Answer | Awaitable[Answer]:
+    def _handle(self, request: Request, *, again: bool = False) -> Answer | Awaitable[Answer]:
         headers = request.headers
         try:
             user = self.authenticator.authenticate(request)
@@ -125,6 +149,8 @@ class ApiServer:
             if not decision.allowed:
                 raise forbidden(user, route.asked, decision.reason)
         except ApiError as error:
+            if self._is_shared and not again:
+                return self._handle_fresh(request)  # It may be allowed since a moment ago.
             return error_response(error, headers.get("accept", ""))
         if route.key and route.cache:
             # The commonest request of all: one object as plain JSON.
@@ -134,10 +160,21 @@ class ApiServer:
             ):
                 return Response(200, b"%b%b\n" % (route.cache.head, found.tail), JSON_HEADERS)
         if route.endpoint is None:
-            return self._without_endpoint(request, route.info)
+            return self._without_endpoint(request, route, user)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
 
+    async def _handle_fresh(self, request: Request) -> Answer:
+        """Ask once more who may do what, on caches that are current."""
+        try:
+            await prove_current(self.store)
+        except ApiError as error:
+            return error_response(error)
+        work = self._handle(request, again=True)
+        return await work if isinstance(work, Awaitable) else work
+
     def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
+        if self._is_shared:
+            return _guarded(ctx, serve_fresh(ctx))
         try:
             work = serve(ctx)
         except ApiError as error:
@@ -146,18 +183,28 @@ class ApiServer:
             return work
         return _guarded(ctx, work)
 
+    def _forget_routes(self) -> None:
+        self._routes.clear()
+
     def _route(self, request: Request) -> "_Route":
         info = parse_request(request.method, request.raw_path, request.query)
-        endpoint = self.endpoints.get((info.group, info.version, info.resource))
+        remote = self.aggregation.of_path(request.raw_path)
+        known = self.endpoints.get((info.group, info.version, info.resource))
+        endpoint = known if remote is None else None
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
-        route = _Route(info, endpoint, request)
+        route = _Route(info, endpoint, request, remote=remote, is_shared=self._is_shared)
         if len(request.target) <= ROUTE_CHARS_MAX:
             self._routes[request.method, request.target] = route
         return route
 
-    def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
-        """A path that is no resource's, or a resource that nobody serves."""
+    def _without_endpoint(
+        self, request: Request, route: "_Route", user: User
+    ) -> Answer | Awaitable[Answer]:
+        """Another server's path, one that is no resource's, or a resource that nobody serves."""
+        if route.remote is not None:
+            return self.aggregation.forward(request, user, route.remote)
+        info = route.info
         accept = request.headers.get("accept", "")
         try:
             found = self.documents.serve(request, info)
@@ -212,3 +259,5 @@ async def _guarded(ctx: RequestContext, work: Awaitable[Answer]) -> Answer:
         return await work
     except ApiError as error:
         return status_answer(ctx, error)
+    except StorageError as error:
+        return status_answer(ctx, storage_failed(error))

@@ -31,17 +31,23 @@ _HOP_BY_HOP: Final = frozenset(
     | {"proxy-authenticate", "proxy-authorization", "proxy-connection", "date"}
 )
 # What says who the client is belongs to us and is not passed on.
-_OURS: Final = frozenset({"authorization", "host", "x-remote-user", "x-remote-group"})
+_OURS: Final = frozenset({"authorization", "host"})
+_OURS_PREFIXES: Final = ("x-remote-", "impersonate-")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to pass a request on to; `path` has the query."""
+    """Where to pass a request on to; `path` has the query.
+
+    `server_name` is whom the certificate must name instead of the host; `headers` are put in.
+    """
 
     host: str
     port: int
     path: str
     tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    headers: Headers = ()
 
 
 async def pass_on(request: Request, target: Target) -> Answer:
@@ -49,7 +55,11 @@ async def pass_on(request: Request, target: Target) -> Answer:
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             reader, writer = await asyncio.open_connection(
-                target.host, target.port, ssl=target.tls, limit=HEAD_BYTES_MAX
+                target.host,
+                target.port,
+                ssl=target.tls,
+                server_hostname=target.server_name if target.tls else None,
+                limit=HEAD_BYTES_MAX,
             )
     except (OSError, TimeoutError) as error:
         raise _unreachable(target, error) from error
@@ -98,7 +108,9 @@ def _request_head(request: Request, target: Target) -> bytes:
     for name, value in request.headers.items():
         if name in _OURS or name in _HOP_BY_HOP or (name == "upgrade" and not upgrading):
             continue
-        lines.append(f"{name}: {value}")
+        if not name.startswith(_OURS_PREFIXES):
+            lines.append(f"{name}: {value}")
+    lines += [f"{name}: {value}" for name, value in target.headers]
     lines.append(f"X-Forwarded-For: {request.peer_address}")
     lines.append("Connection: Upgrade" if upgrading else "Connection: close")
     lines.append(f"Content-Length: {len(request.body)}")

@@ -4,7 +4,7 @@ Bodies are JSON dicts. Every failure is an ApiError: the server's Status, or Ser
 when there was no answer. Writes are never sent twice. Upstream: client-go rest, dynamic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ from tiphys.api.meta import GroupVersionResource, Obj, name_of, namespace_of
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
+from tiphys.lib.tls_renewal import RenewedCertificate
 
 PATCH_TYPES: Final = {
     "json": "application/json-patch+json",
@@ -35,11 +36,16 @@ class Client:
         if access.token is not None:
             headers["Authorization"] = "Bearer " + str.__str__(access.token)
         self.access = access
+        tls = access.tls() if access.server.startswith("https") else None
+        renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
+        if tls is not None and access.certificate_files is not None:
+            renewed = RenewedCertificate(tls, *access.certificate_files).refresh
         self.http = HttpClient(
             access.server,
-            tls=access.tls() if access.server.startswith("https") else None,
+            tls=tls,
             headers=headers,
             server_hostname=access.tls_server_name,
+            renewed=renewed,
         )
 
     @classmethod
@@ -164,6 +170,7 @@ class Client:
         timeout_seconds: float = 60.0,
     ) -> Answer:
         """The answer as it came. Raises ApiError for a status of 400 or more."""
+        await self._authorize()
         data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         sent = {**({"Content-Type": content_type} if data else {}), **(headers or {})}
         try:
@@ -179,6 +186,7 @@ class Client:
         except TimeoutError as exc:
             raise Timeout(str(exc)) from exc
         if answer.status >= 400:
+            self._refused(answer.status)
             raise error_of(answer)
         return answer
 
@@ -192,6 +200,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Stream:
         """An answer read as it comes (logs, watches). Raises ApiError."""
+        await self._authorize()
         try:
             stream = await self.http.stream(
                 method, path + encoded(query), headers=headers, body=body
@@ -207,6 +216,12 @@ class Client:
         finally:
             stream.close()
         raise error_of(Answer(stream.status, stream.headers, rest))
+
+    async def _authorize(self) -> None:
+        """Called before every request: credentials that change are renewed here."""
+
+    def _refused(self, status: int) -> None:
+        """Called for every error."""
 
     def close(self) -> None:
         self.http.close()

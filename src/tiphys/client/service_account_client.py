@@ -5,16 +5,15 @@ Upstream: kube-controller-manager --use-service-account-credentials.
 """
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
 
-from tiphys.api.errors import AlreadyExists, Unauthorized
+from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import GroupVersionResource
-from tiphys.client.rest import Client, Query
+from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock
-from tiphys.lib.http.client import Answer, Stream
 from tiphys.lib.logs import Secret
 
 NAMESPACE: Final = "kube-system"
@@ -37,43 +36,9 @@ class ServiceAccountClient(Client):
         self._renew_at = 0.0
         self._lock = asyncio.Lock()
 
-    async def raw(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        query: Query | None = None,
-        headers: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        timeout_seconds: float = 60.0,
-    ) -> Answer:
-        await self._authorize()
-        try:
-            return await super().raw(
-                method,
-                path,
-                body,
-                query=query,
-                headers=headers,
-                content_type=content_type,
-                timeout_seconds=timeout_seconds,
-            )
-        except Unauthorized:
+    def _refused(self, status: int) -> None:
+        if status == HTTPStatus.UNAUTHORIZED:
             self._renew_at = 0.0  # The account was made anew, or the key changed.
-            raise
-
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Stream:
-        await self._authorize()
-        return await super().stream(method, path, query=query, body=body, headers=headers)
 
     async def _authorize(self) -> None:
         """A token that is still good, in the headers of every request."""

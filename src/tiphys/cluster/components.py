@@ -15,6 +15,7 @@ from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
 from tiphys.cluster import access, node_network
+from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.controllers import run as controllers
@@ -31,12 +32,12 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 def components(profile: Profile) -> list[Component]:
     """Every process in the order of starting."""
+    found: list[Component] = []
     if profile.masters:
-        found = []
         for node in profile.masters:
             if not node.stopped:
                 found += _master(profile, node)
-    else:
+    elif not profile.is_joined:
         found = _control_plane(profile)
         found[0] = _waiting(found[0], partial(_accepts, profile.api_port))
     if profile.nodes:
@@ -116,7 +117,9 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         tls_key=pki / "apiserver.key",
         client_ca=pki / "client-ca.crt",
         requestheader_ca=pki / "front-proxy-ca.crt",
-        requestheader=RequestHeaderConfig(allowed_names=("front-proxy-client",)),
+        requestheader=RequestHeaderConfig(allowed_names=(FRONT_PROXY,)),
+        proxy_client_cert=pki / f"{FRONT_PROXY}.crt",
+        proxy_client_key=pki / f"{FRONT_PROXY}.key",
         service_account_key=pki / "sa.key",
         advertise_address=profile.gateway,
         advertise_port=profile.api_port,
@@ -126,7 +129,7 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         profile=profile.name,
     )
-    if not profile.nodes:
+    if not profile.nodes and not profile.listen:
         own = replace(own, addresses=own.addresses[:1])
     return own if node is None else _on_master(own, profile, node)
 
@@ -152,7 +155,9 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         kubeconfig=access.path_for(profile, "controllers"),
         root_ca_file=profile.pki / "ca.crt",
         service_account_key=profile.pki / "sa.key",
-        cluster_cidr=profile.pod_cidr if profile.nodes else "",
+        client_signing=(profile.pki / "client-ca.crt", profile.pki / "client-ca.key"),
+        serving_signing=(profile.pki / "ca.crt", profile.pki / "ca.key"),
+        cluster_cidr=profile.pod_cidr if profile.nodes or profile.listen else "",
         nodes_directory=profile.directory / "nodes" if profile.nodes else None,
         identity=_identity(profile, node),
     )

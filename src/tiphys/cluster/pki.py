@@ -29,6 +29,7 @@ from tiphys.cluster.profile import Node, Profile
 AUTHORITY_DAYS: Final = 3650  # As kubeadm.
 LEAF_DAYS: Final = 365  # As kubeadm.
 RENEW_BEFORE_DAYS: Final = 90
+FRONT_PROXY: Final = "front-proxy-client"  # The API server, where it asks others' servers.
 _BACKDATE: Final = timedelta(minutes=5)  # Clocks of machines differ.
 
 
@@ -75,7 +76,11 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
         Leaf("scheduler", "system:kube-scheduler"),
         Leaf("proxy", "system:kube-proxy"),
         Leaf("dns", "system:serviceaccount:kube-system:coredns"),
+        Leaf("metrics-server", "system:serviceaccount:kube-system:metrics-server"),
     ]
+    if profile.nodes:
+        names = ("metrics-server.kube-system.svc", "localhost", profile.gateway)
+        serving.append(Leaf("metrics-server-serving", "metrics-server", names=names))
     for node in profile.nodes:
         serving.append(
             Leaf(
@@ -89,7 +94,7 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
     found = {
         "ca": serving,
         "client-ca": clients,
-        "front-proxy-ca": [Leaf("front-proxy-client", "front-proxy-client")],
+        "front-proxy-ca": [Leaf(FRONT_PROXY, FRONT_PROXY)],
     }
     if profile.masters:
         members = [_etcd_member(node) for node in profile.masters]

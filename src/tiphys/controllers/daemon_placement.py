@@ -19,6 +19,7 @@ from tiphys.api.meta import (
     name_of,
     namespace_of,
 )
+from tiphys.api.node_selector import NODE_NAME_FIELD
 from tiphys.controllers import node_fit, owners, pods
 from tiphys.controllers.rollout import scaled
 
@@ -97,7 +98,7 @@ def pod_template(daemon_set: Obj, node: str, revision_hash: str) -> Obj:
     described["labels"] = labels | {HASH_LABEL: revision_hash}
     spec = template["spec"]
     spec["tolerations"] = tolerations(spec)
-    field_term = {"key": node_fit.NODE_NAME_FIELD, "operator": "In", "values": [node]}
+    field_term = {"key": NODE_NAME_FIELD, "operator": "In", "values": [node]}
     affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
     # The template's own terms were asked already (placement); the scheduler needs the name only.
     affinity[node_fit.REQUIRED] = {"nodeSelectorTerms": [{"matchFields": [field_term]}]}
@@ -112,7 +113,7 @@ def node_of(pod: Obj) -> str:
     for term in required.get("nodeSelectorTerms") or []:
         for wanted in term.get("matchFields") or []:
             values = wanted.get("values") or []
-            if wanted.get("key") == node_fit.NODE_NAME_FIELD and len(values) == 1:
+            if wanted.get("key") == NODE_NAME_FIELD and len(values) == 1:
                 return str(values[0])
     return ""
 

@@ -4,46 +4,40 @@ Upstream: pkg/controller/endpointslice, k8s.io/endpointslice reconciler.go.
 Reads Service, Pod, Node, EndpointSlice. Writes EndpointSlice.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from tiphys.api.errors import NotFound
 from tiphys.api.meta import (
     Obj,
     ObjectKey,
     annotations_of,
     at,
     is_terminating,
-    key_of,
     labels_of,
     metadata,
     name_of,
     namespace_of,
-    uid_of,
 )
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import pods
 from tiphys.controllers import service_endpoints as offered
 from tiphys.controllers.endpoints import services_of
 from tiphys.controllers.kinds import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from tiphys.controllers.managed_slices import (
+    MANAGED_BY,
+    SERVICE_NAME,
+    ManagedSlices,
+    Plan,
+    controlled_by,
+    name_prefix,
+)
 from tiphys.controllers.pods_by_namespace import pods_by_namespace
 from tiphys.controllers.trigger_time_tracker import TriggerTimes
 
 ENDPOINTS_MAX: Final = 100  # --max-endpoints-per-slice
-MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER: Final = "endpointslice-controller.k8s.io"
-SERVICE_NAME: Final = "kubernetes.io/service-name"
 ZONE: Final = "topology.kubernetes.io/zone"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    create: tuple[Obj, ...]
-    update: tuple[Obj, ...]
-    delete: tuple[Obj, ...]
 
 
 def plan(
@@ -199,9 +193,9 @@ def _slice(
         dict(metadata(existing))
         if existing
         else {
-            "generateName": prefix(name_of(service)),
+            "generateName": name_prefix(name_of(service)),
             "namespace": namespace_of(service),
-            "ownerReferences": [_owner(service)],
+            "ownerReferences": [controlled_by(service, "Service")],
         }
     )
     described["labels"] = labels
@@ -214,21 +208,6 @@ def _slice(
         "endpoints": list(endpoints),
         "ports": ports,
     }
-
-
-def _owner(service: Obj) -> Obj:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "name": name_of(service),
-        "uid": uid_of(service),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def prefix(name: str) -> str:
-    return f"{name}-" if len(name) < 57 else name
 
 
 def _identity(entry: Obj) -> str:
@@ -250,36 +229,20 @@ class EndpointSliceController(KeyedController):
         self._services = context.informers.of(SERVICES)
         self._nodes = context.informers.of(NODES)
         self._pods = pods_by_namespace(context.informers.of(PODS))
-        self._slices: dict[ObjectKey, dict[ObjectKey, Obj]] = {}
-        self._written: dict[ObjectKey, int] = {}
         self._services.on_change(self.enqueue)
-        context.informers.of(ENDPOINT_SLICES).on_change(self._slice_changed)
+        slices = context.informers.of(ENDPOINT_SLICES)
+        self._slices = ManagedSlices(self._client, slices, CONTROLLER, self.queue.add)
         context.informers.of(PODS).on_change(self._pod_changed)
 
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
         for key in services_of(self._services.items(), old, new):
             self.queue.add(key)
 
-    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
-        found = new or old
-        assert found is not None
-        if labels_of(found).get(MANAGED_BY) != CONTROLLER:
-            return
-        owner = ObjectKey(namespace_of(found), labels_of(found).get(SERVICE_NAME, ""))
-        bucket = self._slices.setdefault(owner, {})
-        if new is None:
-            bucket.pop(key_of(found), None)
-        else:
-            bucket[key_of(found)] = new
-        self.queue.add(owner)
-
     async def reconcile(self, key: ObjectKey) -> float | None:
-        existing = list(self._slices.get(key, {}).values())
         service = self._services.get(key)
         if service is None:
             self._triggers.forget(key)
-            await asyncio.gather(*[self._delete(s) for s in existing])
-            self._slices.pop(key, None)
+            await self._slices.remove(key)
             return None
         selector = offered.selector_of(service)
         if selector is None:
@@ -289,21 +252,6 @@ class EndpointSliceController(KeyedController):
             key.namespace, lambda found: selector.items() <= found.items()
         )
         trigger = self._triggers.changed(key, service, selected)
-        changes = plan(service, selected, zones, existing, trigger)
-        bucket = self._slices.setdefault(key, {})
-        for wanted in changes.create:
-            # Remembered at once: a sync before the cache shows it would make it twice.
-            created = await self._client.create(ENDPOINT_SLICES, wanted)
-            bucket[key_of(created)] = created
-        for wanted in changes.update:
-            bucket[key_of(wanted)] = await self._client.update(ENDPOINT_SLICES, wanted)
-        for wanted in changes.delete:
-            await self._delete(wanted)
-            bucket.pop(key_of(wanted), None)
+        changes = plan(service, selected, zones, self._slices.of(key), trigger)
+        await self._slices.apply(key, changes)
         return None
-
-    async def _delete(self, found: Obj) -> None:
-        try:
-            await self._client.delete(ENDPOINT_SLICES, name_of(found), namespace_of(found))
-        except NotFound:
-            return

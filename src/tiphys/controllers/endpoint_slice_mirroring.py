@@ -4,28 +4,31 @@ Upstream: pkg/controller/endpointslicemirroring (reconciler.go, utils.go).
 Reads Endpoints, Service, EndpointSlice. Writes EndpointSlice.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
 from typing import Final
 
-from tiphys.api.errors import NotFound
 from tiphys.api.meta import (
     Obj,
     ObjectKey,
     annotations_of,
     at,
-    key_of,
     labels_of,
     metadata,
     name_of,
     namespace_of,
-    uid_of,
 )
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers import service_endpoints as offered
-from tiphys.controllers.endpoint_slice import MANAGED_BY, SERVICE_NAME, Plan, prefix
 from tiphys.controllers.kinds import ENDPOINT_SLICES, ENDPOINTS, SERVICES
+from tiphys.controllers.managed_slices import (
+    MANAGED_BY,
+    SERVICE_NAME,
+    ManagedSlices,
+    Plan,
+    controlled_by,
+    name_prefix,
+)
 
 CONTROLLER: Final = "endpointslicemirroring-controller.k8s.io"
 SKIP: Final = "endpointslice.kubernetes.io/skip-mirror"
@@ -92,9 +95,9 @@ def _slice(
     kept = metadata(existing) if existing is not None else None
     described: Obj = dict(kept) if kept is not None else {}
     if existing is None:
-        described["generateName"] = prefix(name_of(endpoints))
+        described["generateName"] = name_prefix(name_of(endpoints))
         described["namespace"] = namespace_of(endpoints)
-        described["ownerReferences"] = [_owner(endpoints)]
+        described["ownerReferences"] = [controlled_by(endpoints, "Endpoints")]
     described["labels"] = {
         **labels_of(endpoints),
         SERVICE_NAME: name_of(endpoints),
@@ -121,17 +124,6 @@ def _says(found: Obj) -> tuple[object, ...]:
     )
 
 
-def _owner(endpoints: Obj) -> Obj:
-    return {
-        "apiVersion": "v1",
-        "kind": "Endpoints",
-        "name": name_of(endpoints),
-        "uid": uid_of(endpoints),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 class EndpointSliceMirroringController(KeyedController):
     name = "endpoint-slice-mirroring-controller"
 
@@ -140,47 +132,16 @@ class EndpointSliceMirroringController(KeyedController):
         self._client = context.client_for("endpointslicemirroring-controller")
         self._endpoints = context.informers.of(ENDPOINTS)
         self._services = context.informers.of(SERVICES)
-        self._slices: dict[ObjectKey, dict[ObjectKey, Obj]] = {}
         self._endpoints.on_change(self.enqueue)
         self._services.on_change(self.enqueue)
-        context.informers.of(ENDPOINT_SLICES).on_change(self._slice_changed)
-
-    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
-        found = new or old
-        assert found is not None
-        if labels_of(found).get(MANAGED_BY) != CONTROLLER:
-            return
-        owner = ObjectKey(namespace_of(found), labels_of(found).get(SERVICE_NAME, ""))
-        bucket = self._slices.setdefault(owner, {})
-        if new is None:
-            bucket.pop(key_of(found), None)
-        else:
-            bucket[key_of(found)] = new
-        self.queue.add(owner)
+        slices = context.informers.of(ENDPOINT_SLICES)
+        self._slices = ManagedSlices(self._client, slices, CONTROLLER, self.queue.add)
 
     async def reconcile(self, key: ObjectKey) -> float | None:
-        existing = list(self._slices.get(key, {}).values())
         endpoints, service = self._endpoints.get(key), self._services.get(key)
         wanted = endpoints is not None and is_mirrored(endpoints)
         if endpoints is None or service is None or not wanted or at(service, "spec", "selector"):
-            await asyncio.gather(*[self._delete(s) for s in existing])
-            self._slices.pop(key, None)
+            await self._slices.remove(key)
             return None
-        changes = plan(endpoints, existing)
-        bucket = self._slices.setdefault(key, {})
-        for found in changes.delete:
-            await self._delete(found)
-            bucket.pop(key_of(found), None)
-        for found in changes.update:
-            bucket[key_of(found)] = await self._client.update(ENDPOINT_SLICES, found)
-        for found in changes.create:
-            # Remembered at once: a sync before the cache shows it would make it twice.
-            created = await self._client.create(ENDPOINT_SLICES, found)
-            bucket[key_of(created)] = created
+        await self._slices.apply(key, plan(endpoints, self._slices.of(key)))
         return None
-
-    async def _delete(self, found: Obj) -> None:
-        try:
-            await self._client.delete(ENDPOINT_SLICES, name_of(found), namespace_of(found))
-        except NotFound:
-            return

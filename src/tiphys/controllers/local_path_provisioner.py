@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from tiphys.api import volume_matching as matching
 from tiphys.api.errors import AlreadyExists, NotFound
 from tiphys.api.meta import (
     Obj,
@@ -27,7 +28,6 @@ from tiphys.api.meta import (
     uid_of,
 )
 from tiphys.client.controller import Context, run_workers
-from tiphys.controllers import volume_matching as matching
 from tiphys.controllers.config import PROVISIONER
 from tiphys.controllers.kinds import (
     NODES,

@@ -5,12 +5,11 @@ component-helpers/scheduling/corev1.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from tiphys.api.labels import node_selector_matches
-from tiphys.api.meta import Obj, at, labels_of, name_of
+from tiphys.api.meta import Obj, at, labels_of
+from tiphys.api.node_selector import matches_selector
 
-NODE_NAME_FIELD: Final = "metadata.name"
 REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -20,22 +19,6 @@ def matches_affinity(spec: Obj, node: Obj) -> bool:
         return False
     required = at(spec, "affinity", "nodeAffinity", REQUIRED)
     return required is None or matches_selector(required, node)
-
-
-def matches_selector(selector: Obj, node: Obj) -> bool:
-    """A NodeSelector: one of its terms holds."""
-    return any(_term_matches(t, node) for t in selector.get("nodeSelectorTerms") or [])
-
-
-def _term_matches(term: Obj, node: Obj) -> bool:
-    """All expressions and fields; a term without either matches nothing."""
-    expressions: Sequence[Any] = term.get("matchExpressions") or []
-    fields: Sequence[Any] = term.get("matchFields") or []
-    if not expressions and not fields:
-        return False
-    return node_selector_matches(expressions, labels_of(node)) and node_selector_matches(
-        fields, {NODE_NAME_FIELD: name_of(node)}
-    )
 
 
 def untolerated(taints: Sequence[Obj], tolerations: Sequence[Obj], effects: set[str]) -> bool:

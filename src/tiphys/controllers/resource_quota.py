@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api import quota_usage as usage
-from tiphys.api.errors import NotFound
+from tiphys.api.errors import NotFound, ServiceUnavailable
 from tiphys.api.meta import GroupVersionResource, Obj, ObjectKey, at, key_of, namespace_of
 from tiphys.client.controller import Context, KeyedController
 from tiphys.client.informer import Informer
@@ -26,6 +26,7 @@ from tiphys.controllers.kinds import (
 from tiphys.controllers.pods_by_namespace import pods_by_namespace
 from tiphys.lib.tasks import keep_running
 
+LIST_SECONDS_MAX: Final = 10.0  # Then the quota is looked at again later.
 RESYNC_SECONDS: Final = 300.0  # --resource-quota-sync-period
 _WHOLE: Final = {(g.group, g.resource): g for g in (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS)}
 
@@ -104,7 +105,10 @@ class ResourceQuotaController(KeyedController):
             watched = await self._watch(namespace, group, plural)
             if watched is None:
                 return ()
-        await watched.informer.synced()
+        try:
+            await asyncio.wait_for(watched.informer.synced(), LIST_SECONDS_MAX)
+        except TimeoutError as exc:
+            raise ServiceUnavailable(f"{plural} of namespace {namespace} not listed yet") from exc
         return watched.informer.items()
 
     async def _watch(self, namespace: str, group: str, plural: str) -> _Watched | None:

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tiphys.api import volume_matching as matching
 from tiphys.api.errors import NotFound
 from tiphys.api.meta import (
     Obj,
@@ -25,7 +26,6 @@ from tiphys.api.meta import (
 )
 from tiphys.client.controller import Context, run_workers
 from tiphys.controllers import pods as pod_facts
-from tiphys.controllers import volume_matching as matching
 from tiphys.controllers.kinds import (
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
@@ -153,7 +153,7 @@ class VolumeBinder:
         claim = await self._with_default_class(claim)
         name = matching.class_of(claim)
         storage_class = self._classes.get(ObjectKey("", name)) if name else None
-        waits = matching.waits_for_consumer(claim, storage_class)
+        waits = matching.waits_for_consumer(storage_class)
         chosen = selected_node(self._pods, claim) if waits else ""
         node = self._nodes.get(ObjectKey("", chosen)) if chosen else None
         volume = matching.best(

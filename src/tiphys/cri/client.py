@@ -11,10 +11,11 @@ from typing import Any, Final
 import grpclib.client
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
-from tiphys.cri.codec import CodecError
 from tiphys.cri.errors import CriError
-from tiphys.cri.schema import Method, schema
-from tiphys.cri.wire import TableCodec
+from tiphys.cri.schema import schema
+from tiphys.lib.grpc.codec import CodecError
+from tiphys.lib.grpc.schema import Method
+from tiphys.lib.grpc.wire import TableCodec
 
 CALL_SECONDS: Final = 120.0  # Upstream kubelet: runtimeRequestTimeout defaults to 2 minutes.
 
@@ -73,7 +74,9 @@ class CriClient:
 
     def _open(self) -> grpclib.client.Channel:
         if self._channel is None:
-            self._channel = grpclib.client.Channel(path=self.socket_path, codec=TableCodec())
+            self._channel = grpclib.client.Channel(
+                path=self.socket_path, codec=TableCodec(schema())
+            )
         return self._channel
 
     def _translated(self, exc: Exception, method: str) -> CriError:

@@ -14,10 +14,11 @@ import grpclib.server
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 
-from tiphys.cri.codec import CodecError
 from tiphys.cri.errors import CriError, unimplemented
-from tiphys.cri.schema import Method, schema
-from tiphys.cri.wire import TableCodec
+from tiphys.cri.schema import schema
+from tiphys.lib.grpc.codec import CodecError
+from tiphys.lib.grpc.schema import Method
+from tiphys.lib.grpc.wire import TableCodec
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class CriServer:
 
         Raises: OSError, also when a live server holds the path.
         """
-        self._server = grpclib.server.Server([self], codec=TableCodec())
+        self._server = grpclib.server.Server([self], codec=TableCodec(schema()))
         await self._server.start(sock=listening_socket(socket_path))
 
     def __mapping__(self) -> dict[str, Any]:

@@ -17,6 +17,9 @@ FEASIBLE_NODES_MIN: Final = 100  # minFeasibleNodesToFind
 _NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 _NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 
+# Pre-filters after which upstream's DynamicResources has no state of its own.
+_BEFORE_DEVICES: Final = frozenset({"VolumeBinding"})
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -129,6 +132,9 @@ def message(pod: PodInfo, diagnosis: Diagnosis) -> str:
     total = diagnosis.node_count
     counts = Counter(r for v in diagnosis.verdicts.values() for r in v.reasons)
     text = f"0/{total} nodes are available"
+    if diagnosis.pre_filter_text and diagnosis.plugins & _BEFORE_DEVICES:
+        # DynamicResources has looked at nothing then, and says so instead of preemption.
+        return f"{text}: {diagnosis.pre_filter_text}. not found"
     if diagnosis.pre_filter_text:
         text += f": {diagnosis.pre_filter_text}."
     elif counts:

@@ -22,6 +22,9 @@ NODE_TAINT: Final = "Node/UpdateNodeTaint"
 NODE_ALLOCATABLE: Final = "Node/UpdateNodeAllocatable"
 POD_DELETE: Final = "AssignedPod/Delete"
 POD_UPDATE: Final = "Pod/Update"
+CLAIM_CHANGE: Final = "PersistentVolumeClaim/Change"
+VOLUME_CHANGE: Final = "PersistentVolume/Change"
+CLASS_CHANGE: Final = "StorageClass/Change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,23 @@ def lasting_containers(pod: Obj) -> list[Obj]:
     return [*at(pod, "spec", "containers", default=[]), *sidecars]
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimFacts:
+    """A claim by name; None for what is not there. `free`: volumes that may yet be bound to it."""
+
+    name: str
+    claim: Obj | None = None
+    volume: Obj | None = None
+    storage_class: Obj | None = None
+    free: tuple[Obj, ...] = ()
+
+
 class PodInfo:
     """A pod and what is computed of it once."""
 
-    def __init__(self, pod: Obj) -> None:
+    def __init__(self, pod: Obj, claims: Sequence[ClaimFacts] = ()) -> None:
         self.pod = pod
+        self.claims = claims
 
     @cached_property
     def requests(self) -> Amounts:

@@ -26,18 +26,24 @@ from tiphys.client.recorder import EventRecorder
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.tasks import TaskSet, keep_running
-from tiphys.scheduler import cycle, framework
+from tiphys.scheduler import cycle, framework, volumes
 from tiphys.scheduler.cache import Cache
 from tiphys.scheduler.config import SchedulerConfig
 from tiphys.scheduler.framework import PodInfo
 from tiphys.scheduler.plugins.default_profile import DEFAULT
 from tiphys.scheduler.queue import SchedulingQueue, Waiting
+from tiphys.scheduler.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
 PODS: Final = GroupVersionResource("", "v1", "pods")
 NODES: Final = GroupVersionResource("", "v1", "nodes")
 FLUSH_SECONDS: Final = 30.0
+VOLUME_EVENTS: Final = {
+    volumes.CLAIMS.resource: framework.CLAIM_CHANGE,
+    volumes.VOLUMES.resource: framework.VOLUME_CHANGE,
+    volumes.CLASSES.resource: framework.CLASS_CHANGE,
+}
 
 
 async def run(config: SchedulerConfig) -> None:
@@ -67,6 +73,7 @@ class Scheduler:
             initial_seconds=config.pod_initial_backoff_seconds,
             max_seconds=config.pod_max_backoff_seconds,
         )
+        self._volumes = Volumes(client, lambda kind: self._queue.move(VOLUME_EVENTS[kind]))
         self._start = 0  # The node at which the next search begins.
 
     async def run(self) -> None:
@@ -74,11 +81,11 @@ class Scheduler:
         nodes.on_change(self._node_changed)
         pods.on_change(self._pod_changed)
         try:
-            for informer in (nodes, pods):
+            for informer in (nodes, *self._volumes.informers, pods):
                 name = f"informer {informer.gvr.resource}"
                 self._tasks.start(keep_running(name, informer.run), name)
             self._tasks.start(keep_running("events", self._recorder.run), "events")
-            await all_synced([nodes, pods])
+            await all_synced([nodes, *self._volumes.informers, pods])
             log.info("scheduler started", extra={"nodes": len(nodes), "pods": len(pods)})
             self._tasks.start(keep_running("flush", self._flush), "flush")
             while True:
@@ -121,7 +128,7 @@ class Scheduler:
         return bool(name == self._config.scheduler_name) and not is_terminating(pod)
 
     async def _schedule(self, waiting: Waiting) -> None:
-        info = PodInfo(waiting.pod)
+        info = PodInfo(waiting.pod, self._volumes.facts(waiting.pod))
         snapshot = self._cache.snapshot()
         decision = cycle.decide(info, snapshot, DEFAULT, self._rng, self._start)
         if snapshot.nodes:

@@ -81,6 +81,18 @@ class Backend(Protocol):
         """The latest committed revision that this process has seen."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes write to it: `revision` may then be behind the store's."""
+        ...
+
+    async def current(self) -> int:
+        """A revision not older than any write that had been committed when this was called.
+
+        Watchers have been told of everything up to it. Of no use where nobody else writes.
+        """
+        ...
+
     async def get(self, key: str, revision: int = 0) -> KeyValue | None:
         """The key's value, now or at a past revision. Raises Compacted, FutureRevision."""
         ...

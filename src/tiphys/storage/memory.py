@@ -1,6 +1,7 @@
 """A backend in memory, for tests. Passes the suite of tests/conformance/storage like the others."""
 
 from collections.abc import Callable
+from typing import Final
 
 from tiphys.lib.clock import Clock
 from tiphys.storage.backend import (
@@ -18,6 +19,8 @@ from tiphys.storage.subscriptions import Subscription, Subscriptions
 class MemoryBackend:
     """Every write is committed at once; nothing survives the process."""
 
+    is_shared: Final = False
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heads = Heads()
@@ -27,6 +30,9 @@ class MemoryBackend:
 
     @property
     def revision(self) -> int:
+        return self._heads.committed
+
+    async def current(self) -> int:
         return self._heads.committed
 
     async def get(self, key: str, revision: int = 0) -> KeyValue | None:

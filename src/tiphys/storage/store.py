@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tiphys.storage.arrivals import Arrivals
 from tiphys.storage.backend import Backend, Event, KeyValue
 from tiphys.storage.cached_object import CachedObject
 from tiphys.storage.watch_cache import Index, WatchCache
@@ -28,7 +29,7 @@ class Store:
         self.backend = backend
         self.revision = 0
         self._caches: dict[str, WatchCache] = {}
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._arrivals = Arrivals()
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self._stop: Callable[[], None] | None = None
 
@@ -53,11 +54,12 @@ class Store:
         self._listeners.append(listener)
 
     def _prefix_of(self, key: str) -> str:
-        end = key.index("/", len(ROOT)) + 1
+        """Whose cache a key belongs to; "" for keys that are no objects."""
+        end = key.find("/", len(ROOT)) + 1
         prefix = key[:end]
         if prefix in self._caches:
             return prefix
-        return key[: key.index("/", end) + 1]
+        return key[: key.find("/", end) + 1] if end else ""
 
     def _deliver(self, events: Sequence[Event]) -> None:
         """A committed batch enters all caches and all watch queues in this one step."""
@@ -73,27 +75,37 @@ class Store:
                 self._apply(prefix, part)
         for listener in self._listeners:
             listener(events)
-        if self._waiting:
-            self._wake()
+        if self._arrivals:
+            self._arrivals.arrived(self.revision)
 
     def _apply(self, prefix: str, events: Sequence[Event]) -> None:
         cache = self._caches.get(prefix)
         if cache is not None:
             cache.apply(events)
 
-    def _wake(self) -> None:
-        due = [w for w in self._waiting if w[0] <= self.revision]
-        self._waiting = [w for w in self._waiting if w[0] > self.revision]
-        for _, turn in due:
-            if not turn.done():
-                turn.set_result(None)
+    @property
+    def is_shared(self) -> bool:
+        """Whether the caches may be behind what others wrote: see `current`."""
+        return self.backend.is_shared
+
+    async def current(self) -> None:
+        """Return once the caches show every write that was committed before the call.
+
+        Where nobody else writes they always do. Raises StorageError.
+        """
+        if self.backend.is_shared:
+            # The last writes may have been to keys outside the root: no event of ours tells.
+            self._advance(await self.backend.current())
+
+    def _advance(self, revision: int) -> None:
+        if revision > self.revision:
+            self.revision = revision
+            self._arrivals.arrived(revision)
 
     async def reached(self, revision: int) -> None:
         """Return once the caches have this revision."""
         while self.revision < revision:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((revision, turn))
-            await turn
+            await self._arrivals.wait(revision)
 
     async def caught_up(self, cache: WatchCache, key: str, actual: int) -> None:
         """Return once the cache shows the write that a RevisionMismatch tells of (0: a deletion).

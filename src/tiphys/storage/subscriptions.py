@@ -8,13 +8,14 @@ from tiphys.storage.backend import Deliver, Event
 class Subscription:
     """One watch of a backend. Events that come while the past is being read are held."""
 
-    def __init__(self, prefix: str, deliver: Deliver) -> None:
+    def __init__(self, prefix: str, deliver: Deliver, first_revision: int = 0) -> None:
         self.prefix = prefix
+        self._first = first_revision
         self._deliver = deliver
         self._held: list[Sequence[Event]] | None = []
 
     def offer(self, events: Sequence[Event]) -> None:
-        mine = [e for e in events if e.key.startswith(self.prefix)]
+        mine = [e for e in events if e.key.startswith(self.prefix) and e.revision >= self._first]
         if not mine:
             return
         if self._held is None:

@@ -427,6 +427,73 @@ def test_more_endpoints_than_chains_are_made_for_at_first(lab: Lab) -> None:
     assert lab.ask(lab.outside)[0] == lab.addresses[1]
 
 
+def test_what_is_written_is_what_the_kernel_has(lab: Lab, mode: str) -> None:
+    """Every kind of rule, whole and changed; with a table of others the check is thorough."""
+    spec = sticky(600) | {
+        "externalTrafficPolicy": "Local",
+        "loadBalancerSourceRanges": ["192.168.77.0/24", "10.0.0.0/8", "1.2.3.4/32"],
+        "externalIPs": [EXTERNAL],
+    }
+    for number, numbers in enumerate(((0, 1, 2), (2,), (), (0,), (1, 2))):
+        serve(lab, *numbers, **spec)
+        run_in(lab.node, "nft", "add", "table", "ip", f"other{number}")
+        assert lab.check()
+    lab.stop()
+    lab.start(mode)
+    run_in(lab.node, "nft", "add", "table", "ip", "other")
+    assert lab.check()
+    assert lab.ask(lab.outside, BALANCER)[0] == lab.addresses[1]
+
+
+@pytest.mark.parametrize("mode", ["nftables", "userspace"], indirect=True)
+def test_thousands_of_services(lab: Lab, mode: str) -> None:
+    """More elements than are written as text."""
+    count = 2000
+    for number in range(count):
+        address = f"10.96.{1 + (number >> 8)}.{number & 255}"
+        service = a_service(f"s{number}", clusterIP=address)
+        one = a_slice(*endpoints(lab, number % 2, 2), name=f"s{number}")
+        lab.tell(service, one)
+    lab.stop()
+    lab.start(mode)
+    run_in(lab.node, "nft", "add", "table", "ip", "other")
+    assert lab.check()
+    assert lab.ask(lab.pods[1], "10.96.1.0")[0] in (lab.addresses[0], lab.addresses[2])
+    lab.apply(a_slice(*endpoints(lab, 1), name="s0"))
+    assert lab.ask(lab.pods[0], "10.96.1.0")[0] == lab.addresses[1]
+
+
+@pytest.mark.parametrize("mode", ["userspace"], indirect=True)
+def test_an_endpoint_that_does_not_answer_is_passed_over(lab: Lab) -> None:
+    refusing, unreachable = an_endpoint(OUTSIDE), an_endpoint("10.244.0.99")
+    lab.apply(a_service(), a_slice(refusing, unreachable, *endpoints(lab, 0)))
+    assert {lab.ask(lab.pods[1], patience=5)[0] for _ in range(6)} == {lab.addresses[0]}
+
+
+@pytest.mark.parametrize("mode", ["userspace"], indirect=True)
+def test_connections_beyond_the_bound_wait(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiphys.proxy import tcp_balancer
+
+    lab.stop()
+    monkeypatch.setattr(tcp_balancer, "CONNECTIONS_MAX", 2)
+    lab.start("userspace")
+    offered: list[Obj] = [{"port": ECHO_PORT, "protocol": "TCP"}]
+    lab.apply(a_service(), a_slice(*endpoints(lab, 0), ports=offered))
+    with netns.inside(lab.outside), ExitStack() as stack:
+        three = [
+            stack.enter_context(socket.create_connection((CLUSTER_IP, 80), 3)) for _ in range(3)
+        ]
+        for connection in three:
+            connection.sendall(b"?")
+        assert [c.recv(10) for c in three[:2]] == [b"?", b"?"]
+        three[2].settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            three[2].recv(10)
+        three[0].close()
+        three[2].settimeout(3)
+        assert three[2].recv(10) == b"?"
+
+
 CONNECTIONS, CHI_SQUARED_MAX = 30_000, 22.46  # p = 0.001 at 6 degrees of freedom.
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tiphys.api.meta import Obj
 from tiphys.controllers import endpoint_slice_mirroring as mirroring
-from tiphys.controllers.endpoint_slice import Plan
+from tiphys.controllers.managed_slices import Plan
 
 HTTP = {"port": 8080, "protocol": "TCP"}
 

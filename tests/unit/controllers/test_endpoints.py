@@ -3,7 +3,7 @@
 import pytest
 
 from tiphys.api.meta import Obj
-from tiphys.controllers import endpoint_slice, endpoints
+from tiphys.controllers import endpoint_slice, endpoints, managed_slices
 from unit.controllers.builders import a_pod
 
 NOW = "2026-01-02T00:00:00Z"
@@ -91,7 +91,7 @@ def test_a_service_without_pods_has_one_empty_slice_and_nothing_is_written_twice
     (made,) = first.create
     assert (made["endpoints"], made["ports"]) == ([], None)
     again = endpoint_slice.plan(a_service(), [], {}, [made], NOW)
-    assert again == endpoint_slice.Plan((), (), ())
+    assert again == managed_slices.Plan((), (), ())
 
 
 def test_the_empty_slice_takes_the_first_pod() -> None:

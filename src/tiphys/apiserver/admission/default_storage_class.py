@@ -3,14 +3,10 @@
 Upstream: plugin/pkg/admission/storage/storageclass/setdefault/admission.go.
 """
 
-from typing import Final
-
-from tiphys.api.meta import Obj, annotations_of
+from tiphys.api.meta import Obj
+from tiphys.api.volume_matching import default_class, names_class
 from tiphys.apiserver.admission.chain import Write
 from tiphys.storage.watch_cache import WatchCache
-
-MARK: Final = "storageclass.kubernetes.io/is-default-class"
-BETA_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 
 
 class DefaultStorageClass:
@@ -26,17 +22,13 @@ class DefaultStorageClass:
         if not write.is_("", "persistentvolumeclaims"):
             return
         spec = claim.setdefault("spec", {})
-        if "storageClassName" in spec or BETA_CLASS in annotations_of(claim):
+        if names_class(claim):
             return
         if (found := self._default()) is not None:
             spec["storageClassName"] = found["metadata"]["name"]
 
     def _default(self) -> Obj | None:
-        """The newest of the classes that are marked as default."""
-        classes = (c.decode(self._classes.head) for c in self._classes.objects.values())
-        marked = [c for c in classes if annotations_of(c).get(MARK) == "true"]
-        marked.sort(key=lambda c: str(c["metadata"]["name"]))
-        return max(marked, key=lambda c: str(c["metadata"]["creationTimestamp"]), default=None)
+        return default_class(c.decode(self._classes.head) for c in self._classes.objects.values())
 
     def validate(self, write: Write) -> None:
         """Nothing to refuse."""

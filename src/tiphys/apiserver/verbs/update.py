@@ -1,6 +1,8 @@
 """UPDATE and UPDATE of status: replace an object. Upstream: endpoints/handlers/update.go."""
 
+import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from tiphys.api.errors import (
@@ -18,6 +20,7 @@ from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
+from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.service_addresses import Reservation
@@ -80,14 +83,18 @@ def check_name(ctx: RequestContext, obj: Obj) -> None:
 
 async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
     """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
+    claims = ctx.server.claims if ctx.endpoint.info.kind == "Service" else None
     with Reservation() as reserved:
 
         def change(old: Obj) -> Obj:
             new = dict(make(old))
             new["metadata"] = dict(new["metadata"])
+            if claims is not None:
+                new["spec"] = copy.deepcopy(new.get("spec"))  # Each try is given numbers anew.
             return prepare_update(ctx, new, old, reserved)
 
-        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
+        claim = partial(claims.take, reserved) if claims is not None else None
+        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change, claim=claim)
 
 
 def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation) -> Obj:
@@ -110,11 +117,14 @@ def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservatio
     check_escalation(server.authorizer, ctx.user, ctx.info, new, old)
     write = admission_write(ctx, "UPDATE", new, old)
     server.admission.mutate(write)
-    if is_status or ctx.info.subresource == "approval":
+    if is_status:
         resource.before_status_update(new, old)
+    elif ctx.info.subresource != "approval":  # Its part keeps everything else.
+        resource.before_update(new, old)
+    resource.note_request(new, old, ctx.user, server.clock.now())
+    if is_status:
         errors = resource.validate_status_update(new, old)
     else:
-        resource.before_update(new, old)
         rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
         errors = resource.validate(new) + rules(new, old)
     meta_errors = validate_kind_update(info.kind, new, old, namespaced=info.namespaced)
@@ -170,7 +180,11 @@ def _ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
 
 
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
-PART_RULES: Final = {"ephemeralcontainers": _ephemeral_errors, "resize": validate_resize}
+PART_RULES: Final = {
+    "ephemeralcontainers": _ephemeral_errors,
+    "resize": validate_resize,
+    "approval": validate_approval,
+}
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:

@@ -1,6 +1,7 @@
 """Routes of the kubelet's server. Upstream: pkg/kubelet/server/server.go."""
 
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -15,10 +16,13 @@ from tiphys.kubelet.pod_spec import find_container
 from tiphys.kubelet.pods import Pods
 from tiphys.kubelet.runtime_state import RuntimeContainer
 from tiphys.kubelet.sandbox_config import pod_log_directory
-from tiphys.kubelet.server import metrics, stats
+from tiphys.kubelet.server import cadvisor_metrics, metrics, resource_metrics, stats
 from tiphys.kubelet.server.authorization import Gate
 from tiphys.kubelet.server.container_logs import LogReader, OptionsError, options_of
 from tiphys.kubelet.server.streams import attach_request, exec_request, open_stream
+from tiphys.kubelet.usage.machine_usage import read_machine_usage
+from tiphys.kubelet.usage.pod_usage import PodUsageReader
+from tiphys.lib import prometheus_text
 from tiphys.lib.http.message import (
     Answer,
     Request,
@@ -33,24 +37,26 @@ log = logging.getLogger(__name__)
 
 JSON: Final = (("Content-Type", "application/json"),)
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
+METRICS: Final = (("Content-Type", prometheus_text.CONTENT_TYPE),)
 LOG: Final = (("Content-Type", "text/plain"),)
 RUN_SECONDS_MAX: Final = 3600.0
 _Params = dict[str, list[str]]
 
 
 class KubeletServer:
-    def __init__(self, deps: Deps, pods: Pods) -> None:
+    def __init__(self, deps: Deps, pods: Pods, usage: PodUsageReader) -> None:
         config = deps.config
         self._deps = deps
         self._pods = pods
+        self._usage = usage
         self._gate = Gate(
             deps.client,
             deps.clock,
             LeafVerifier.from_file(config.client_ca_file),
             config.node_name,
         )
-        tls = server_context(config.tls_cert_file, config.tls_key_file, [config.client_ca_file])
-        self._http = HttpServer(self._answer, tls=tls)
+        self._tls = self._context()
+        self._http = HttpServer(self._answer, tls=self._tls)
         self._routes: dict[str, Callable[[Request, list[str], _Params], Awaitable[Answer]]] = {
             "pods": self._list_pods,
             "runningpods": self._list_pods,
@@ -63,6 +69,17 @@ class KubeletServer:
             "stats": self._stats,
             "configz": self._configz,
         }
+
+    def _context(self) -> ssl.SSLContext:
+        """Without a certificate as long as the cluster has given none: handshakes fail."""
+        config = self._deps.config
+        there = config.certificate_directory is None or config.tls_cert_file.exists()
+        cert_file = config.tls_cert_file if there else None
+        return server_context(cert_file, config.tls_key_file, [config.client_ca_file])
+
+    def use_certificate(self) -> None:
+        """Show the certificate that is in the file now, from the next connection on."""
+        self._tls.load_cert_chain(self._deps.config.tls_cert_file, self._deps.config.tls_key_file)
 
     async def start(self) -> None:
         """Raises OSError when the address is taken."""
@@ -244,7 +261,19 @@ class KubeletServer:
     # --- numbers
 
     async def _metrics(self, request: Request, path: list[str], params: _Params) -> Answer:
-        return Response(200, await metrics.text(self._deps, self._pods, path), TEXT)
+        now_ms = int(self._deps.clock.now().timestamp() * 1000)
+        match path:
+            case []:
+                found = metrics.families(self._deps, self._pods)
+            case ["resource"]:
+                used = self._usage.read(self._pods.items(), brief=True)
+                found = resource_metrics.families(read_machine_usage(), used, now_ms)
+            case ["cadvisor"]:
+                used, root = self._usage.read(self._pods.items()), read_machine_usage()
+                found = cadvisor_metrics.families(self._deps.machine, root, used, now_ms)
+            case _:
+                return text_response(404, "404 page not found")
+        return Response(200, prometheus_text.render(found), METRICS)
 
     async def _stats(self, request: Request, path: list[str], params: _Params) -> Answer:
         if path != ["summary"]:

@@ -30,7 +30,7 @@ async def summary(deps: Deps, pods: Pods) -> Obj:
         by_pod.setdefault(uid, []).append(entry)
     now = deps.clock.now()
     items = [_pod(pod, by_pod.get(pod["metadata"]["uid"], []), now) for pod in pods.items()]
-    used = deps.node_memory - machine.available_memory()
+    used = deps.machine.memory - machine.available_memory()
     node: Obj = {
         "nodeName": deps.config.node_name,
         "startTime": rfc3339(now),

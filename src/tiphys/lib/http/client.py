@@ -7,7 +7,7 @@ each (docs/adr/0003). Bodies are bytes; redirects are never followed; certificat
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -208,7 +208,10 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         server_hostname: str | None = None,
+        renewed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """renewed: asked before each request whether connections of before must not be used."""
+        self._renewed = renewed
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http(s) URL: {base_url!r}")
@@ -292,6 +295,8 @@ class HttpClient:
         self._idle.clear()
 
     async def _connection(self, method: str, target: str) -> _Connection:
+        if self._renewed():
+            self.close()
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed:

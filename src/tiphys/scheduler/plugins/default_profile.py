@@ -1,7 +1,7 @@
 """The default profile: which plugins run, in which order, with which weight.
 
 Upstream: pkg/scheduler/apis/config/v1/default_plugins.go. Plugins still to come have their place
-here: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone after NodeResourcesFit, then
+here: VolumeRestrictions, NodeVolumeLimits after NodeResourcesFit; after the volumes
 PodTopologySpread (2), InterPodAffinity (2), DynamicResources (2), DefaultPreemption.
 """
 
@@ -18,11 +18,16 @@ from tiphys.scheduler.plugins import (
     node_unschedulable,
     scheduling_gates,
     taint_toleration,
+    volume_binding,
+    volume_zone,
 )
 
 DEFAULT: Final = Profile(
     pre_enqueue=((scheduling_gates.NAME, scheduling_gates.pre_enqueue),),
-    pre_filters=((node_affinity.NAME, node_affinity.pre_filter),),
+    pre_filters=(
+        (node_affinity.NAME, node_affinity.pre_filter),
+        (volume_binding.NAME, volume_binding.pre_filter),
+    ),
     filters=tuple(
         FilterPlugin(plugin.NAME, plugin.filter_node, plugin.RETRY_ON)
         for plugin in (
@@ -32,6 +37,8 @@ DEFAULT: Final = Profile(
             node_affinity,
             node_ports,
             node_resources_fit,
+            volume_binding,
+            volume_zone,
         )
     ),
     scores=(

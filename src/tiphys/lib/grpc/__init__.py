@@ -1,0 +1,1 @@
+"""gRPC messages as dicts after a table of names and numbers: no generated code."""

@@ -1,0 +1,1 @@
+"""The shared store: etcd, for clusters with several API servers."""

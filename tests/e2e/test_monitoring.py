@@ -1,0 +1,100 @@
+"""What pods and nodes use: real kubectl, real containers, the kubelet's numbers."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from e2e.clusters import Cluster, kubectls, until
+
+TOP_SECONDS_MAX = 20.0  # From a pod's start until kubectl top tells of it.
+
+
+def busy(name: str, namespace: str) -> str:
+    """A pod that uses as much CPU as it may: a tenth of one."""
+    container = {
+        "name": "c",
+        "image": "busybox",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", "while :; do :; done"],
+        "resources": {"limits": {"cpu": "100m", "memory": "16Mi"}},
+    }
+    metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+def run_busy(cluster: Cluster, namespace: str) -> None:
+    """Returns when the pod is ready."""
+    cluster.kubectl("apply", "-f", "-", stdin=busy("busy", namespace))
+    ready = ("wait", "-n", namespace, "--for=condition=Ready", "pod/busy", "--timeout=30s")
+    cluster.real(kubectls()[-1], *ready)
+
+
+@pytest.mark.parametrize("client", kubectls(), ids=lambda p: p.name)
+def test_top_tells_of_a_new_pod(cluster: Cluster, client: Path, namespace: str) -> None:
+    def top(*words: str) -> list[list[str]]:
+        text = cluster.real(client, "top", *words, check=False)
+        return [line.split() for line in text.splitlines()[1:]]
+
+    run_busy(cluster, namespace)
+    began = time.monotonic()
+    [[pod, container, cpu, memory]] = until(
+        lambda: top("pod", "-n", namespace, "--containers"), TOP_SECONDS_MAX, "kubectl top pod"
+    )
+    assert time.monotonic() - began <= TOP_SECONDS_MAX
+    assert (pod, container) == ("busy", "c")
+    assert 20 <= int(cpu.removesuffix("m")) <= 150
+    assert memory.endswith("Mi")
+    assert [row[0] for row in top("pod", "-n", namespace, "-l", "app=busy")] == ["busy"]
+    assert top("pod", "-n", namespace, "-l", "app=other") == []
+    [[node, cores, *_]] = until(lambda: top("node"), TOP_SECONDS_MAX, "kubectl top node")
+    assert node == cluster.name
+    assert int(cores.removesuffix("m")) > 0
+
+
+def test_the_kubelet_shows_upstreams_names(cluster: Cluster, namespace: str) -> None:
+    run_busy(cluster, namespace)
+    kubectl = kubectls()[-1]
+
+    def page(path: str) -> str:
+        return cluster.real(kubectl, "get", "--raw", f"/api/v1/nodes/{cluster.name}/proxy/{path}")
+
+    where = f'{{container="c",namespace="{namespace}",pod="busy"}}'
+    assert f"container_cpu_usage_seconds_total{where} " in page("metrics/resource")
+    cadvisor = page("metrics/cadvisor")
+    assert f'namespace="{namespace}",pod="busy"' in cadvisor
+    assert "container_cpu_cfs_throttled_periods_total" in cadvisor
+    assert 'interface="eth0"' in cadvisor
+    summary = json.loads(page("stats/summary"))
+    [pod] = [p for p in summary["pods"] if p["podRef"]["namespace"] == namespace]
+    [container] = pod["containers"]
+    assert container["cpu"]["usageCoreNanoSeconds"] > 0
+    assert container["memory"]["workingSetBytes"] > 0
+
+
+def test_who_may_view_may_see_what_is_used(cluster: Cluster, namespace: str) -> None:
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(viewer(namespace)))
+    kubectl = kubectls()[-1]
+    account = f"system:serviceaccount:{namespace}:default"
+    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
+    found = json.loads(cluster.real(kubectl, "get", "--raw", path, f"--as={account}"))
+    assert found["kind"] == "PodMetricsList"
+    elsewhere = path.replace(namespace, "kube-system")
+    refused = cluster.real(kubectl, "get", "--raw", elsewhere, f"--as={account}", check=False)
+    assert "forbidden" in refused
+
+
+def viewer(namespace: str) -> dict[str, object]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "viewer", "namespace": namespace},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "view",
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
+    }
