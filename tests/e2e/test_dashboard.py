@@ -286,6 +286,23 @@ def test_shows_images_and_the_layers_they_share(page: Page, address: str) -> Non
     expect(page.get_by_role("region", name="On nodes")).to_contain_text("tiphys/dashboard")
 
 
+def test_charts_cpu_and_memory(cluster: Cluster, hello: str, page: Page, address: str) -> None:
+    sampled = f"/apis/metrics.k8s.io/v1beta1/namespaces/{hello}/pods"
+    until(
+        lambda: json.loads(cluster.real(kubectls()[-1], "get", "--raw", sampled))["items"],
+        what="a sample",
+    )
+    page.goto(f"{address}#/overview")
+    usage = page.get_by_role("region", name="CPU and memory")
+    expect(usage.get_by_role("img", name=re.compile("CPU: [0-9.]+m? of [0-9]"))).to_be_visible()
+    expect(usage.get_by_role("img", name=re.compile("memory: .*iB of .*iB"))).to_be_visible()
+    page.goto(f"{address}#/object/core/pods/{hello}/{pod_of(cluster, hello)}/summary")
+    memory = usage.get_by_role("img", name=re.compile("Memory: [0-9]"))
+    expect(memory.locator("polyline")).to_have_attribute(
+        "points", re.compile(" .* "), timeout=30_000
+    )
+
+
 def test_keys_reach_everything(cluster: Cluster, hello: str, page: Page, address: str) -> None:
     page.goto(address)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()

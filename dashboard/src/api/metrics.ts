@@ -19,8 +19,8 @@ const POLL_MILLISECONDS = 5000;
 const KEPT = 240;
 const BASE = "/apis/metrics.k8s.io/v1beta1";
 
-/** By "namespace/name" of pods, or the name of nodes; null without metrics. */
-export function useMetrics(resource: "nodes" | "pods", scope = ""): Map<string, Usage> | null {
+/** By "namespace/name" of pods, or the name of nodes; null without metrics. path: below the group. */
+export function useMetrics(path: string): Map<string, Usage> | null {
   const served = useKinds().some((kind) => kind.group === "metrics.k8s.io");
   const [usages, setUsages] = useState<Map<string, Usage> | null>(null);
   useEffect(() => {
@@ -30,8 +30,8 @@ export function useMetrics(resource: "nodes" | "pods", scope = ""): Map<string, 
     let timer = 0;
     const poll = async () => {
       try {
-        const answer = await get<{ items?: Item[] } & Item>(`${BASE}/${scope || resource}`);
-        for (const item of answer.items ?? [answer]) keep(history, item);
+        const answer = await get<{ items: Item[] }>(`${BASE}/${path}`);
+        for (const item of answer.items) keep(history, item);
         if (!stopped) setUsages(new Map(history));
       } catch (error) {
         // No sample yet, or its server restarts: asked again.
@@ -44,7 +44,7 @@ export function useMetrics(resource: "nodes" | "pods", scope = ""): Map<string, 
       stopped = true;
       clearTimeout(timer);
     };
-  }, [served, resource, scope]);
+  }, [served, path]);
   return usages;
 }
 

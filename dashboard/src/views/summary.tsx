@@ -188,14 +188,15 @@ function Events({ object }: { object: KubeObject }) {
 
 function Usage({ kind, object }: { kind: Kind; object: KubeObject }) {
   const { name, namespace } = object.metadata;
-  const resource = kind.group === "" && kind.resource === "nodes" ? "nodes" : "pods";
   if (kind.group !== "" || (kind.resource !== "nodes" && kind.resource !== "pods")) return null;
-  const scope = resource === "nodes" ? `nodes/${name}` : `namespaces/${namespace}/pods/${name}`;
-  return <UsageCharts resource={resource} scope={scope} name={namespace ? `${namespace}/${name}` : name} />;
+  // A list of one, as it has no error while there is no sample yet.
+  const place = namespace ? `namespaces/${namespace}/` : "";
+  const path = `${place}${kind.resource}?fieldSelector=${encodeURIComponent(`metadata.name=${name}`)}`;
+  return <UsageCharts path={path} name={namespace ? `${namespace}/${name}` : name} />;
 }
 
-function UsageCharts({ resource, scope, name }: { resource: "nodes" | "pods"; scope: string; name: string }) {
-  const used = useMetrics(resource, scope)?.get(name);
+function UsageCharts({ path, name }: { path: string; name: string }) {
+  const used = useMetrics(path)?.get(name);
   if (!used) return null;
   return (
     <section class="charts" aria-label="CPU and memory">
