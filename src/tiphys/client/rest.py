@@ -17,6 +17,7 @@ from tiphys.api.meta import GroupVersionResource, Obj, name_of, namespace_of
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
+from tiphys.lib.metrics import Counter
 from tiphys.lib.tls_renewal import RenewedCertificate
 
 PATCH_TYPES: Final = {
@@ -49,6 +50,11 @@ class Client:
         renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
         if tls is not None and access.certificate_files is not None:
             renewed = RenewedCertificate(tls, *access.certificate_files).refresh
+        self.requests = Counter(
+            "rest_client_requests_total",
+            "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
+            ("code", "method", "host"),
+        )
         self.http = HttpClient(
             access.server,
             tls=tls,
@@ -194,6 +200,7 @@ class Client:
             raise ServiceUnavailable(str(exc)) from exc
         except TimeoutError as exc:
             raise Timeout(str(exc)) from exc
+        self.requests.add(str(answer.status), method, self.http.host)
         if answer.status >= 400:
             self._refused(answer.status)
             raise error_of(answer)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tiphys.client.metrics_page import MetricsConfig
+
 PROVISIONER: Final = "tiphys/local-path"  # Of the default StorageClass; local_path_provisioner.py.
 
 
@@ -22,4 +24,5 @@ class ControllersConfig:
     node_cidr_mask_size: int = 24
     nodes_directory: Path | None = None  # Holds the nodes' state; None = no local volumes.
     identity: str = "tiphys"
+    metrics: MetricsConfig | None = None
     node_monitor_grace_seconds: float = 40.0  # --node-monitor-grace-period

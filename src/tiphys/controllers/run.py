@@ -110,4 +110,6 @@ async def run(config: ControllersConfig) -> None:
             made.append(LocalPathProvisioner(context, config.nodes_directory))
         return made
 
-    await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)
+    await run_elected(
+        config.kubeconfig, "kube-controller-manager", config.identity, make, config.metrics
+    )
