@@ -98,3 +98,22 @@ def viewer(namespace: str) -> dict[str, object]:
         },
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
     }
+
+
+def test_a_day_of_history_is_kept(cluster: Cluster, namespace: str) -> None:
+    run_busy(cluster, namespace)
+    kubectl = kubectls()[-1]
+    path = f"/apis/metrics.tiphys/v1/namespaces/{namespace}/podhistories/busy"
+
+    def history() -> dict[str, list[int]]:
+        text = cluster.real(kubectl, "get", "--raw", path, check=False)
+        return dict(json.loads(text)) if text.startswith("{") else {}
+
+    # A minute is written when it has ended and the next round has come.
+    found = until(lambda: history() if history().get("times") else None, 100, "a minute of history")
+    assert len(found["times"]) == len(found["cpuMillicores"]) == len(found["memoryBytes"])
+    assert found["times"][0] % 60 == 0
+    assert max(found["cpuMillicores"]) >= 20
+    assert max(found["memoryBytes"]) > 0
+    refused = cluster.real(kubectl, "get", "--raw", f"{path}?minutes=0", check=False)
+    assert "must be a number from 1 to 1440" in refused
