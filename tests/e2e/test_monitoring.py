@@ -1,12 +1,15 @@
 """What pods and nodes use: real kubectl, real containers, the kubelet's numbers."""
 
 import json
+import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from e2e.clusters import Cluster, kubectls, until
+from shared import SHARED, needs_shared
 
 TOP_SECONDS_MAX = 20.0  # From a pod's start until kubectl top tells of it.
 
@@ -72,6 +75,40 @@ def test_the_kubelet_shows_upstreams_names(cluster: Cluster, namespace: str) -> 
     [container] = pod["containers"]
     assert container["cpu"]["usageCoreNanoSeconds"] > 0
     assert container["memory"]["workingSetBytes"] > 0
+
+
+def keys_of(value: Any, path: str = "") -> set[str]:
+    """Paths of all fields, `a.b[].c`."""
+    if isinstance(value, dict):
+        own = {f"{path}.{k}" if path else k for k in value}
+        return own.union(
+            *(keys_of(v, f"{path}.{k}" if path else k) for k, v in value.items()), set()
+        )
+    if isinstance(value, list):
+        return {f"{path}[]"}.union(*(keys_of(v, f"{path}[]") for v in value)) if value else set()
+    return set()
+
+
+# Not shown: pressure stall information, groups of the system's own services, process limits.
+NOT_SHOWN = re.compile(r".*(\.psi|\.io)\b|node\.(systemContainers|rlimit)")
+
+
+@needs_shared
+def test_the_summary_has_upstreams_fields(cluster: Cluster, namespace: str) -> None:
+    run_busy(cluster, namespace)
+    kubectl = kubectls()[-1]
+    path = f"/api/v1/nodes/{cluster.name}/proxy/stats/summary"
+
+    def summary() -> set[str]:
+        return keys_of(json.loads(cluster.real(kubectl, "get", "--raw", path)))
+
+    # A rate needs two looks that are a second apart.
+    rate = "pods[].containers[].cpu.usageNanoCores"
+    found = until(lambda: seen if rate in (seen := summary()) else None, what=rate)
+    recorded = json.loads((SHARED / "oracle" / "endpoints" / "keys.json").read_text())
+    wanted = {k for k in recorded["stats/summary"]["keys"] if not NOT_SHOWN.match(k)}
+    without_swap = "pods[].containers[].swap.swapAvailableBytes"  # Only with a limit of swap.
+    assert wanted - found - {without_swap} == set()
 
 
 def test_who_may_view_may_see_what_is_used(cluster: Cluster, namespace: str) -> None:

@@ -88,7 +88,7 @@ async def run(config: MetricsServerConfig) -> None:
     proxy = FrontProxy(
         LeafVerifier.from_file(config.requestheader_ca), config.requestheader_allowed_names, clock
     )
-    gate = Gate(client, clock, LeafVerifier.from_file(config.client_ca))
+    gate = Gate(client, clock, config.client_ca)
     server = MetricsServer(
         proxy,
         MetricsApi(client, clock, lambda: collector.points),
