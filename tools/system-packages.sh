@@ -13,9 +13,12 @@ want iptables "--proxy-mode iptables" test -x /usr/sbin/iptables-restore
 want busybox-static "the bundled images are built from it" dpkg -s busybox-static
 want iproute2 "network namespaces in tests and troubleshooting" test -x /usr/sbin/ip -o -x /sbin/ip -o -x /bin/ip
 want etcd-server "clusters of several masters keep their objects in it" env PATH=/usr/sbin:/usr/bin:/sbin:/bin etcd --version
-want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
 want python3-venv "python3 -m venv" "${PYTHON:-python3}" -c 'import ensurepip, venv'
-[ "${1:-}" != tests ] || want chromium "the tests of the dashboard" chromium --version
+if [ "${1:-}" = tests ]; then
+  want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
+  want prometheus "the bundled configuration is proved with it" command -v prometheus
+  want chromium "the tests of the dashboard" chromium --version
+fi
 wish() { # as want, but tiphys works without it
   local package=$1 why=$2; shift 2
   if ! "$@" >/dev/null 2>&1; then echo "installing Debian package $package: $why"; optional+=("$package"); fi

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "dashboard": ("tiphys.cluster.commands.dashboard", "open the web dashboard"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
+    "metrics": ("tiphys.cluster.commands.metrics", "print a Prometheus configuration"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"

@@ -231,6 +231,19 @@ def give_short_certificate(first: Machine, second: Machine, directory: Path) -> 
     return end
 
 
+def test_the_first_machine_knows_the_joined_one(machines: Pair) -> None:
+    first, second = machines
+    listed = json.loads(first.cluster.tiphys("node", "list", "-o", "json").stdout)["items"]
+    assert {(i["name"], i["address"], i["status"]) for i in listed} == {
+        (first.name, first.address, "Ready"),
+        (second.name, second.address, "Ready"),
+    }
+    second.cluster.tiphys("stop")
+    first.cluster.tiphys("node", "delete", second.name, "--force")
+    names = [n["metadata"]["name"] for n in first.cluster.get("nodes")["items"]]
+    assert names == [first.name]
+
+
 def test_delete_leaves_nothing_of_the_cluster(machines: Pair) -> None:
     for machine in reversed(machines):
         machine.cluster.tiphys("delete")

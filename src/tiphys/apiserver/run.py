@@ -18,9 +18,12 @@ from tiphys.apiserver.admission.certificate_subject_restriction import Certifica
 from tiphys.apiserver.admission.chain import Chain, Plugin
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.resource_quota import ResourceQuota
+from tiphys.apiserver.admission.runtime_class import RuntimeClass
 from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
@@ -59,6 +62,7 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 5.0
 _BOUND_OBJECTS: Final = ("serviceaccounts", "pods", "nodes", "secrets")
+_CORE: Final = ("namespaces", "serviceaccounts", "pods", "limitranges")
 _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 
 
@@ -98,6 +102,7 @@ async def build(
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
+    quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     server = ApiServer(
         config,
         store,
@@ -112,7 +117,8 @@ async def build(
         authorizer,
         tokens,
         addresses,
-        Chain(admission_plugins(endpoints, authorizer, rng)),
+        Chain([*admission_plugins(endpoints, authorizer, rng), quota]),
+        quota,
         clock,
         rng,
     )
@@ -174,18 +180,20 @@ def admission_plugins(
     authorizer: Authorizer,
     rng: random.Random,
 ) -> list[Plugin]:
-    """In upstream's order; each name has its place even before it is written."""
-    core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
+    """In upstream's order, ResourceQuota apart, which is the last."""
+    core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
     return [
         NamespaceLifecycle(core["namespaces"]),
+        LimitRanger(core["limitranges"]),
         ServiceAccount(core["serviceaccounts"], rng),
-        NodeRestriction(endpoints["", "v1", "pods"].cache),
+        NodeRestriction(core["pods"]),
         Priority(classes),
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),
         StorageObjectInUseProtection(),
+        RuntimeClass(endpoints["node.k8s.io", "v1", "runtimeclasses"].cache),
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),

@@ -25,7 +25,7 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         (f"{rbac}/clusterrolebindings", _dns_binding()),
     ]
     found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
-    if profile.nodes:
+    if profile.has_pods:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
         found += metrics_addon.manifests(profile)

@@ -8,12 +8,15 @@ import base64
 from typing import Final
 
 from tiphys.api.meta import Obj
+from tiphys.cluster.pki import PROMETHEUS
 from tiphys.cluster.profile import Profile
 from tiphys.metrics_server.config import PORT
 from tiphys.metrics_server.discovery import GROUP, VERSION
+from tiphys.metrics_server.targets import PATH as TARGETS
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 NAME: Final = "metrics-server"
+DELEGATOR: Final = f"{NAME}:system:auth-delegator"  # It asks who may read its metrics.
 NAMESPACE: Final = "kube-system"
 _LABELS: Final = {"k8s-app": NAME}
 _AGGREGATED: Final = "rbac.authorization.k8s.io/aggregate-to-{}"
@@ -25,7 +28,10 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     return [
         (f"{rbac}/clusterroles", _reader_role()),
         (f"{rbac}/clusterroles", _server_role()),
-        (f"{rbac}/clusterrolebindings", _binding()),
+        (f"{rbac}/clusterrolebindings", _binding(f"system:{NAME}", f"system:{NAME}")),
+        (f"{rbac}/clusterrolebindings", _binding(DELEGATOR, "system:auth-delegator")),
+        (f"{rbac}/clusterroles", _prometheus_role()),
+        (f"{rbac}/clusterrolebindings", _prometheus_binding()),
         (f"/api/v1/{mine}/services", _service()),
         (f"/apis/discovery.k8s.io/v1/{mine}/endpointslices", _endpoint_slice(profile.gateway)),
         ("/apis/apiregistration.k8s.io/v1/apiservices", _api_service(profile)),
@@ -64,13 +70,33 @@ def _server_role() -> Obj:
     }
 
 
-def _binding() -> Obj:
+def _binding(name: str, role: str) -> Obj:
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"system:{NAME}", "labels": _LABELS},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": f"system:{NAME}"},
+        "metadata": {"name": name, "labels": _LABELS},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}],
+    }
+
+
+def _prometheus_role() -> Obj:
+    """The configuration of `tiphys metrics config` finds nodes by asking the metrics server."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "tiphys:prometheus"},
+        "rules": [{"nonResourceURLs": [f"{TARGETS}/*"], "verbs": ["get"]}],
+    }
+
+
+def _prometheus_binding() -> Obj:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "tiphys:prometheus"},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "tiphys:prometheus"},
+        "subjects": [{"kind": "User", "name": PROMETHEUS, "apiGroup": _RBAC}],
     }
 
 

@@ -5,12 +5,16 @@ Reads ClusterRole. Writes the rules of aggregated ClusterRoles.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
 
 from tiphys.api import labels
 from tiphys.api.errors import NotFound
-from tiphys.api.meta import Obj, ObjectKey, at, labels_of, name_of
+from tiphys.api.meta import Obj, ObjectKey, at, is_terminating, labels_of, name_of
 from tiphys.client.controller import Context, KeyedController
 from tiphys.controllers.kinds import CLUSTER_ROLES
+
+ALL: Final = ObjectKey("", "*")  # The only key: all roles together.
 
 
 def aggregated_rules(role: Obj, roles: Iterable[Obj]) -> list[Obj]:
@@ -26,29 +30,26 @@ def aggregated_rules(role: Obj, roles: Iterable[Obj]) -> list[Obj]:
 
 
 class ClusterRoleAggregationController(KeyedController):
+    """Only metadata is kept: roles are long, change seldom and are read when one has changed."""
+
     name = "clusterrole-aggregation-controller"
+    workers = 1
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._client = context.client_for("clusterrole-aggregation-controller")
-        self._roles = context.informers.of(CLUSTER_ROLES)
-        self._roles.on_change(self._changed)
-
-    def _changed(self, old: Obj | None, new: Obj | None) -> None:
-        """Any role may be part of any aggregate."""
-        for role in self._roles.items():
-            if role.get("aggregationRule"):
-                self.enqueue(None, role)
+        roles = context.informers.of(CLUSTER_ROLES, metadata_only=True)
+        roles.on_change(lambda old, new: self.queue.add(ALL))
 
     async def reconcile(self, key: ObjectKey) -> float | None:
-        role = self._roles.get(key)
-        if role is None or not role.get("aggregationRule"):
-            return None
-        rules = aggregated_rules(role, self._roles.items())
-        if rules == (role.get("rules") or []):
-            return None
-        try:
-            await self._client.update(CLUSTER_ROLES, role | {"rules": rules})
-        except NotFound:
-            return None
+        """Any role may be part of any aggregate: all are looked at."""
+        listed = await self._client.list(CLUSTER_ROLES)
+        roles = [role for role in listed["items"] if not is_terminating(role)]
+        for role in roles:
+            if not role.get("aggregationRule"):
+                continue
+            rules = aggregated_rules(role, roles)
+            if rules != (role.get("rules") or []):
+                with suppress(NotFound):
+                    await self._client.update(CLUSTER_ROLES, role | {"rules": rules})
         return None

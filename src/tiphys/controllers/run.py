@@ -76,11 +76,14 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: NamespaceController(context),
     lambda context, config: PodGarbageCollector(context),
     lambda context, config: GarbageCollector(context),
+    lambda context, config: CertificateApprovingController(context),
+    lambda context, config: CertificateCleaner(context),
+)
+# Only where machines may join. Upstream's are off until --controllers names them, as kubeadm does.
+JOINING: tuple[Make, ...] = (
     lambda context, config: BootstrapSigner(context),
     lambda context, config: TokenCleaner(context),
-    lambda context, config: CertificateApprovingController(context),
     lambda context, config: KubeletServingApprovingController(context),
-    lambda context, config: CertificateCleaner(context),
 )
 
 
@@ -88,7 +91,8 @@ async def run(config: ControllersConfig) -> None:
     """Wait for the lease, then run every controller until cancelled."""
 
     def make(context: Context) -> Sequence[Controller]:
-        made = [make_one(context, config) for make_one in CONTROLLERS]
+        wanted = CONTROLLERS + (JOINING if config.machines_join else ())
+        made = [make_one(context, config) for make_one in wanted]
         if config.service_account_key is not None:
             signer = TokenSigner.from_file(config.service_account_key)
             made.append(TokenController(context, signer, config.root_ca_file.read_bytes()))
@@ -106,4 +110,6 @@ async def run(config: ControllersConfig) -> None:
             made.append(LocalPathProvisioner(context, config.nodes_directory))
         return made
 
-    await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)
+    await run_elected(
+        config.kubeconfig, "kube-controller-manager", config.identity, make, config.metrics
+    )

@@ -17,6 +17,7 @@ class MetricsServerConfig:
     tls_key: Path
     requestheader_ca: Path  # Only the API server's proxy may ask ...
     requestheader_allowed_names: tuple[str, ...]  # ... under one of these names.
+    client_ca: Path  # Who may read the page of metrics shows a certificate of it.
     kubelet_ca: Path
     kubelet_client_cert: Path
     kubelet_client_key: Path

@@ -4,6 +4,9 @@ import logging
 from typing import Final
 
 from tiphys.api.errors import ApiError
+from tiphys.api.meta import Obj
+from tiphys.client.delegated_access import Gate
+from tiphys.client.metrics_page import MetricsPage
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.http.server import HttpServer
@@ -32,6 +35,7 @@ class Collector:
         self._clock = clock
         self._resolution_seconds = resolution_seconds
         self.points = Points()
+        self.nodes: list[Obj] = []
 
     async def run(self) -> None:
         """One round each resolution_seconds, sooner while a node is new; until cancelled."""
@@ -43,6 +47,7 @@ class Collector:
                 log.info("nodes not listed", extra={"why": exc.message})
                 await self._clock.sleep(API_RETRY_SECONDS)
                 continue
+            self.nodes = nodes
             scraped = await self._scraper.scrape(nodes, self._clock.now().timestamp())
             self.points = taken(self.points, scraped)
             settled = self.points.nodes and self.points.is_settled
@@ -62,14 +67,19 @@ async def run(config: MetricsServerConfig, client: Client) -> None:
     proxy = FrontProxy(
         LeafVerifier.from_file(config.requestheader_ca), config.requestheader_allowed_names, clock
     )
+    gate = Gate(client, clock, LeafVerifier.from_file(config.client_ca))
     server = MetricsServer(
         proxy,
         MetricsApi(client, clock, lambda: collector.points),
-        lambda: bool(collector.points.nodes),
+        gate,
+        MetricsPage(scraper.families, gate),
+        lambda: collector.nodes,
     )
     http = HttpServer(
         server.answer,
-        tls=server_context(config.tls_cert, config.tls_key, [config.requestheader_ca]),
+        tls=server_context(
+            config.tls_cert, config.tls_key, [config.requestheader_ca, config.client_ca]
+        ),
     )
     tasks = TaskSet()
     try:

@@ -11,7 +11,8 @@ from typing import Final
 
 from tiphys.api.meta import Obj, at, name_of
 from tiphys.lib.http.client import HttpClient, HttpError
-from tiphys.lib.prometheus_text import parse
+from tiphys.lib.metrics import Counter
+from tiphys.lib.prometheus_text import Family, parse
 from tiphys.metrics_server.points import PodKey, Point, Scraped
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,9 @@ class Scraper:
         self._tls = tls
         self._clients: dict[str, HttpClient] = {}
         self._failing: set[str] = set()
+        self._requests = Counter(
+            "metrics_server_kubelet_request_total", "Number of kubelet requests.", ("success",)
+        )
 
     async def scrape(self, nodes: list[Obj], now: float) -> dict[str, Scraped]:
         """By node; one that does not answer is left out, and told once."""
@@ -82,10 +86,12 @@ class Scraper:
             if answer.status != 200:
                 raise HttpError(f"{url}{PATH}: status {answer.status}")
         except (HttpError, TimeoutError) as exc:
+            self._requests.add("false")
             if name not in self._failing:
                 self._failing.add(name)
                 log.warning("node not scraped", extra={"node": name, "why": str(exc)})
             return None
+        self._requests.add("true")
         self._failing.discard(name)
         return read(answer.body.decode(errors="replace"), now)
 
@@ -97,6 +103,9 @@ class Scraper:
             known.close()
         made = self._clients[name] = HttpClient(url, tls=self._tls)
         return made
+
+    def families(self) -> list[Family]:
+        return [self._requests.family()]
 
     def close(self) -> None:
         for client in self._clients.values():

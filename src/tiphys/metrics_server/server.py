@@ -11,10 +11,12 @@ import orjson
 
 from tiphys.api.errors import ApiError, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from tiphys.api.meta import Obj
+from tiphys.client.delegated_access import Gate
+from tiphys.client.metrics_page import MetricsPage, refusal
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Answer, Request, Response, text_response
 from tiphys.lib.tls import LeafVerifier, common_name
-from tiphys.metrics_server import discovery, objects
+from tiphys.metrics_server import discovery, objects, targets
 from tiphys.metrics_server.metrics_api import MetricsApi, Params
 
 JSON: Final = (("Content-Type", "application/json"),)
@@ -44,10 +46,19 @@ class FrontProxy:
 class MetricsServer:
     """`answer` is the handler of an HttpServer."""
 
-    def __init__(self, proxy: FrontProxy, metrics: MetricsApi, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        proxy: FrontProxy,
+        metrics: MetricsApi,
+        gate: Gate,
+        page: MetricsPage,
+        nodes: Callable[[], list[Obj]],
+    ) -> None:
+        self._gate = gate
+        self._page = page
+        self._nodes = nodes
         self._proxy = proxy
         self._metrics = metrics
-        self._ready = ready
         self._documents: dict[str, Callable[[], Obj]] = {
             "/apis": lambda: discovery.group_list([discovery.group()]),
             f"/apis/{discovery.GROUP}": discovery.group,
@@ -59,10 +70,20 @@ class MetricsServer:
         if path in {"/livez", "/healthz"}:
             return text_response(200, "ok")
         if path == "/readyz":
-            return text_response(
-                200 if self._ready() else 500, "ok" if self._ready() else "no data"
-            )
+            is_ready = bool(self._nodes())
+            return text_response(200 if is_ready else 500, "ok" if is_ready else "no nodes yet")
+        if path == "/metrics":
+            return self._page.answer(request)
+        if path.startswith(f"{targets.PATH}/"):
+            return self._targets(request, path.removeprefix(f"{targets.PATH}/"))
         return self._guarded(request, path)
+
+    async def _targets(self, request: Request, port: str) -> Answer:
+        refused = await refusal(self._gate, request)
+        if refused is not None:
+            return refused
+        found = targets.targets(self._nodes(), port)
+        return _json(200, found) if found is not None else text_response(404, "no such port")
 
     async def _guarded(self, request: Request, path: str) -> Answer:
         try:

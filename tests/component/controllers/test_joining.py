@@ -71,7 +71,7 @@ async def cluster(rig: Rig) -> AsyncIterator[Client]:
         KubeletServingApprovingController,
         lambda context: CertificateSigningController(context, by_name, 3600.0),
     ]
-    running = run_controllers(admin, SystemClock(), lambda context: [m(context) for m in make])
+    running = run_controllers(admin, SystemClock(), lambda context: [m(context) for m in make], [])
     tasks.start(running, "controllers")
     try:
         yield admin

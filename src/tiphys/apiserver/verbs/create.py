@@ -49,11 +49,17 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     raise_invalid(endpoint, obj, validate_object(endpoint, obj))
     ctx.warnings += resource.warnings(obj, None)
     server.admission.validate(write)
-    with Reservation() as reserved:
-        await allocate_new(ctx, obj, reserved)
-        for _ in range(GENERATE_TRIES_MAX - 1 if is_generated else 0):
-            try:
-                return await store_new(ctx, endpoint, obj)
-            except AlreadyExists:
-                obj["metadata"]["name"] = generated_name(obj, server.rng)
-        return await store_new(ctx, endpoint, obj)
+    async with server.quota.charges() as charges:
+        with Reservation() as reserved:
+            await allocate_new(ctx, obj, reserved)
+            await charges.take(write)
+            return await _store(ctx, obj, is_generated=is_generated)
+
+
+async def _store(ctx: RequestContext, obj: Obj, *, is_generated: bool) -> CachedObject:
+    for _ in range(GENERATE_TRIES_MAX - 1 if is_generated else 0):
+        try:
+            return await store_new(ctx, ctx.endpoint, obj)
+        except AlreadyExists:
+            obj["metadata"]["name"] = generated_name(obj, ctx.server.rng)
+    return await store_new(ctx, ctx.endpoint, obj)

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from tiphys.api.errors import (
@@ -14,6 +13,8 @@ from tiphys.api.errors import (
 )
 from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
 from tiphys.api.meta import Obj, at
+from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.filters.authorization import attributes_of
@@ -83,22 +84,52 @@ def check_name(ctx: RequestContext, obj: Obj) -> None:
 
 async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
     """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
-    claims = ctx.server.claims if ctx.endpoint.info.kind == "Service" else None
-    with Reservation() as reserved:
-
-        def change(old: Obj) -> Obj:
-            new = dict(make(old))
-            new["metadata"] = dict(new["metadata"])
-            if claims is not None:
-                new["spec"] = copy.deepcopy(new.get("spec"))  # Each try is given numbers anew.
-            return prepare_update(ctx, new, old, reserved)
-
-        claim = partial(claims.take, reserved) if claims is not None else None
-        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change, claim=claim)
+    if ctx.endpoint.info.kind in COUNTED_KINDS:
+        return await _update_counted(ctx, make)
+    return await guaranteed_update(
+        ctx, ctx.endpoint, ctx.key, lambda old: prepare_update(ctx, _copied(make, old), old)
+    )
 
 
-def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation) -> Obj:
-    """The object to write instead of the old one. Raises Conflict, Invalid, Forbidden."""
+def _copied(make: Callable[[Obj], Obj], old: Obj) -> Obj:
+    new = dict(make(old))
+    new["metadata"] = dict(new["metadata"])
+    return new
+
+
+async def _update_counted(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
+    """An update after which a quota, or a pool of addresses, may have less left."""
+    server = ctx.server
+    claims = server.claims if ctx.endpoint.info.kind == "Service" else None
+    written: list[Write] = []
+
+    async with server.quota.charges() as charges:
+        with Reservation() as reserved:
+
+            def change(old: Obj) -> Obj:
+                new = _copied(make, old)
+                if claims is not None:
+                    new["spec"] = copy.deepcopy(new.get("spec"))  # Each try is given numbers anew.
+                new = prepare_update(ctx, new, old, reserved)
+                written[:] = [admission_write(ctx, "UPDATE", new, old)]
+                return new
+
+            async def claim() -> bool:
+                if claims is not None and not await claims.take(reserved):
+                    return False
+                await charges.take(written[0])
+                return True
+
+            return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change, claim=claim)
+
+
+def prepare_update(
+    ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation | None = None
+) -> Obj:
+    """The object to write instead of the old one; reserved: for a Service's numbers.
+
+    Raises Conflict, Invalid, Forbidden.
+    """
     endpoint, server = ctx.endpoint, ctx.server
     resource, info = endpoint.resource, endpoint.info
     check_preconditions(ctx, new, old)
@@ -131,7 +162,7 @@ def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservatio
     raise_invalid(endpoint, new, meta_errors + errors)
     ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
-    if not is_status:
+    if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)
     return new
 

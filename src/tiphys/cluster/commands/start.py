@@ -280,16 +280,16 @@ def _new_profile(
         proxy_mode=_wanted_mode(None, options),
         listen=options.listen,
     )
-    _check_machine(profile)
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
+    _check_machine(profile)
     profile.save()
     return profile
 
 
 def _check_machine(profile: Profile) -> None:
     """For a node that is the machine itself, nobody else's may be. Raises CommandError."""
-    if not profile.uses_host_network:
+    if not profile.uses_host_network or not profile.nodes:
         return
     from tiphys.cluster import addresses, host_node
 

@@ -2,6 +2,7 @@
 
 from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.pods import Pods
+from tiphys.lib.metrics import process_families
 from tiphys.lib.prometheus_text import Family, Sample
 
 
@@ -35,4 +36,8 @@ def families(deps: Deps, pods: Pods) -> list[Family]:
             "[ALPHA] The node's name. The count is always 1.",
             [Sample((("node", deps.config.node_name),), 1)],
         ),
+        deps.cri.operations.family(),
+        deps.cri.errors.family(),
+        deps.client.requests.family(),
+        *process_families(),
     ]

@@ -9,6 +9,7 @@ import orjson
 
 from tiphys.api import names
 from tiphys.api.meta import Obj, at, uid_of
+from tiphys.client.delegated_access import Gate
 from tiphys.cri.errors import CriError
 from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.grpc_text import error_text
@@ -17,7 +18,7 @@ from tiphys.kubelet.pods import Pods
 from tiphys.kubelet.runtime_state import RuntimeContainer
 from tiphys.kubelet.sandbox_config import pod_log_directory
 from tiphys.kubelet.server import cadvisor_metrics, metrics, resource_metrics, stats
-from tiphys.kubelet.server.authorization import Gate
+from tiphys.kubelet.server.authorization import node_attributes
 from tiphys.kubelet.server.container_logs import LogReader, OptionsError, options_of
 from tiphys.kubelet.server.streams import attach_request, exec_request, open_stream
 from tiphys.kubelet.usage.machine_usage import read_machine_usage
@@ -53,7 +54,7 @@ class KubeletServer:
             deps.client,
             deps.clock,
             LeafVerifier.from_file(config.client_ca_file),
-            config.node_name,
+            node_attributes(config.node_name),
         )
         self._tls = self._context()
         self._http = HttpServer(self._answer, tls=self._tls)
