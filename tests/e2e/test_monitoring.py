@@ -1,12 +1,15 @@
 """What pods and nodes use: real kubectl, real containers, the kubelet's numbers."""
 
 import json
+import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from e2e.clusters import Cluster, kubectls, until
+from shared import SHARED, needs_shared
 
 TOP_SECONDS_MAX = 20.0  # From a pod's start until kubectl top tells of it.
 
@@ -74,6 +77,40 @@ def test_the_kubelet_shows_upstreams_names(cluster: Cluster, namespace: str) -> 
     assert container["memory"]["workingSetBytes"] > 0
 
 
+def keys_of(value: Any, path: str = "") -> set[str]:
+    """Paths of all fields, `a.b[].c`."""
+    if isinstance(value, dict):
+        own = {f"{path}.{k}" if path else k for k in value}
+        return own.union(
+            *(keys_of(v, f"{path}.{k}" if path else k) for k, v in value.items()), set()
+        )
+    if isinstance(value, list):
+        return {f"{path}[]"}.union(*(keys_of(v, f"{path}[]") for v in value)) if value else set()
+    return set()
+
+
+# Not shown: pressure stall information, groups of the system's own services, process limits.
+NOT_SHOWN = re.compile(r".*(\.psi|\.io)\b|node\.(systemContainers|rlimit)")
+
+
+@needs_shared
+def test_the_summary_has_upstreams_fields(cluster: Cluster, namespace: str) -> None:
+    run_busy(cluster, namespace)
+    kubectl = kubectls()[-1]
+    path = f"/api/v1/nodes/{cluster.name}/proxy/stats/summary"
+
+    def summary() -> set[str]:
+        return keys_of(json.loads(cluster.real(kubectl, "get", "--raw", path)))
+
+    # A rate needs two looks that are a second apart.
+    rate = "pods[].containers[].cpu.usageNanoCores"
+    found = until(lambda: seen if rate in (seen := summary()) else None, what=rate)
+    recorded = json.loads((SHARED / "oracle" / "endpoints" / "keys.json").read_text())
+    wanted = {k for k in recorded["stats/summary"]["keys"] if not NOT_SHOWN.match(k)}
+    without_swap = "pods[].containers[].swap.swapAvailableBytes"  # Only with a limit of swap.
+    assert wanted - found - {without_swap} == set()
+
+
 def test_who_may_view_may_see_what_is_used(cluster: Cluster, namespace: str) -> None:
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(viewer(namespace)))
     kubectl = kubectls()[-1]
@@ -98,3 +135,22 @@ def viewer(namespace: str) -> dict[str, object]:
         },
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
     }
+
+
+def test_a_day_of_history_is_kept(cluster: Cluster, namespace: str) -> None:
+    run_busy(cluster, namespace)
+    kubectl = kubectls()[-1]
+    path = f"/apis/metrics.tiphys/v1/namespaces/{namespace}/podhistories/busy"
+
+    def history() -> dict[str, list[int]]:
+        text = cluster.real(kubectl, "get", "--raw", path, check=False)
+        return dict(json.loads(text)) if text.startswith("{") else {}
+
+    # A minute is written when it has ended and the next round has come.
+    found = until(lambda: history() if history().get("times") else None, 100, "a minute of history")
+    assert len(found["times"]) == len(found["cpuMillicores"]) == len(found["memoryBytes"])
+    assert found["times"][0] % 60 == 0
+    assert max(found["cpuMillicores"]) >= 20
+    assert max(found["memoryBytes"]) > 0
+    refused = cluster.real(kubectl, "get", "--raw", f"{path}?minutes=0", check=False)
+    assert "must be a number from 1 to 1440" in refused

@@ -9,6 +9,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from tiphys.api.errors import ApiError
@@ -72,7 +73,7 @@ def path_attributes(method: str, path: str) -> Sequence[Attributes]:
 
 
 class Gate:
-    """Lets requests in or says why not.
+    """Lets requests in or says why not. Raises OSError or ValueError for a bad authority.
 
     `attributes_of` tells what a method and path are; to be allowed one of them suffices.
     """
@@ -81,12 +82,13 @@ class Gate:
         self,
         client: Client,
         clock: Clock,
-        verifier: LeafVerifier,
+        client_ca: Path,
         attributes_of: Callable[[str, str], Sequence[Attributes]] = path_attributes,
     ) -> None:
         self._client = client
         self._clock = clock
-        self._verifier = verifier
+        self._client_ca = client_ca
+        self._verifier: LeafVerifier | None = None  # Costs 0.4 MB, so only once somebody asks.
         self._attributes_of = attributes_of
         self._users: _Remembered[User] = _Remembered(clock)
         self._decisions: _Remembered[bool] = _Remembered(clock)
@@ -95,13 +97,18 @@ class Gate:
         """None for somebody unknown."""
         leaf = request.peer_certificate
         if leaf is not None:
-            cert = self._verifier.verify(leaf, self._clock.now())
+            cert = self._known().verify(leaf, self._clock.now())
             if cert is not None and common_name(cert):
                 return User(common_name(cert), tuple(organizations(cert)))
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and token.strip():
             return await self._user_of_token(token.strip())
         return None
+
+    def _known(self) -> LeafVerifier:
+        if self._verifier is None:
+            self._verifier = LeafVerifier.from_file(self._client_ca)
+        return self._verifier
 
     async def _user_of_token(self, token: str) -> User | None:
         key = hashlib.sha256(token.encode()).digest()

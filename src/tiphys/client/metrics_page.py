@@ -20,7 +20,7 @@ from tiphys.lib.http.message import Answer, Request, Response, text_response
 from tiphys.lib.http.server import HttpServer
 from tiphys.lib.metrics import process_families
 from tiphys.lib.prometheus_text import Family
-from tiphys.lib.tls import LeafVerifier, server_context
+from tiphys.lib.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ async def serve_metrics(
         return
     gate, tls = None, None
     if client is not None and config.tls_cert and config.tls_key and config.client_ca:
-        gate = Gate(client, clock, LeafVerifier.from_file(config.client_ca))
+        gate = Gate(client, clock, config.client_ca)
         tls = server_context(config.tls_cert, config.tls_key, [config.client_ca])
     http = HttpServer(MetricsPage(families, gate).answer, tls=tls)
     told = False

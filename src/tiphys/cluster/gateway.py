@@ -145,6 +145,7 @@ def metrics_server_config(profile: Profile) -> MetricsServerConfig:
         tls_key=pki / "metrics-server-serving.key",
         requestheader_ca=pki / "front-proxy-ca.crt",
         requestheader_allowed_names=(FRONT_PROXY,),
+        history_file=profile.directory / "metrics" / "history",
         client_ca=pki / "client-ca.crt",
         kubelet_ca=pki / "ca.crt",
         kubelet_client_cert=pki / "metrics-server.crt",

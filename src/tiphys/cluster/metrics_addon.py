@@ -10,6 +10,7 @@ from typing import Final
 from tiphys.api.meta import Obj
 from tiphys.cluster.pki import PROMETHEUS
 from tiphys.cluster.profile import Profile
+from tiphys.metrics_server import history_api
 from tiphys.metrics_server.config import PORT
 from tiphys.metrics_server.discovery import GROUP, VERSION
 from tiphys.metrics_server.targets import PATH as TARGETS
@@ -17,6 +18,7 @@ from tiphys.metrics_server.targets import PATH as TARGETS
 _RBAC: Final = "rbac.authorization.k8s.io"
 NAME: Final = "metrics-server"
 DELEGATOR: Final = f"{NAME}:system:auth-delegator"  # It asks who may read its metrics.
+API_SERVICES: Final = "/apis/apiregistration.k8s.io/v1/apiservices"
 NAMESPACE: Final = "kube-system"
 _LABELS: Final = {"k8s-app": NAME}
 _AGGREGATED: Final = "rbac.authorization.k8s.io/aggregate-to-{}"
@@ -34,7 +36,8 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         (f"{rbac}/clusterrolebindings", _prometheus_binding()),
         (f"/api/v1/{mine}/services", _service()),
         (f"/apis/discovery.k8s.io/v1/{mine}/endpointslices", _endpoint_slice(profile.gateway)),
-        ("/apis/apiregistration.k8s.io/v1/apiservices", _api_service(profile)),
+        (API_SERVICES, _api_service(profile, GROUP, VERSION)),
+        (API_SERVICES, _api_service(profile, history_api.GROUP, history_api.VERSION)),
     ]
 
 
@@ -53,7 +56,12 @@ def _reader_role() -> Obj:
                 "apiGroups": [GROUP],
                 "resources": ["pods", "nodes"],
                 "verbs": ["get", "list", "watch"],
-            }
+            },
+            {
+                "apiGroups": [history_api.GROUP],
+                "resources": ["nodehistories", "podhistories"],
+                "verbs": ["get"],
+            },
         ],
     }
 
@@ -128,15 +136,15 @@ def _endpoint_slice(address: str) -> Obj:
     }
 
 
-def _api_service(profile: Profile) -> Obj:
+def _api_service(profile: Profile, group: str, version: str) -> Obj:
     authority = (profile.pki / "ca.crt").read_bytes()
     return {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
-        "metadata": {"name": f"{VERSION}.{GROUP}", "labels": _LABELS},
+        "metadata": {"name": f"{version}.{group}", "labels": _LABELS},
         "spec": {
-            "group": GROUP,
-            "version": VERSION,
+            "group": group,
+            "version": version,
             "groupPriorityMinimum": 100,
             "versionPriority": 100,
             "service": {"namespace": NAMESPACE, "name": NAME, "port": 443},

@@ -21,5 +21,6 @@ class MetricsServerConfig:
     kubelet_ca: Path
     kubelet_client_cert: Path
     kubelet_client_key: Path
+    history_file: Path
     port: int = PORT
     resolution_seconds: float = RESOLUTION_SECONDS

@@ -13,7 +13,10 @@ from tiphys.lib.http.server import HttpServer
 from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.lib.tls import LeafVerifier, client_context, server_context
 from tiphys.metrics_server.config import MetricsServerConfig
+from tiphys.metrics_server.history import History
+from tiphys.metrics_server.history_api import HistoryApi
 from tiphys.metrics_server.metrics_api import MetricsApi
+from tiphys.metrics_server.minutes import Minute, usage_by_series
 from tiphys.metrics_server.points import Points, taken
 from tiphys.metrics_server.scrape import Scraper
 from tiphys.metrics_server.server import FrontProxy, MetricsServer
@@ -28,8 +31,15 @@ class Collector:
     """Holds the newest points."""
 
     def __init__(
-        self, client: Client, scraper: Scraper, clock: Clock, resolution_seconds: float
+        self,
+        client: Client,
+        scraper: Scraper,
+        history: History,
+        clock: Clock,
+        resolution_seconds: float,
     ) -> None:
+        self._history = history
+        self._minute = Minute()
         self._client = client
         self._scraper = scraper
         self._clock = clock
@@ -50,10 +60,19 @@ class Collector:
             self.nodes = nodes
             scraped = await self._scraper.scrape(nodes, self._clock.now().timestamp())
             self.points = taken(self.points, scraped)
+            self._remember()
             settled = self.points.nodes and self.points.is_settled
             seconds = self._resolution_seconds if settled else FIRST_SECONDS
             passed = self._clock.monotonic() - began
             await self._clock.sleep(max(0.0, seconds - passed))
+
+    def _remember(self) -> None:
+        """Put the minute that has ended into the history."""
+        minute = int(self._clock.now().timestamp()) // 60
+        try:
+            self._history.write(self._minute.add(minute, usage_by_series(self.points)))
+        except OSError as exc:
+            log.warning("history not written", extra={"why": str(exc)})
 
 
 async def run(config: MetricsServerConfig, client: Client) -> None:
@@ -63,14 +82,16 @@ async def run(config: MetricsServerConfig, client: Client) -> None:
         config.kubelet_ca, config.kubelet_client_cert, config.kubelet_client_key
     )
     scraper = Scraper(kubelets)
-    collector = Collector(client, scraper, clock, config.resolution_seconds)
+    history = History(config.history_file)
+    collector = Collector(client, scraper, history, clock, config.resolution_seconds)
     proxy = FrontProxy(
         LeafVerifier.from_file(config.requestheader_ca), config.requestheader_allowed_names, clock
     )
-    gate = Gate(client, clock, LeafVerifier.from_file(config.client_ca))
+    gate = Gate(client, clock, config.client_ca)
     server = MetricsServer(
         proxy,
         MetricsApi(client, clock, lambda: collector.points),
+        HistoryApi(history, clock),
         gate,
         MetricsPage(scraper.families, gate),
         lambda: collector.nodes,
@@ -89,3 +110,4 @@ async def run(config: MetricsServerConfig, client: Client) -> None:
         await http.stop()
         await tasks.close()
         scraper.close()
+        history.close()

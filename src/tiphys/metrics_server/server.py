@@ -16,8 +16,10 @@ from tiphys.client.metrics_page import MetricsPage, refusal
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Answer, Request, Response, text_response
 from tiphys.lib.tls import LeafVerifier, common_name
-from tiphys.metrics_server import discovery, objects, targets
+from tiphys.metrics_server import discovery, history_api, objects, targets
+from tiphys.metrics_server.history_api import HistoryApi
 from tiphys.metrics_server.metrics_api import MetricsApi, Params
+from tiphys.metrics_server.objects import API_VERSION
 
 JSON: Final = (("Content-Type", "application/json"),)
 _NO_RESOURCE: Final = "the server could not find the requested resource"
@@ -50,18 +52,22 @@ class MetricsServer:
         self,
         proxy: FrontProxy,
         metrics: MetricsApi,
+        history: HistoryApi,
         gate: Gate,
         page: MetricsPage,
         nodes: Callable[[], list[Obj]],
     ) -> None:
+        self._history = history
         self._gate = gate
         self._page = page
         self._nodes = nodes
         self._proxy = proxy
         self._metrics = metrics
         self._documents: dict[str, Callable[[], Obj]] = {
-            "/apis": lambda: discovery.group_list([discovery.group()]),
+            "/apis": lambda: discovery.group_list([discovery.group(), _history_group()]),
             f"/apis/{discovery.GROUP}": discovery.group,
+            f"/apis/{history_api.GROUP}": _history_group,
+            history_api.PATH: history_api.resource_list,
             discovery.METRICS_PATH: discovery.resource_list,
         }
 
@@ -96,12 +102,14 @@ class MetricsServer:
             return _json(exc.code, exc.to_status())
         except ValueError as exc:
             return text_response(400, str(exc))
-        if _wants_table(request) and document is None:
+        if _wants_table(request) and document is None and found["apiVersion"] == API_VERSION:
             found = objects.table(found.get("items", [found]))
         return _json(200, found)
 
     async def _resource(self, path: str, params: Params) -> Obj:
         """Raises ApiError."""
+        if path.startswith(f"{history_api.PATH}/"):
+            return self._past(path.removeprefix(f"{history_api.PATH}/"), params)
         if not path.startswith(f"{discovery.METRICS_PATH}/"):
             raise NotFound(_NO_RESOURCE, details={})
         parts = [unquote(p) for p in path.removeprefix(f"{discovery.METRICS_PATH}/").split("/")]
@@ -117,6 +125,19 @@ class MetricsServer:
             case ["namespaces", namespace, "pods", name]:
                 return await self._metrics.pod(namespace, name)
         raise NotFound(_NO_RESOURCE, details={})
+
+    def _past(self, path: str, params: Params) -> Obj:
+        """Raises ApiError."""
+        match [unquote(part) for part in path.split("/")]:
+            case ["nodehistories", name]:
+                return self._history.node(name, params)
+            case ["namespaces", namespace, "podhistories", name]:
+                return self._history.pod(namespace, name, params)
+        raise NotFound(_NO_RESOURCE, details={})
+
+
+def _history_group() -> Obj:
+    return discovery.group(history_api.GROUP, history_api.VERSION)
 
 
 def _wants_table(request: Request) -> bool:

@@ -17,12 +17,14 @@ from tiphys.kubelet.pod_spec import find_container
 from tiphys.kubelet.pods import Pods
 from tiphys.kubelet.runtime_state import RuntimeContainer
 from tiphys.kubelet.sandbox_config import pod_log_directory
-from tiphys.kubelet.server import cadvisor_metrics, metrics, resource_metrics, stats
+from tiphys.kubelet.server import cadvisor_metrics, metrics, resource_metrics
 from tiphys.kubelet.server.authorization import node_attributes
 from tiphys.kubelet.server.container_logs import LogReader, OptionsError, options_of
+from tiphys.kubelet.server.stats import Summary
 from tiphys.kubelet.server.streams import attach_request, exec_request, open_stream
 from tiphys.kubelet.usage.machine_usage import read_machine_usage
 from tiphys.kubelet.usage.pod_usage import PodUsageReader
+from tiphys.kubelet.usage.rates import Rates
 from tiphys.lib import prometheus_text
 from tiphys.lib.http.message import (
     Answer,
@@ -32,7 +34,7 @@ from tiphys.lib.http.message import (
     text_response,
 )
 from tiphys.lib.http.server import HttpServer
-from tiphys.lib.tls import LeafVerifier, server_context
+from tiphys.lib.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,11 @@ class KubeletServer:
         self._deps = deps
         self._pods = pods
         self._usage = usage
+        self._summary = Summary(deps, Rates())
         self._gate = Gate(
             deps.client,
             deps.clock,
-            LeafVerifier.from_file(config.client_ca_file),
+            config.client_ca_file,
             node_attributes(config.node_name),
         )
         self._tls = self._context()
@@ -279,7 +282,7 @@ class KubeletServer:
     async def _stats(self, request: Request, path: list[str], params: _Params) -> Answer:
         if path != ["summary"]:
             return text_response(404, "404 page not found")
-        body = await stats.summary(self._deps, self._pods)
+        body = await self._summary.read(self._usage.read(self._pods.items()))
         return Response(200, orjson.dumps(body), JSON)
 
     async def _configz(self, request: Request, path: list[str], params: _Params) -> Answer:
