@@ -20,10 +20,17 @@ class Cache:
         self._nominated: dict[str, dict[str, PodInfo]] = {}  # By node.
 
     def set_namespace(self, name: str, labels: Mapping[str, str]) -> None:
-        self._namespaces[name] = labels
+        self._namespaces = self._namespaces | {name: labels}
+        self._forget_counts()
 
     def remove_namespace(self, name: str) -> None:
-        self._namespaces.pop(name, None)
+        self._namespaces = {n: labels for n, labels in self._namespaces.items() if n != name}
+        self._forget_counts()
+
+    def _forget_counts(self) -> None:
+        """What nodes remember may have depended on namespaces."""
+        for info in self._nodes.values():
+            info.forget_counts()
 
     def nominate(self, info: PodInfo, node: str) -> None:
         """Room is being made for a pod on a node; "" takes that back."""

@@ -26,7 +26,7 @@ def spread(key: str = "zone", skew: int = 1, *, soft: bool = False, **more: Any)
 
 
 def a_web(name: str = "w", node: str = "", *constraints: Obj, **more: Any) -> Obj:
-    spec = {"topologySpreadConstraints": list(constraints)} if constraints else {}
+    spec: dict[str, Any] = {"topologySpreadConstraints": list(constraints)} if constraints else {}
     return a_pod(name, node=node, labels={"app": "web", "rev": "1"}, **spec, **more)
 
 
