@@ -94,3 +94,44 @@ def test_a_more_important_pod_takes_the_place_of_a_lesser_one(
         assert "Preempted by pod" in events
     finally:
         kubectl("delete", "priorityclass", f"{namespace}-low", f"{namespace}-high")
+
+
+def test_a_network_policy_lets_only_friends_in(
+    cluster: Cluster, client: Path, namespace: str
+) -> None:
+    def kubectl(*words: str, stdin: str = "", check: bool = True) -> str:
+        return cluster.real(client, "-n", namespace, *words, stdin=stdin, check=check)
+
+    def pod(name: str) -> Any:
+        return json.loads(kubectl("get", "pod", name, "-o", "json"))
+
+    def reaches(source: str) -> bool:
+        address = pod("server")["status"]["podIP"]
+        command = ("wget", "-q", "-T", "1", "-O", "-", f"http://{address}:8080/hello")
+        return "hi" in kubectl("exec", source, "--", *command, check=False)
+
+    serve = "mkdir /w && echo hi > /w/hello && exec httpd -f -p 8080 -h /w"
+    kubectl("run", "server", "--image=busybox", "--labels=app=server", "--", "sh", "-c", serve)
+    for name in ("friend", "stranger"):
+        words = ("--image=busybox", f"--labels=app={name}", "--", "sleep", "3600")
+        kubectl("run", name, *words)
+    kubectl("wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s")
+    until(lambda: reaches("friend") and reaches("stranger"), what="everybody reaches the server")
+    friends = {"podSelector": {"matchLabels": {"app": "friend"}}}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "friends"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "server"}},
+            "ingress": [{"from": [friends], "ports": [{"port": 8080}]}],
+        },
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(policy))
+    until(lambda: not reaches("stranger"), what="the stranger is kept out")
+    assert reaches("friend")
+    kubectl("label", "pod", "stranger", "app=friend", "--overwrite")
+    until(lambda: reaches("stranger"), what="a friend now")
+    kubectl("delete", "networkpolicy", "friends")
+    kubectl("label", "pod", "stranger", "app=stranger", "--overwrite")
+    until(lambda: reaches("stranger"), what="no policy any more")
