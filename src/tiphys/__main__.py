@@ -31,8 +31,11 @@ COMMANDS: Final = {
         "show what a container is: a process with sandboxing",
     ),
     "run": ("tiphys.cluster.commands.run", "run a Python program: Deployment, Service, URL"),
+    "addons": ("tiphys.cluster.commands.addons", "list, enable or disable the dashboard"),
+    "dashboard": ("tiphys.cluster.commands.dashboard", "open the web dashboard"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
+    "metrics": ("tiphys.cluster.commands.metrics", "print a Prometheus configuration"),
     "profile": ("tiphys.cluster.commands.profile_list", "list the profiles"),
 }
 DEFAULT_PROFILE: Final = "tiphys"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from e2e import debian_registry
-from e2e.clusters import Cluster, until
+from e2e.clusters import TIPHYS, Cluster, until
 from tiphys.runtime.images import layers
 
 FIVE = {"a": "busybox", "b": "nb/a:1", "c": "nb/a:1", "d": "nb/b:1", "e": "nb/b:1"}
@@ -130,7 +131,7 @@ def test_debians_registry_takes_and_gives_images(five: Cluster, tmp_path: Path) 
 
 
 def test_a_build_leaves_nothing_behind(five: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN sleep 1000 & exit 7\n")
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN sleep 1007 & exit 7\n")
     failed = five.tiphys("image", "build", "-t", "nb/no:1", str(tmp_path), check=False)
     assert failed.returncode == 1
     assert "returned a non-zero code: 7" in failed.stderr
@@ -142,3 +143,29 @@ def test_a_build_leaves_nothing_behind(five: Cluster, tmp_path: Path) -> None:
     ).stdout
     assert "tiphys-build/" not in titles
     assert "nb/no" not in five.tiphys("image", "ls").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_build_leaves_nothing(
+    five: Cluster, tmp_path: Path, number: signal.Signals
+) -> None:
+    """After SIGKILL the next build ends what is left."""
+    mark = f"{1000 + number}.{os.getpid()}"
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\nRUN echo begun; sleep {mark}\n")
+    command = [str(TIPHYS), "-p", five.name, "image", "build", "--no-cache", str(tmp_path)]
+    build = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=five.env)
+    assert build.stdout is not None
+    until(lambda: build.stdout.readline() == "begun\n", what="the command runs")  # type: ignore[union-attr]
+    build.send_signal(number)
+    assert build.wait(timeout=20) != 0
+    if number == signal.SIGKILL:
+        (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN true\n")
+        five.tiphys("image", "build", str(tmp_path))
+    until(lambda: not running(f"sleep {mark}"), what="the command has ended")
+    assert not (five.home / "run" / ".build").exists()
+    assert not (five.home / "state" / ".cache" / "build" / "containers").exists()
+
+
+def running(words: str) -> bool:
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return any(line.startswith(words) for line in listed.stdout.splitlines())

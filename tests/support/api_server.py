@@ -120,6 +120,8 @@ async def start(
         client_ca=authority.path,
         requestheader_ca=front_proxy.path,
         requestheader=RequestHeaderConfig(allowed_names=("allowed",)),
+        proxy_client_cert=front_proxy.directory / "allowed.crt",
+        proxy_client_key=front_proxy.directory / "allowed.key",
         service_account_key=signing_key,
         service_cidr="10.96.0.0/16",
         node_ports=node_ports,

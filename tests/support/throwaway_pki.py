@@ -35,8 +35,9 @@ class Authority:
         groups: tuple[str, ...] = (),
         server: bool = False,
         peer: bool = False,
+        host_names: tuple[str, ...] = (),
     ) -> tuple[Path, Path]:
-        """A certificate for a client, a server, or (peer) for both at once."""
+        """A certificate for a client, a server (of these names too), or (peer) for both."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)]
         names += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, g) for g in groups]
@@ -53,7 +54,7 @@ class Authority:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(
                     [
-                        x509.DNSName("localhost"),
+                        *(x509.DNSName(one) for one in ("localhost", *host_names)),
                         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
                     ]
                 ),

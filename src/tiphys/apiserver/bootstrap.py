@@ -4,12 +4,15 @@ Upstream: pkg/controlplane/controller (systemnamespaces, kubernetesservice), pkg
 /scheduling rest (post-start hooks), pkg/apis/scheduling/v1/helpers.go.
 """
 
+import asyncio
 import random
 from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
+from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.apiserver.aggregation.registration import local_api_service
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
@@ -60,6 +63,13 @@ class Bootstrap:
             obj = {"metadata": {"name": name}, "value": value, "description": description}
             await self.ensure("scheduling.k8s.io", "priorityclasses", obj)
         await self.ensure("", "services", api_service(first_address))
+        # Many at once share one fsync.
+        await asyncio.gather(
+            *(
+                self.ensure("apiregistration.k8s.io", "apiservices", local_api_service(version))
+                for version in GROUP_VERSIONS
+            )
+        )
         if not self._store.is_shared:
             await self.publish([config.advertise_address], config.advertise_port)
 

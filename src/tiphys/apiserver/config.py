@@ -31,6 +31,8 @@ class ApiServerConfig:
     node_ports: tuple[int, int] = NODE_PORTS
     requestheader_ca: Path | None = None  # Its proxies may say who a request is from.
     requestheader: RequestHeaderConfig = field(default_factory=RequestHeaderConfig)
+    proxy_client_cert: Path | None = None  # Shown to servers that APIServices name.
+    proxy_client_key: Path | None = None
     issuer: str = ISSUER
     kubelet_ca: Path | None = None
     kubelet_client_cert: Path | None = None

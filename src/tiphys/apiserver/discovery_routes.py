@@ -4,11 +4,12 @@ Upstream: apiserver pkg/endpoints/discovery, .../aggregated/handler.go.
 """
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tiphys.api.errors import MethodNotAllowed, NotAcceptable, NotFound
 from tiphys.api.meta import Obj
-from tiphys.api.resources import GROUP_VERSIONS, RESOURCES
+from tiphys.api.resources import GROUP_VERSIONS, RESOURCES, GroupVersionInfo, ResourceInfo
 from tiphys.apiserver.discovery import aggregated, legacy
 from tiphys.apiserver.negotiation import NO_VIEWS, MediaType, Scope, negotiate
 from tiphys.apiserver.request_info import RequestInfo
@@ -18,17 +19,25 @@ from tiphys.lib.http.message import Answer, Headers, Request, Response
 if TYPE_CHECKING:
     from tiphys.apiserver.documents import Documents
 
+
+class Served(NamedTuple):
+    """What discovery shows."""
+
+    versions: Sequence[GroupVersionInfo]
+    resources: Sequence[ResourceInfo]
+
+
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
 _AGGREGATED_TYPE: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _NO_METHOD: Final = "the server does not allow this method on the requested resource"
 
 
 class DiscoveryRoutes:
-    """Documents are made once per path and kept as objects; bytes once per form."""
+    """`served` gives the groups and resources of now: ours, and those of others' servers."""
 
-    def __init__(self, server_address: str) -> None:
+    def __init__(self, server_address: str, served: Callable[[], Served]) -> None:
         self._server_address = server_address
-        self._bytes: dict[tuple[str, str, bool], bytes] = {}
+        self._served = served
 
     def add_to(self, documents: "Documents") -> None:
         documents.add("/api", self._core)
@@ -38,6 +47,7 @@ class DiscoveryRoutes:
             if version.group:
                 documents.add(f"/apis/{version.group}", self._group)
                 documents.add(f"/apis/{version.api_version}", self._resources)
+        documents.add("/apis/", self._group_of_others, prefix=True)
 
     def _core(self, request: Request, info: RequestInfo) -> Answer:
         self._only_get(request)
@@ -47,15 +57,21 @@ class DiscoveryRoutes:
 
     def _groups(self, request: Request, info: RequestInfo) -> Answer:
         if wants_aggregated(request):
-            document = aggregated.group_discovery(GROUP_VERSIONS, RESOURCES)
+            document = aggregated.group_discovery(*self._served())
             return self._send(request, "apis", document)
-        return self._send(request, "", legacy.api_group_list(GROUP_VERSIONS))
+        return self._send(request, "", legacy.api_group_list(self._served().versions))
 
     def _group(self, request: Request, info: RequestInfo) -> Answer:
-        found = legacy.api_group(info.path.strip("/").split("/")[1], GROUP_VERSIONS)
+        found = legacy.api_group(info.path.strip("/").split("/")[1], self._served().versions)
         if found is None:
             raise NotFound("the server could not find the requested resource", details={})
         return self._send(request, "", found)
+
+    def _group_of_others(self, request: Request, info: RequestInfo) -> Answer | None:
+        """`/apis/GROUP` of a group that is not built in."""
+        parts = info.path.strip("/").split("/")
+        found = legacy.api_group(parts[1], self._served().versions) if len(parts) == 2 else None
+        return None if found is None else self._send(request, "", found)
 
     def _resources(self, request: Request, info: RequestInfo) -> Answer:
         self._only_get(request)

@@ -11,9 +11,11 @@ import orjson
 
 from tiphys import __version__
 from tiphys.api.errors import MethodNotAllowed, NotFound
+from tiphys.apiserver import metrics
 from tiphys.apiserver.negotiation import JSON, check_routed
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import JSON_HEADERS, TEXT_HEADERS
+from tiphys.lib import prometheus_text
 from tiphys.lib.http.message import Answer, Request, Response
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ _CHECKS: Final = (
 # Asked for by name; upstream's /readyz alone lists them.
 _MORE_CHECKS: Final = frozenset({"etcd-readiness", "informer-sync", "shutdown"})
 
-Serve = Callable[[Request, RequestInfo], Answer | Awaitable[Answer]]
+Serve = Callable[[Request, RequestInfo], Answer | Awaitable[Answer] | None]
+"""None where the path turns out to be nobody's."""
 
 
 class Documents:
@@ -120,17 +123,8 @@ class Documents:
         return Response(200, b"ok", TEXT_HEADERS)
 
     def _metrics(self, request: Request, info: RequestInfo) -> Answer:
-        lines = ["# TYPE apiserver_storage_objects gauge"]
-        watchers = ["# TYPE apiserver_longrunning_requests gauge"]
-        for (group, version, plural), endpoint in sorted(self._server.endpoints.items()):
-            qualified = f"{plural}.{group}" if group else plural
-            count = len(endpoint.cache.objects)
-            lines.append(f'apiserver_storage_objects{{resource="{qualified}"}} {count}')
-            watchers.append(
-                f'apiserver_longrunning_requests{{group="{group}",version="{version}",'
-                f'resource="{plural}",verb="WATCH"}} {endpoint.cache.watcher_count}'
-            )
-        return Response(200, "\n".join([*lines, *watchers, ""]).encode(), TEXT_HEADERS)
+        body = prometheus_text.render(metrics.families(self._server, GIT_VERSION))
+        return Response(200, body, (("Content-Type", prometheus_text.CONTENT_TYPE),))
 
     def _jwks(self, request: Request, info: RequestInfo) -> Answer:
         headers = (("Content-Type", "application/jwk-set+json"),)

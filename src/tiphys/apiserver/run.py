@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
+from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.api.resources import RESOURCES as RESOURCE_INFOS
 from tiphys.apiserver.admission.certificate_approval import CertificateApproval
 from tiphys.apiserver.admission.certificate_signing import CertificateSigning
 from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
@@ -26,11 +28,12 @@ from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
 )
+from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
 from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
-from tiphys.apiserver.discovery_routes import DiscoveryRoutes
+from tiphys.apiserver.discovery_routes import DiscoveryRoutes, Served
 from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
@@ -51,6 +54,7 @@ from tiphys.lib import tls
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.http.message import Response
 from tiphys.lib.http.server import HttpServer
+from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.storage.backend import Backend, StorageError
 from tiphys.storage.store import Store
 
@@ -118,11 +122,26 @@ async def build(
         clock,
         rng,
     )
+    for listener in (server.aggregation.follow, server.availability.follow):
+        store.on_events(listener)
     where = f"{config.advertise_address}:{config.advertise_port}"
-    DiscoveryRoutes(where).add_to(server.documents)
+    DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def served_by(server: ApiServer) -> Served:
+    """Our own groups and those of other servers that are available."""
+    remotes = server.aggregation.remotes
+    if not remotes:
+        return Served(GROUP_VERSIONS, RESOURCE_INFOS)
+    available = {key for key, remote in remotes.items() if remote.is_available}
+    found = server.availability.documents
+    documents = {key: found[key] for key in found if key in available}
+    return Served(
+        group_versions(GROUP_VERSIONS, remotes.values()), resources(RESOURCE_INFOS, documents)
+    )
 
 
 def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
@@ -192,16 +211,20 @@ class serving:
             authorities.append(config.requestheader_ca)
         context = tls.server_context(config.tls_cert, config.tls_key, authorities)
         self._http = HttpServer(server.handle, tls=context, error_response=_error)
+        self._tasks = TaskSet()
         self.ports: list[int] = []
 
     async def __aenter__(self) -> "serving":
         for host, port in self._config.addresses:
             self.ports.append(await self._http.listen(host, port))
         log.info("serving", extra={"addresses": self._config.addresses})
+        check = self._server.availability.run
+        self._tasks.start(keep_running("APIServices", check), "APIServices")
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
+        await self._tasks.close()
         await asyncio.shield(self._http.stop(STOP_SECONDS))
         if self._server.claims is not None:
             await self._server.claims.close()

@@ -7,12 +7,16 @@ Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
 import random
 import ssl
 from collections.abc import Awaitable, Mapping
+from time import perf_counter
 from typing import Final
 
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
 from tiphys.apiserver.admission.resource_quota import ResourceQuota
+from tiphys.apiserver.aggregation.aggregation import Aggregation
+from tiphys.apiserver.aggregation.availability import Availability
+from tiphys.apiserver.aggregation.remote import Remote
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.documents import Documents
@@ -27,12 +31,14 @@ from tiphys.apiserver.filters.impersonation import Impersonation
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.freshness import prove_current, serve_fresh
 from tiphys.apiserver.kubelet_target import kubelet_context
+from tiphys.apiserver.metrics import Meter, RequestMetrics
 from tiphys.apiserver.negotiation import is_plain
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
 from tiphys.apiserver.service_claims import ServiceClaims
+from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
 from tiphys.lib.clock import Clock
@@ -59,13 +65,22 @@ _IMPERSONATION: Final = frozenset(
 class _Route:
     """What a request line means; kept, because the same ones come again and again."""
 
-    __slots__ = ("asked", "cache", "endpoint", "info", "key")
+    __slots__ = ("asked", "cache", "endpoint", "info", "key", "meter", "remote")
 
     def __init__(
-        self, info: RequestInfo, endpoint: Endpoint | None, request: Request, *, is_shared: bool
+        self,
+        info: RequestInfo,
+        endpoint: Endpoint | None,
+        request: Request,
+        *,
+        remote: Remote | None,
+        meter: Meter,
+        is_shared: bool,
     ) -> None:
+        self.meter = meter
         self.info = info
         self.endpoint = endpoint
+        self.remote = remote
         self.asked = attributes_of(info)
         self.cache: WatchCache | None = None
         self.key = ""
@@ -106,10 +121,15 @@ class ApiServer:
         self.tokens = tokens
         self.addresses = addresses
         self.admission = admission
+        self.aggregation = Aggregation(config, endpoints)
+        self.aggregation.changed.append(self._forget_routes)
+        api_services = endpoints["apiregistration.k8s.io", "v1", "apiservices"]
+        self.availability = Availability(self.aggregation, store, api_services, clock)
         self.quota = quota
         self.clock = clock
         self.rng = rng
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
+        self.requests = RequestMetrics()
         self.views = Views(clock)
         self.documents = Documents(self)
         self.is_ready = False
@@ -119,26 +139,30 @@ class ApiServer:
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer one request; all errors become Status answers. Each answer has an Audit-Id."""
-        answer = self._handle(request)
+        began = perf_counter()
+        route = self._routes.get((request.method, request.target)) or self._route(request)
+        answer = self._handle(request, route)
         audit_id = request.headers.get(AUDIT_ID) or audit_id_of(self.rng)
         if isinstance(answer, (Response, StreamResponse, UpgradeResponse)):
             answer.own_headers = (("Audit-Id", audit_id),)
+            route.meter.observe(answer.status, perf_counter() - began)
             return answer
-        return _identified(answer, audit_id)
+        return _identified(answer, audit_id, route.meter, began)
 
-    def _handle(self, request: Request, *, again: bool = False) -> Answer | Awaitable[Answer]:
+    def _handle(
+        self, request: Request, route: _Route, *, again: bool = False
+    ) -> Answer | Awaitable[Answer]:
         headers = request.headers
         try:
             user = self.authenticator.authenticate(request)
             if not _IMPERSONATION.isdisjoint(headers):
                 user = self.impersonation.user_of(user, headers)
-            route = self._routes.get((request.method, request.target)) or self._route(request)
             decision = self.authorizer.decide(user, route.asked)
             if not decision.allowed:
                 raise forbidden(user, route.asked, decision.reason)
         except ApiError as error:
             if self._is_shared and not again:
-                return self._handle_fresh(request)  # It may be allowed since a moment ago.
+                return self._handle_fresh(request, route)  # It may be allowed since a moment ago.
             return error_response(error, headers.get("accept", ""))
         if route.key and route.cache:
             # The commonest request of all: one object as plain JSON.
@@ -148,16 +172,16 @@ class ApiServer:
             ):
                 return Response(200, b"%b%b\n" % (route.cache.head, found.tail), JSON_HEADERS)
         if route.endpoint is None:
-            return self._without_endpoint(request, route.info)
+            return self._without_endpoint(request, route, user)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
 
-    async def _handle_fresh(self, request: Request) -> Answer:
+    async def _handle_fresh(self, request: Request, route: _Route) -> Answer:
         """Ask once more who may do what, on caches that are current."""
         try:
             await prove_current(self.store)
         except ApiError as error:
             return error_response(error)
-        work = self._handle(request, again=True)
+        work = self._handle(request, route, again=True)
         return await work if isinstance(work, Awaitable) else work
 
     def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
@@ -171,18 +195,32 @@ class ApiServer:
             return work
         return _guarded(ctx, work)
 
-    def _route(self, request: Request) -> "_Route":
+    def _forget_routes(self) -> None:
+        self._routes.clear()
+
+    def _route(self, request: Request) -> _Route:
         info = parse_request(request.method, request.raw_path, request.query)
-        endpoint = self.endpoints.get((info.group, info.version, info.resource))
+        remote = self.aggregation.of_path(request.raw_path)
+        known = self.endpoints.get((info.group, info.version, info.resource))
+        endpoint = known if remote is None else None
+        is_served = remote is not None or known is not None
+        meter = self.requests.meter_of(info, is_served=is_served)
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
-        route = _Route(info, endpoint, request, is_shared=self._is_shared)
+        route = _Route(
+            info, endpoint, request, remote=remote, meter=meter, is_shared=self._is_shared
+        )
         if len(request.target) <= ROUTE_CHARS_MAX:
             self._routes[request.method, request.target] = route
         return route
 
-    def _without_endpoint(self, request: Request, info: RequestInfo) -> Answer | Awaitable[Answer]:
-        """A path that is no resource's, or a resource that nobody serves."""
+    def _without_endpoint(
+        self, request: Request, route: _Route, user: User
+    ) -> Answer | Awaitable[Answer]:
+        """Another server's path, one that is no resource's, or a resource that nobody serves."""
+        if route.remote is not None:
+            return self.aggregation.forward(request, user, route.remote)
+        info = route.info
         accept = request.headers.get("accept", "")
         try:
             found = self.documents.serve(request, info)
@@ -226,8 +264,9 @@ def audit_id_of(rng: random.Random) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
-async def _identified(work: Awaitable[Answer], audit_id: str) -> Answer:
+async def _identified(work: Awaitable[Answer], audit_id: str, meter: Meter, began: float) -> Answer:
     answer = await work
+    meter.observe(answer.status, perf_counter() - began)
     answer.own_headers = (("Audit-Id", audit_id),)
     return answer
 

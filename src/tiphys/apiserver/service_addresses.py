@@ -105,6 +105,10 @@ class Reservation:
         """Also do this when the numbers are let go."""
         self._on_release.append(work)
 
+    def leave(self, pool: Pool, number: int) -> None:
+        """Let it stay reserved when the rest is released."""
+        self.numbers = [n for n in self.numbers if n != (pool, number)]
+
     def release(self) -> None:
         for pool, number in self.numbers:
             pool.unreserve(number)

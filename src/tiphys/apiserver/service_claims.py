@@ -27,7 +27,7 @@ import orjson
 from tiphys.api.errors import InternalError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.service_addresses import Reservation
+from tiphys.apiserver.service_addresses import Pool, Reservation
 from tiphys.lib.clock import Clock
 from tiphys.lib.tasks import TaskSet
 from tiphys.storage.backend import KeyExists, KeyValue, RevisionMismatch, StorageError
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 KEY: Final = f"{ROOT}ranges/service-claims"
 CLAIM_SECONDS: Final = 60  # Longer than any write may take (etcd client: 10 s).
 FOREIGN_SECONDS_MAX: Final = 3.0  # For another server's write of the same number to end.
+AVOID_SECONDS: Final = 2.0  # For a number whose foreign claim does not end.
 TRIES_MAX: Final = 100  # Against the other servers' changes of the key.
 REDRAWS_MAX: Final = 8
 PAUSE_SECONDS: Final = 0.01
@@ -87,8 +88,16 @@ class ServiceClaims:
                 reserved.on_release(partial(self._drop, list(wanted)))
                 return not any(pool.is_held(number) for pool, number in wanted.values())
             if self._clock.monotonic() > until:
+                self._avoid([wanted[text] for text in foreign], reserved)
                 return False
             await self._clock.sleep(PAUSE_SECONDS)
+
+    def _avoid(self, numbers: list[tuple[Pool, int]], reserved: Reservation) -> None:
+        """Do not give these out for a while: another server may have died with its claim."""
+        loop = asyncio.get_running_loop()
+        for pool, number in numbers:
+            reserved.leave(pool, number)
+            loop.call_later(AVOID_SECONDS, pool.unreserve, number)
 
     async def _claim(self, texts: list[str]) -> list[str]:
         """Put the texts among the claims; or return those that are others'."""

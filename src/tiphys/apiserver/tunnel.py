@@ -31,17 +31,23 @@ _HOP_BY_HOP: Final = frozenset(
     | {"proxy-authenticate", "proxy-authorization", "proxy-connection", "date"}
 )
 # What says who the client is belongs to us and is not passed on.
-_OURS: Final = frozenset({"authorization", "host", "x-remote-user", "x-remote-group"})
+_OURS: Final = frozenset({"authorization", "host"})
+_OURS_PREFIXES: Final = ("x-remote-", "impersonate-")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to pass a request on to; `path` has the query."""
+    """Where to pass a request on to; `path` has the query.
+
+    `server_name` is whom the certificate must name instead of the host; `headers` are put in.
+    """
 
     host: str
     port: int
     path: str
     tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    headers: Headers = ()
 
 
 async def pass_on(request: Request, target: Target) -> Answer:
@@ -49,7 +55,11 @@ async def pass_on(request: Request, target: Target) -> Answer:
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             reader, writer = await asyncio.open_connection(
-                target.host, target.port, ssl=target.tls, limit=HEAD_BYTES_MAX
+                target.host,
+                target.port,
+                ssl=target.tls,
+                server_hostname=target.server_name if target.tls else None,
+                limit=HEAD_BYTES_MAX,
             )
     except (OSError, TimeoutError) as error:
         raise _unreachable(target, error) from error
@@ -76,7 +86,10 @@ async def pass_on(request: Request, target: Target) -> Answer:
         upgrade = (*shown, ("Connection", "Upgrade"))
         return UpgradeResponse(connection.pipe, upgrade)
     plain = {n.lower(): v for n, v in headers}
-    body = _Body(connection, plain, has_body=request.method != "HEAD" and status not in {204, 304})
+    body = _Body(connection, plain)
+    if request.method == "HEAD" or status in {204, 304}:
+        # The server writes no body of such an answer, so nobody else would close.
+        connection.close()
     return StreamResponse(status, body.copy, shown)
 
 
@@ -95,7 +108,9 @@ def _request_head(request: Request, target: Target) -> bytes:
     for name, value in request.headers.items():
         if name in _OURS or name in _HOP_BY_HOP or (name == "upgrade" and not upgrading):
             continue
-        lines.append(f"{name}: {value}")
+        if not name.startswith(_OURS_PREFIXES):
+            lines.append(f"{name}: {value}")
+    lines += [f"{name}: {value}" for name, value in target.headers]
     lines.append(f"X-Forwarded-For: {request.peer_address}")
     lines.append("Connection: Upgrade" if upgrading else "Connection: close")
     lines.append(f"Content-Length: {len(request.body)}")
@@ -157,19 +172,15 @@ class _Connection:
 class _Body:
     """The answer's body, by its length, in chunks, or until the end of the connection."""
 
-    def __init__(
-        self, connection: _Connection, headers: Mapping[str, str], *, has_body: bool
-    ) -> None:
+    def __init__(self, connection: _Connection, headers: Mapping[str, str]) -> None:
         self._connection = connection
         self._headers = headers
-        self._has_body = has_body
 
     async def copy(self, body: BodyWriter) -> None:
         try:
-            if self._has_body:
-                async for data in self._pieces():
-                    body.write(data)
-                    await body.drain()
+            async for data in self._pieces():
+                body.write(data)
+                await body.drain()
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             if not isinstance(error, ConnectionResetError) or not body.closed:
                 log.info("a passed on answer broke off", extra={"why": error})

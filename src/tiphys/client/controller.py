@@ -9,7 +9,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from tiphys.api.errors import ApiError, Conflict
 from tiphys.api.meta import GroupVersionResource, Obj, ObjectKey, key_of
@@ -33,13 +33,17 @@ class Informers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._informers: dict[tuple[GroupVersionResource, str], Informer] = {}
+        self._informers: dict[tuple[GroupVersionResource, str, bool], Informer] = {}
 
-    def of(self, gvr: GroupVersionResource, *, field_selector: str = "") -> Informer:
+    def of(
+        self, gvr: GroupVersionResource, *, field_selector: str = "", metadata_only: bool = False
+    ) -> Informer:
         """The informer of a resource, or of those of its objects that a selector takes."""
-        key = (gvr, field_selector)
+        key = (gvr, field_selector, metadata_only)
         if key not in self._informers:
-            self._informers[key] = Informer(self._client, gvr, field_selector=field_selector)
+            self._informers[key] = Informer(
+                self._client, gvr, field_selector=field_selector, metadata_only=metadata_only
+            )
         return self._informers[key]
 
     def all(self) -> list[Informer]:
@@ -68,6 +72,14 @@ class Controller(Protocol):
     name: str
 
     async def run(self) -> None: ...
+
+
+@runtime_checkable
+class HasQueue(Protocol):
+    """A controller whose queue is shown among its metrics."""
+
+    name: str
+    queue: WorkQueue[Any]
 
 
 class KeyedController(ABC):

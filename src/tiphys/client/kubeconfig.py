@@ -17,6 +17,7 @@ from typing import Any, Final
 from tiphys.api.meta import Obj
 from tiphys.client import kubeconfig_file
 from tiphys.lib.logs import Secret
+from tiphys.lib.tls_trust import trusting
 
 _SECTIONS: Final = ("clusters", "users", "contexts")
 
@@ -43,14 +44,15 @@ class Access:
 
     def tls(self) -> ssl.SSLContext:
         """A context that verifies the server against the cluster's authority only."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif self.ca_data:
-            context.load_verify_locations(cadata=self.ca_data.decode())
+        if self.ca_data and not self.insecure:
+            context = trusting(self.ca_data)
         else:
-            context.load_default_certs()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if self.insecure:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            else:
+                context.load_default_certs()
         if self.client_certificate:
             # ssl reads certificates only from files; this one is gone before we return.
             with tempfile.NamedTemporaryFile() as pem:

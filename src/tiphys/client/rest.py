@@ -4,6 +4,7 @@ Bodies are JSON dicts. Every failure is an ApiError: the server's Status, or Ser
 when there was no answer. Writes are never sent twice. Upstream: client-go rest, dynamic.
 """
 
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,6 +17,7 @@ from tiphys.api.meta import GroupVersionResource, Obj, name_of, namespace_of
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
+from tiphys.lib.metrics import Counter
 from tiphys.lib.tls_renewal import RenewedCertificate
 
 PATCH_TYPES: Final = {
@@ -31,15 +33,28 @@ Query = Mapping[str, str | int | bool | None]
 class Client:
     """One user's view of one API server."""
 
-    def __init__(self, access: Access, *, user_agent: str = "tiphys") -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        user_agent: str = "tiphys",
+        shared_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """shared_tls: a context made from an equal access, in place of one of our own."""
         headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if access.token is not None:
             headers["Authorization"] = "Bearer " + str.__str__(access.token)
         self.access = access
-        tls = access.tls() if access.server.startswith("https") else None
+        is_https = access.server.startswith("https")
+        tls = (shared_tls or access.tls()) if is_https else None
         renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
         if tls is not None and access.certificate_files is not None:
             renewed = RenewedCertificate(tls, *access.certificate_files).refresh
+        self.requests = Counter(
+            "rest_client_requests_total",
+            "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
+            ("code", "method", "host"),
+        )
         self.http = HttpClient(
             access.server,
             tls=tls,
@@ -185,6 +200,7 @@ class Client:
             raise ServiceUnavailable(str(exc)) from exc
         except TimeoutError as exc:
             raise Timeout(str(exc)) from exc
+        self.requests.add(str(answer.status), method, self.http.host)
         if answer.status >= 400:
             self._refused(answer.status)
             raise error_of(answer)

@@ -19,4 +19,5 @@ async def run(config: CloudConfig) -> None:
         balancers = LocalLoadBalancers(config.load_balancer_pool, services.items)
         return [ServiceController(context, balancers)]
 
-    await run_elected(config.kubeconfig, "cloud-controller-manager", config.identity, make)
+    name = "cloud-controller-manager"
+    await run_elected(config.kubeconfig, name, config.identity, make, config.metrics)

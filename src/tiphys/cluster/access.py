@@ -21,7 +21,7 @@ def write_all(profile: Profile) -> None:
     _write(profile, "admin", "admin", profile.server)
     for name in COMPONENTS:
         _write(profile, name, name, local)
-    for name in ("proxy", "dns"):
+    for name in ("proxy", "dns", "metrics-server"):
         _write(profile, name, name, profile.server)
     for node in profile.nodes:
         _write(profile, f"kubelet-{node.name}", f"kubelet-{node.name}", profile.server)

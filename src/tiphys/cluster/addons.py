@@ -1,13 +1,14 @@
 """Objects that every cluster of ours has beside those that the API server makes itself.
 
 As kubeadm applies its own after init: rights of the DNS server, the Service by which DNS is known,
-and the default StorageClass. Applied at every start; what is there already is left as it is.
+the default StorageClass, and what makes the metrics server known. Applied at every start; what is
+there already is left as it is.
 """
 
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.cluster import join_addons
+from tiphys.cluster import join_addons, metrics_addon
 from tiphys.cluster.profile import Node, Profile
 from tiphys.controllers.config import PROVISIONER
 
@@ -26,9 +27,10 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         (f"{rbac}/clusterrolebindings", _policy_binding()),
     ]
     found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
-    if profile.nodes:
+    if profile.has_pods:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
+        found += metrics_addon.manifests(profile)
     if profile.listen:
         found += join_addons.manifests(profile)
     return found

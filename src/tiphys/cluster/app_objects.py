@@ -7,14 +7,16 @@ from tiphys.api.meta import Obj, at
 MANAGER: Final = "tiphys-run"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"  # Upstream: recommended labels.
 NAME: Final = "app.kubernetes.io/name"
-REVISION: Final = "tiphys.io/revision"  # Which image a pod was made for.
+REVISION: Final = "tiphys.io/revision"  # Which image and port a pod was made for.
 GRACE_SECONDS: Final = 2  # A program as process 1 hears SIGTERM only when it handles it.
 PORT: Final = 8080  # What $PORT says when the program does not choose.
 
 
 def deployment(name: str, namespace: str, image: str, env: dict[str, str]) -> Obj:
     selector = {NAME: name, MANAGED_BY: MANAGER}
-    labels = {**selector, REVISION: image.rpartition(":")[2]}
+    # Whatever makes another pod is part of it, so that a new pod is never taken for an old one.
+    revision = "-".join([image.rpartition(":")[2], *env.values()])
+    labels = {**selector, REVISION: revision}
     container = {
         "name": "app",
         "image": image,

@@ -11,7 +11,7 @@ from tiphys.api.meta import GroupVersionResource, Obj, at, name_of
 from tiphys.cli.output import CommandError
 from tiphys.client.rest import Client
 from tiphys.cluster import access, app_objects, listening
-from tiphys.cluster.profile import Profile
+from tiphys.cluster.profile import Node, Profile
 from tiphys.cri.client import CriClient
 from tiphys.cri.errors import CriError
 
@@ -21,6 +21,7 @@ PODS: Final = GroupVersionResource("", "v1", "pods")
 SLICES: Final = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
 POLL_SECONDS: Final = 0.03
 LOG_LINES: Final = 15
+LOG_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,13 @@ async def roll_out(client: Client, target: Target, image: str) -> str:
     await _apply(client, DEPLOYMENTS, wanted)
     try:
         async with asyncio.timeout(target.seconds):
-            pod = await _running(client, target, image.rpartition(":")[2])
+            labels = wanted["spec"]["template"]["metadata"]["labels"]
+            pod = await _running(client, target, labels[app_objects.REVISION])
             port = await _listening(client, target, pod)
             service = app_objects.service(target.name, target.namespace, port)
             stored = await _apply(client, SERVICES, service)
             await _serving(client, target, name_of(pod))
-            return await _url(target, stored)
+            return await _url(_node(target, pod).address, stored)
     except TimeoutError as exc:
         raise CommandError(
             f"{target.name} does not answer after {target.seconds:g} s",
@@ -101,12 +103,28 @@ async def _raise_failure(client: Client, target: Target, pod: Obj) -> None:
 
 
 async def _log(client: Client, target: Target, pod: str) -> str:
+    """Its last lines; those of the run before, when it has been started again meanwhile.
+
+    Between two runs the kubelet may have neither for a moment.
+    """
     path = f"/api/v1/namespaces/{target.namespace}/pods/{pod}/log"
-    with suppress(ApiError):
-        answer = await client.raw("GET", path, query={"tailLines": LOG_LINES})
-        lines = answer.body.decode(errors="replace").splitlines()
-        return "".join(f"\n    {line}" for line in lines)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOG_SECONDS):
+            while True:
+                for previous in (False, True):
+                    if lines := await _lines(client, path, previous=previous):
+                        return "".join(f"\n    {line}" for line in lines)
+                await asyncio.sleep(POLL_SECONDS)
     return ""
+
+
+async def _lines(client: Client, path: str, *, previous: bool) -> list[str]:
+    query = {"tailLines": LOG_LINES, "previous": previous}
+    try:
+        answer = await client.raw("GET", path, query=query)
+    except ApiError:
+        return []
+    return answer.body.decode(errors="replace").splitlines()
 
 
 async def _listening(client: Client, target: Target, pod: Obj) -> int:
@@ -126,14 +144,22 @@ async def _listening(client: Client, target: Target, pod: Obj) -> int:
         await asyncio.sleep(POLL_SECONDS)
 
 
+def _node(target: Target, pod: Obj) -> Node:
+    """The machine that the pod is on. Raises: CommandError when it is not one of this machine's."""
+    name = at(pod, "spec", "nodeName", default="")
+    for node in target.profile.nodes:
+        if node.name == name:
+            return node
+    raise CommandError(f"{target.name} runs on {name}, which is not on this machine")
+
+
 async def _pid(target: Target, pod: Obj) -> int:
     """The process of the pod's container on this machine; 0 when it does not run just now."""
-    node = at(pod, "spec", "nodeName", default="")
-    found = next((one for one in target.profile.nodes if one.name == node), None)
     rows: list[dict[str, Any]] = at(pod, "status", "containerStatuses", default=[])
-    if found is None or not rows:
+    if not rows:
         return 0
-    client = CriClient(str(target.profile.node_run_directory(found) / "runtime.sock"))
+    directory = target.profile.node_run_directory(_node(target, pod))
+    client = CriClient(str(directory / "runtime.sock"))
     identity = rows[0].get("containerID", "").rpartition("/")[2]
     try:
         asked = {"container_id": identity, "verbose": True}
@@ -155,9 +181,8 @@ async def _serving(client: Client, target: Target, pod: str) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _url(target: Target, service: Obj) -> str:
-    """Of the node port, once it takes connections."""
-    node = target.profile.nodes[0].address
+async def _url(node: str, service: Obj) -> str:
+    """Of the node port at a node's address, once it takes connections."""
     port = int(service["spec"]["ports"][0]["nodePort"])
     while True:
         try:

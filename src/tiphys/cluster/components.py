@@ -12,9 +12,12 @@ from typing import Any
 from tiphys.apiserver import run as apiserver
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.filters.request_header import RequestHeaderConfig
+from tiphys.client.metrics_page import MetricsConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
 from tiphys.cluster import access, node_network
+from tiphys.cluster.metrics_ports import CLOUD_PORT, CONTROLLERS_PORT, SCHEDULER_PORT
+from tiphys.cluster.pki import CONTROL_PLANE, FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.controllers import run as controllers
@@ -116,7 +119,9 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         tls_key=pki / "apiserver.key",
         client_ca=pki / "client-ca.crt",
         requestheader_ca=pki / "front-proxy-ca.crt",
-        requestheader=RequestHeaderConfig(allowed_names=("front-proxy-client",)),
+        requestheader=RequestHeaderConfig(allowed_names=(FRONT_PROXY,)),
+        proxy_client_cert=pki / f"{FRONT_PROXY}.crt",
+        proxy_client_key=pki / f"{FRONT_PROXY}.key",
         service_account_key=pki / "sa.key",
         advertise_address=profile.gateway,
         advertise_port=profile.api_port,
@@ -140,6 +145,7 @@ def _on_master(config: ApiServerConfig, profile: Profile, node: Node) -> ApiServ
         addresses=[("127.0.0.1", MASTER_PORT), (node.address, MASTER_PORT)],
         advertise_address=node.address,
         advertise_port=MASTER_PORT,
+        hostname=node.name,
         etcd_endpoints=tuple(etcd.endpoints(profile, node)),
         etcd_ca=pki / "etcd-ca.crt",
         etcd_cert=pki / "apiserver-etcd-client.crt",
@@ -154,23 +160,38 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         service_account_key=profile.pki / "sa.key",
         client_signing=(profile.pki / "client-ca.crt", profile.pki / "client-ca.key"),
         serving_signing=(profile.pki / "ca.crt", profile.pki / "ca.key"),
-        cluster_cidr=profile.pod_cidr if profile.nodes or profile.listen else "",
+        machines_join=bool(profile.listen),
+        cluster_cidr=profile.pod_cidr if profile.has_pods else "",
         nodes_directory=profile.directory / "nodes" if profile.nodes else None,
         identity=_identity(profile, node),
+        metrics=_metrics(profile, node, CONTROLLERS_PORT),
     )
 
 
 def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
     return SchedulerConfig(
-        kubeconfig=access.path_for(profile, "scheduler"), identity=_identity(profile, node)
+        kubeconfig=access.path_for(profile, "scheduler"),
+        identity=_identity(profile, node),
+        metrics=_metrics(profile, node, SCHEDULER_PORT),
     )
 
 
 def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:
     return CloudConfig(
         kubeconfig=access.path_for(profile, "controllers"),
-        load_balancer_pool=profile.load_balancer_pool if profile.nodes else "",
+        load_balancer_pool=profile.load_balancer_pool if profile.has_pods else "",
         identity=_identity(profile, node),
+        metrics=_metrics(profile, node, CLOUD_PORT),
+    )
+
+
+def _metrics(profile: Profile, node: Node | None, port: int) -> MetricsConfig:
+    return MetricsConfig(
+        host=profile.gateway if node is None else node.address,
+        port=port,
+        tls_cert=profile.pki / f"{CONTROL_PLANE}.crt",
+        tls_key=profile.pki / f"{CONTROL_PLANE}.key",
+        client_ca=profile.pki / "client-ca.crt",
     )
 
 

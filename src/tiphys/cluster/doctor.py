@@ -207,7 +207,7 @@ def _dns(patient: Patient) -> list[Finding]:
 
 def _sysctls(patient: Patient) -> list[Finding]:
     assert patient.profile is not None
-    if not _runs(patient):
+    if not _runs(patient) or not patient.profile.nodes:
         return []
     texts = [f"host: {t}" for t in node_network.changed_host_sysctls()]
     for node in patient.profile.running_nodes:

@@ -1,8 +1,8 @@
 """What the host does for the machines of a profile, in one process.
 
 Images: the registry answers on the loopback of each node's own network, where neither pods nor the
-network reach it. Routes to the nodes, the address in front of several masters, and the cluster's
-log. Machines come and go while it runs: it looks at the profile's file.
+network reach it. Routes to the nodes, the address in front of several masters, the cluster's log
+and what pods and nodes use. Machines come and go while it runs: it looks at the profile's file.
 """
 
 import asyncio
@@ -13,14 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tiphys.client.rest import Client
 from tiphys.cluster import access, node_network
 from tiphys.cluster import profile as profiles
+from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile, ProfileError
 from tiphys.lib.logs import Secret
 from tiphys.lib.netlink import netns
 from tiphys.lib.tasks import keep_running
 from tiphys.logstore import run as logstore
 from tiphys.logstore.run import LogStoreConfig
+from tiphys.metrics_server import run as metrics_server
+from tiphys.metrics_server.config import MetricsServerConfig
 from tiphys.network import api_balancer
 from tiphys.network import host_run as host_network
 from tiphys.network.api_balancer import ApiBalancerConfig
@@ -54,15 +58,28 @@ class Gateway:
             bundled.build(self._storage)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look())
-                if not profile.uses_host_network:
-                    group.create_task(host_network.run(host_network_config(profile)))
-                if not profile.is_joined:  # A node alone may not watch all pods.
-                    collect = partial(logstore.run, log_store_config(profile, self._pod_logs))
-                    group.create_task(keep_running("logs", collect))
                 if profile.masters:
                     group.create_task(api_balancer.run(api_balancer_config(profile)))
+                if not profile.is_joined:  # A node alone may not watch all pods and nodes.
+                    group.create_task(self._serve_cluster())
         finally:
             await self._registry.close()
+
+    async def _serve_cluster(self) -> None:
+        """What asks the API server, all as the metrics server, which may read pods and nodes."""
+        profile = self._profile
+        kubeconfig = access.path_for(profile, "metrics-server")
+        client = Client.from_kubeconfig(kubeconfig, user_agent="tiphys-gateway")
+        collect = partial(logstore.run, log_store_config(profile, self._pod_logs), client)
+        measure = partial(metrics_server.run, metrics_server_config(profile), client)
+        try:
+            async with asyncio.TaskGroup() as group:
+                if not profile.uses_host_network:
+                    group.create_task(host_network.run(host_network_config(profile), client))
+                group.create_task(keep_running("logs", collect))
+                group.create_task(keep_running("metrics server", measure))
+        finally:
+            client.close()
 
     def _pod_logs(self) -> Mapping[str, Path]:
         nodes = self._profile.nodes
@@ -105,7 +122,6 @@ class Gateway:
 
 def host_network_config(profile: Profile) -> host_network.HostNetworkConfig:
     return host_network.HostNetworkConfig(
-        kubeconfig=access.path_for(profile, "proxy"),
         node_cidr=profile.node_cidr,
         pod_cidr=profile.pod_cidr,
         shared_cidrs=(profile.service_cidr, profile.load_balancer_pool),
@@ -116,9 +132,24 @@ def log_store_config(
     profile: Profile, pod_logs: Callable[[], Mapping[str, Path]]
 ) -> LogStoreConfig:
     return LogStoreConfig(
-        kubeconfig=access.path_for(profile, "dns"),
         directory=profile.log_store,
         pod_logs=pod_logs,
+    )
+
+
+def metrics_server_config(profile: Profile) -> MetricsServerConfig:
+    pki = profile.pki
+    return MetricsServerConfig(
+        host=profile.gateway,
+        tls_cert=pki / "metrics-server-serving.crt",
+        tls_key=pki / "metrics-server-serving.key",
+        requestheader_ca=pki / "front-proxy-ca.crt",
+        requestheader_allowed_names=(FRONT_PROXY,),
+        history_file=profile.directory / "metrics" / "history",
+        client_ca=pki / "client-ca.crt",
+        kubelet_ca=pki / "ca.crt",
+        kubelet_client_cert=pki / "metrics-server.crt",
+        kubelet_client_key=pki / "metrics-server.key",
     )
 
 

@@ -80,7 +80,9 @@ def check_alone(profile: Profile) -> None:
             other = profiles.load(profile.roots, name)
         except ProfileError:
             continue
-        if other and other.uses_host_network and processes.supervisor(other) is not None:
+        if other is None or not other.uses_host_network or not other.nodes:
+            continue
+        if processes.supervisor(other) is not None:
             raise ProfileError(
                 f'the machine is a node of profile "{name}" already: `tiphys stop -p {name}` first'
             )

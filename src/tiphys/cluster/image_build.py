@@ -190,7 +190,8 @@ class _Fetch:
             await self._make_present(reference)
             found = stored_image.find(self._storage, reference, machine())
         except (ValueError, KeyError, OSError, PullError) as exc:
-            raise BuildError(f"base image {name}: {exc}") from exc
+            fix = "check its name, or bring it here: tiphys image load FILE"
+            raise BuildError(f"base image {name}: {exc}", fix=fix) from exc
         assert found is not None
         return found
 

@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Final, NoReturn
 
+from tiphys.client.metrics_page import MetricsConfig
 from tiphys.client.rest import Client
 from tiphys.cluster import access, gateway, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
 from tiphys.cluster.gateway import REGISTRY_ADDRESS, REGISTRY_PORT
+from tiphys.cluster.metrics_ports import DNS_PORT, PROXY_PORT, RUNTIME_PORT
 from tiphys.cluster.profile import Node, Profile
 from tiphys.cluster.supervisor import Component
 from tiphys.cni.routed_veth import RoutedVethNetwork
@@ -72,7 +74,7 @@ def _of_node(profile: Profile, node: Node) -> list[Component]:
         ("runtime", RUNTIME, lambda: runtime.run(runtime_config(profile, node))),
         ("kubelet", KUBELET, lambda: kubelet.run(kubelet_config(profile, node))),
         ("proxy", CONTROL, lambda: _proxy(profile, node)),
-        ("dns", CONTROL, lambda: dns.run(dns_config(profile))),
+        ("dns", CONTROL, lambda: dns.run(dns_config(profile, node))),
     ]
     return [component(profile, name, stage, work, node) for name, stage, work in works]
 
@@ -90,6 +92,7 @@ def runtime_config(profile: Profile, node: Node) -> RuntimeConfig:
         zygote_socket=str(profile.zygote_socket),
         namespaces=[(str(path), kind) for path, kind in node_network.namespaces(profile, node)],
         network=RoutedVethNetwork(directory / "cni", mtu=_pod_mtu(profile)),
+        metrics=MetricsConfig(node.address, RUNTIME_PORT),
     )
 
 
@@ -137,6 +140,7 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
         node_addresses=(node.address,),
         service_cidr=profile.service_cidr,
         mode=profile.proxy_mode,
+        metrics=MetricsConfig(node.address, PROXY_PORT),
     )
 
 
@@ -148,11 +152,12 @@ def network_config(profile: Profile, node: Node) -> NetworkConfig:
     )
 
 
-def dns_config(profile: Profile) -> DnsConfig:
+def dns_config(profile: Profile, node: Node) -> DnsConfig:
     return DnsConfig(
         kubeconfig=access.path_for(profile, "dns"),
         listen_addresses=(profile.dns_service,),
         service_cidrs=(profile.service_cidr,),
         pod_cidrs=(profile.pod_cidr,),
         resolver_files=RESOLVER_FILES,
+        metrics=MetricsConfig(node.address, DNS_PORT),
     )

@@ -29,6 +29,9 @@ from tiphys.cluster.profile import Node, Profile
 AUTHORITY_DAYS: Final = 3650  # As kubeadm.
 LEAF_DAYS: Final = 365  # As kubeadm.
 RENEW_BEFORE_DAYS: Final = 90
+PROMETHEUS: Final = "prometheus"  # Who may read every page of metrics.
+FRONT_PROXY: Final = "front-proxy-client"  # The API server, where it asks others' servers.
+CONTROL_PLANE: Final = "control-plane-metrics"  # Controllers' and scheduler's pages of metrics.
 _BACKDATE: Final = timedelta(minutes=5)  # Clocks of machines differ.
 
 
@@ -51,6 +54,8 @@ class Leaf:
 
 def leaves(profile: Profile) -> dict[str, list[Leaf]]:
     """Every certificate of a profile by its authority."""
+    masters = [master.address for master in profile.masters]
+    control_plane_names = ("localhost", "127.0.0.1", profile.gateway, *masters)
     serving = [
         Leaf(
             "apiserver",
@@ -64,9 +69,10 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
                 "127.0.0.1",
                 profile.kubernetes_service,
                 profile.gateway,
-                *(master.address for master in profile.masters),
+                *masters,
             ),
-        )
+        ),
+        Leaf(CONTROL_PLANE, CONTROL_PLANE, names=control_plane_names),
     ]
     clients = [
         Leaf("admin", "kubernetes-admin", ("system:masters",)),
@@ -75,7 +81,12 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
         Leaf("scheduler", "system:kube-scheduler"),
         Leaf("proxy", "system:kube-proxy"),
         Leaf("dns", "system:serviceaccount:kube-system:coredns"),
+        Leaf(PROMETHEUS, PROMETHEUS, ("system:monitoring",)),
+        Leaf("metrics-server", "system:serviceaccount:kube-system:metrics-server"),
     ]
+    if profile.nodes:
+        names = ("metrics-server.kube-system.svc", "localhost", profile.gateway)
+        serving.append(Leaf("metrics-server-serving", "metrics-server", names=names))
     for node in profile.nodes:
         serving.append(
             Leaf(
@@ -89,7 +100,7 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
     found = {
         "ca": serving,
         "client-ca": clients,
-        "front-proxy-ca": [Leaf("front-proxy-client", "front-proxy-client")],
+        "front-proxy-ca": [Leaf(FRONT_PROXY, FRONT_PROXY)],
     }
     if profile.masters:
         members = [_etcd_member(node) for node in profile.masters]

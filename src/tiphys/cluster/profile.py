@@ -88,6 +88,11 @@ class Profile:
         return bool(self.listen or self.joined_server)
 
     @property
+    def has_pods(self) -> bool:
+        """Whether the cluster has nodes, here or, later, on other machines."""
+        return bool(self.nodes or self.listen)
+
+    @property
     def directory(self) -> Path:
         return self.roots.state / self.name
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tiphys.client.metrics_page import MetricsConfig
+
 PROVISIONER: Final = "tiphys/local-path"  # Of the default StorageClass; local_path_provisioner.py.
 
 
@@ -17,8 +19,10 @@ class ControllersConfig:
     client_signing: tuple[Path, Path] | None = None
     serving_signing: tuple[Path, Path] | None = None
     signing_seconds: float = 365 * 86400.0  # --cluster-signing-duration
+    machines_join: bool = False  # Whether other machines may become nodes.
     cluster_cidr: str = ""  # "" = no pod ranges are given to nodes.
     node_cidr_mask_size: int = 24
     nodes_directory: Path | None = None  # Holds the nodes' state; None = no local volumes.
     identity: str = "tiphys"
+    metrics: MetricsConfig | None = None
     node_monitor_grace_seconds: float = 40.0  # --node-monitor-grace-period

@@ -67,7 +67,7 @@ class GarbageCollector:
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._graph = OwnershipGraph()
-        self._queue: WorkQueue[str] = WorkQueue()
+        self.queue: WorkQueue[str] = WorkQueue()
         self._tasks = TaskSet()
         self._monitors: dict[GroupVersionResource, Informer] = {}
         self._kinds: dict[tuple[str, str], tuple[GroupVersionResource, bool]] = {}
@@ -75,7 +75,7 @@ class GarbageCollector:
     async def run(self) -> None:
         try:
             self._tasks.start(self._keep_monitors(), "gc monitors")
-            await run_workers(self.name, self._queue, self._reconcile, WORKERS)
+            await run_workers(self.name, self.queue, self._reconcile, WORKERS)
         finally:
             await self._tasks.close()
 
@@ -109,15 +109,15 @@ class GarbageCollector:
             self._gone(uid_of(old))
         node = self._graph.put(gvr, new)
         if node.orphans_dependents or node.deletes_dependents:
-            self._queue.add(node.identity.uid)
+            self.queue.add(node.identity.uid)
         if node.deletes_dependents:
             for dependent in self._graph.dependents_of(node.identity.uid):
-                self._queue.add(dependent.identity.uid)
+                self.queue.add(dependent.identity.uid)
         if node.owners and not all(self._is_plausible(node, owner) for owner in node.owners):
             # Perhaps the owner's own watch is only later; the worker asks the server.
-            self._queue.add(node.identity.uid)
+            self.queue.add(node.identity.uid)
         elif any((o := self._graph.get(u)) and o.deletes_dependents for u in node.owners):
-            self._queue.add(node.identity.uid)
+            self.queue.add(node.identity.uid)
 
     def _is_plausible(self, node: Node, owner_uid: str) -> bool:
         """Whether the graph shows the owner where it may be: cluster-wide or beside the object."""
@@ -127,13 +127,13 @@ class GarbageCollector:
     def _gone(self, uid: str) -> None:
         node = self._graph.remove(uid)
         for dependent in self._graph.dependents_of(uid):
-            self._queue.add(dependent.identity.uid)
+            self.queue.add(dependent.identity.uid)
         if node is None:
             return
         for owner in node.owners:
             found = self._graph.get(owner)
             if found is not None and found.deletes_dependents:
-                self._queue.add(owner)
+                self.queue.add(owner)
 
     async def _reconcile(self, uid: str) -> float | None:
         node = self._graph.get(uid)
@@ -247,7 +247,7 @@ class GarbageCollector:
             return None
         for dependent in blocking:
             if not dependent.deleting:
-                self._queue.add(dependent.identity.uid)
+                self.queue.add(dependent.identity.uid)
         return None
 
     async def _orphan_dependents(self, node: Node, obj: Obj) -> float | None:
@@ -286,7 +286,7 @@ class GarbageCollector:
         except NotFound:
             return
         except Conflict:
-            self._queue.add_failed(identity.uid)
+            self.queue.add_failed(identity.uid)
 
 
 def _is_foreground(owner: Obj | bool) -> bool:

@@ -12,6 +12,7 @@ from tiphys.controllers.certificate_approving import CertificateApprovingControl
 from tiphys.controllers.certificate_authority import Authority
 from tiphys.controllers.certificate_cleaner import CertificateCleaner
 from tiphys.controllers.certificate_signing import CertificateSigningController, signers
+from tiphys.controllers.cluster_role_aggregation import ClusterRoleAggregationController
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.cron_job import CronJobController
 from tiphys.controllers.daemon_set import DaemonSetController
@@ -61,6 +62,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: TtlAfterFinishedController(context),
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
+    lambda context, config: ClusterRoleAggregationController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: ResourceQuotaController(context),
     lambda context, config: EphemeralVolumeController(context),
@@ -74,11 +76,14 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: NamespaceController(context),
     lambda context, config: PodGarbageCollector(context),
     lambda context, config: GarbageCollector(context),
+    lambda context, config: CertificateApprovingController(context),
+    lambda context, config: CertificateCleaner(context),
+)
+# Only where machines may join. Upstream's are off until --controllers names them, as kubeadm does.
+JOINING: tuple[Make, ...] = (
     lambda context, config: BootstrapSigner(context),
     lambda context, config: TokenCleaner(context),
-    lambda context, config: CertificateApprovingController(context),
     lambda context, config: KubeletServingApprovingController(context),
-    lambda context, config: CertificateCleaner(context),
 )
 
 
@@ -86,7 +91,8 @@ async def run(config: ControllersConfig) -> None:
     """Wait for the lease, then run every controller until cancelled."""
 
     def make(context: Context) -> Sequence[Controller]:
-        made = [make_one(context, config) for make_one in CONTROLLERS]
+        wanted = CONTROLLERS + (JOINING if config.machines_join else ())
+        made = [make_one(context, config) for make_one in wanted]
         if config.service_account_key is not None:
             signer = TokenSigner.from_file(config.service_account_key)
             made.append(TokenController(context, signer, config.root_ca_file.read_bytes()))
@@ -104,4 +110,6 @@ async def run(config: ControllersConfig) -> None:
             made.append(LocalPathProvisioner(context, config.nodes_directory))
         return made
 
-    await run_elected(config.kubeconfig, "kube-controller-manager", config.identity, make)
+    await run_elected(
+        config.kubeconfig, "kube-controller-manager", config.identity, make, config.metrics
+    )

@@ -5,6 +5,8 @@ table (see codec). One HTTP/2 connection, opened on first use and again when it 
 """
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from tiphys.cri.schema import schema
 from tiphys.lib.grpc.codec import CodecError
 from tiphys.lib.grpc.schema import Method
 from tiphys.lib.grpc.wire import TableCodec
+from tiphys.lib.metrics import Counter, Histogram
 
 CALL_SECONDS: Final = 120.0  # Upstream kubelet: runtimeRequestTimeout defaults to 2 minutes.
 
@@ -26,6 +29,16 @@ class CriClient:
     def __init__(self, socket_path: str) -> None:
         self.socket_path = socket_path.removeprefix("unix://")
         self._channel: grpclib.client.Channel | None = None
+        self.operations = Histogram(
+            "kubelet_runtime_operations_duration_seconds",
+            "[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.",
+            ("operation_type",),
+        )
+        self.errors = Counter(
+            "kubelet_runtime_operations_errors_total",
+            "[ALPHA] Cumulative number of runtime operation errors by operation type.",
+            ("operation_type",),
+        )
 
     async def call(
         self, method: str, request: Mapping[str, Any], timeout_seconds: float | None = CALL_SECONDS
@@ -39,10 +52,13 @@ class CriClient:
             raise ValueError(f"{method} answers with a stream")
         types: Any = (entry.request, entry.response)
         stub: Any = grpclib.client.UnaryUnaryMethod(self._open(), entry.path, *types)
+        began = time.monotonic()
         try:
             answer: dict[str, Any] = await stub(request, timeout=timeout_seconds)
+            self.operations.observe(time.monotonic() - began, operation_name(method))
             return answer
         except _FOREIGN as exc:
+            self.errors.add(operation_name(method))
             raise self._translated(exc, method) from exc
 
     async def stream(
@@ -89,6 +105,12 @@ class CriClient:
         return CriError(
             "UNAVAILABLE", f"{method} on {self.socket_path}: {exc or 'connection lost'}"
         )
+
+
+def operation_name(method: str) -> str:
+    """`RunPodSandbox` as upstream's metrics call it: run_podsandbox."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", method.replace("PodSandbox", "Podsandbox"))
+    return words.lower()
 
 
 _FOREIGN: Final = (

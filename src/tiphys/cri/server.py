@@ -7,7 +7,9 @@ Methods without a handler answer UNIMPLEMENTED.
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpclib.server
@@ -19,6 +21,8 @@ from tiphys.cri.schema import schema
 from tiphys.lib.grpc.codec import CodecError
 from tiphys.lib.grpc.schema import Method
 from tiphys.lib.grpc.wire import TableCodec
+from tiphys.lib.metrics import Counter, Histogram
+from tiphys.lib.prometheus_text import Family
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +38,10 @@ class CriServer:
     """A server for handlers by method name. `start` listens, `close` ends every stream."""
 
     def __init__(self, unary: Mapping[str, Unary], streaming: Mapping[str, Streaming]) -> None:
+        self.calls = Calls()
         self._mapping = {
-            method.path: _handler(method, unary, streaming) for method in schema().methods.values()
+            method.path: _handler(method, unary, streaming, self.calls)
+            for method in schema().methods.values()
         }
         self._server: grpclib.server.Server | None = None
 
@@ -82,10 +88,51 @@ def listening_socket(path: str) -> socket.socket:
     return listening
 
 
-def _handler(method: Method, unary: Mapping[str, Unary], streaming: Mapping[str, Streaming]) -> Any:
+class Calls:
+    """How often methods were called, and how long they took, as go-grpc-prometheus names it."""
+
+    def __init__(self) -> None:
+        self._handled = Counter(
+            "grpc_server_handled_total",
+            "Total number of RPCs completed on the server, regardless of success or failure.",
+            ("grpc_method", "grpc_code"),
+        )
+        self._durations = Histogram(
+            "grpc_server_handling_seconds",
+            "Histogram of response latency (seconds) of gRPC handled by the server.",
+            ("grpc_method",),
+        )
+
+    @contextmanager
+    def counted(self, method: Method) -> Iterator[None]:
+        began, code = time.monotonic(), "OK"
+        try:
+            yield
+        except GRPCError as exc:
+            code = exc.status.name
+            raise
+        finally:
+            self._handled.add(method.name, code)
+            if not method.streams:
+                self._durations.observe(time.monotonic() - began, method.name)
+
+    def families(self) -> list[Family]:
+        return [self._handled.family(), self._durations.family()]
+
+
+def _handler(
+    method: Method,
+    unary: Mapping[str, Unary],
+    streaming: Mapping[str, Streaming],
+    calls: Calls,
+) -> Any:
     cardinality = Cardinality.UNARY_STREAM if method.streams else Cardinality.UNARY_UNARY
 
     async def answer(stream: Any) -> None:
+        with calls.counted(method):
+            await handle(stream)
+
+    async def handle(stream: Any) -> None:
         try:
             request = await stream.recv_message()
             if method.name in streaming:

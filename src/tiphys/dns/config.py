@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiphys.client.metrics_page import MetricsConfig
+
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
@@ -14,3 +16,4 @@ class DnsConfig:
     pod_cidrs: tuple[str, ...] = ()
     # Where real resolvers are named, the first file that names any; never a 127.0.0.53 stub.
     resolver_files: tuple[Path, ...] = ()
+    metrics: MetricsConfig | None = None

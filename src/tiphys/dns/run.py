@@ -10,11 +10,14 @@ from typing import Final
 
 from tiphys.api.meta import GroupVersionResource, Obj, name_of
 from tiphys.client.informer import Informer, all_synced
+from tiphys.client.metrics_page import serve_metrics
 from tiphys.client.rest import Client
 from tiphys.dns import zone as zones
 from tiphys.dns.config import DnsConfig
 from tiphys.dns.forward import Forwarder, MachineResolvers
+from tiphys.dns.metrics import DnsMetrics
 from tiphys.dns.server import DnsServer
+from tiphys.lib.clock import SystemClock
 from tiphys.lib.netlink.route import route_socket
 from tiphys.lib.tasks import TaskSet, keep_running
 
@@ -52,7 +55,11 @@ class _Names:
             name = f"informer {informer.gvr.resource}"
             tasks.start(keep_running(name, informer.run), name)
         resolvers = MachineResolvers(self._config.resolver_files)
-        server = DnsServer(lambda: self._zone, Forwarder(resolvers, random.SystemRandom()))
+        metrics = DnsMetrics()
+        forwarder = Forwarder(resolvers, random.SystemRandom())
+        server = DnsServer(lambda: self._zone, forwarder, metrics)
+        page = serve_metrics(self._config.metrics, metrics.families, None, SystemClock())
+        tasks.start(page, "metrics")
         try:
             await all_synced(informers)
             self._rebuild()

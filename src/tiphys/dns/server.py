@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from tiphys.dns.forward import Forwarder, ForwardError
+from tiphys.dns.metrics import DnsMetrics
 from tiphys.dns.packet import (
     FORMERR,
     SERVFAIL,
@@ -37,7 +38,10 @@ _MESSAGE_BYTES_MIN: Final = 12
 class DnsServer:
     """zone() gives the zone of the moment."""
 
-    def __init__(self, zone: Callable[[], Zone], forwarder: Forwarder) -> None:
+    def __init__(
+        self, zone: Callable[[], Zone], forwarder: Forwarder, metrics: DnsMetrics | None = None
+    ) -> None:
+        self._metrics = metrics or DnsMetrics()
         self._zone = zone
         self._forwarder = forwarder
         self._tasks = TaskSet()
@@ -67,16 +71,25 @@ class DnsServer:
 
     def answer_now(self, data: bytes, *, tcp: bool) -> tuple[bytes | None, Query | None]:
         """(answer, None) at once, or (None, query) when it must be forwarded."""
+        self._metrics.asked(tcp=tcp)
         try:
             query = parse_query(data)
         except FormatError:
             return error_answer(data, FORMERR), None
         self._turn += 1
         found = answer(query, self._zone(), tcp=tcp, turn=self._turn)
+        if found is not None:
+            self._metrics.answered(found)
         return (found, None) if found is not None else (None, query)
 
     async def forwarded(self, data: bytes, query: Query, *, tcp: bool) -> bytes:
         """What an upstream says; SERVFAIL when none does."""
+        self._metrics.forwarded()
+        found = await self._from_upstream(data, query, tcp=tcp)
+        self._metrics.answered(found)
+        return found
+
+    async def _from_upstream(self, data: bytes, query: Query, *, tcp: bool) -> bytes:
         try:
             alias = external_alias(query, self._zone())
             if alias is not None:

@@ -147,7 +147,7 @@ class ContainerStarter:
                 image_ref=image.ref,
                 image=image.info,
                 target_id=target_container.id if target_container is not None else "",
-                node_memory=deps.node_memory,
+                node_memory=deps.machine.memory,
             )
             return container_config(pod, container, prepared)
         except ConfigError as exc:

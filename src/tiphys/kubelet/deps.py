@@ -9,6 +9,7 @@ from tiphys.cri.client import CriClient
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.kubelet.dns import ClusterDNS
 from tiphys.kubelet.images import Images
+from tiphys.kubelet.machine import Machine
 from tiphys.kubelet.pod_events import PodEvents
 from tiphys.kubelet.pod_sources import PodSources
 from tiphys.kubelet.probes.prober import Prober
@@ -39,4 +40,4 @@ class Deps:
     services: Callable[[], list[Obj]]
     node: Callable[[], Obj]
     allocatable: Callable[[], dict[str, str]]
-    node_memory: int
+    machine: Machine

@@ -129,7 +129,7 @@ class PodSync:
                 continue
             linux = {
                 "cpu_quota": -1,  # None, unless the spec says one.
-                **container_resources(pod, found[1], self._deps.node_memory),
+                **container_resources(pod, found[1], self._deps.machine.memory),
             }
             request = {"container_id": running.id, "linux": linux}
             await self._deps.cri.call("UpdateContainerResources", request)

@@ -32,6 +32,8 @@ from tiphys.kubelet.restart import CrashBackOff
 from tiphys.kubelet.runtime_cache import RuntimeCache
 from tiphys.kubelet.server.server import KubeletServer
 from tiphys.kubelet.status_writer import StatusWriter
+from tiphys.kubelet.usage.cgroup_usage import CgroupReader
+from tiphys.kubelet.usage.pod_usage import PodUsageReader
 from tiphys.lib.clock import Clock, SystemClock
 from tiphys.lib.tasks import TaskSet, keep_running
 
@@ -99,12 +101,13 @@ class Kubelet:
             services=services.items,
             node=lambda: self.reporter.node,
             allocatable=self.reporter.allocatable,
-            node_memory=self.machine.memory,
+            machine=self.machine,
         )
         pods = hub.pods = Pods(
             deps, PodCgroups(CGROUP_MOUNT, self.config.cgroup_root), pods_informer
         )
-        server = KubeletServer(deps, pods)
+        usage = PodUsageReader(CgroupReader(CGROUP_MOUNT), self.config.cgroup_root, deps.cache.get)
+        server = KubeletServer(deps, pods, usage)
         await server.start()
         loops = {
             "node status": self.reporter.run,

@@ -13,8 +13,11 @@ from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
-_M_ARENA_MAX: Final = -8  # malloc.h
-SETTLED_SECONDS: Final = 5.0  # By then a component has read its first lists.
+BIG_BLOCK_BYTES: Final = 128 * 1024  # glibc's threshold before it moves.
+_M_MMAP_THRESHOLD: Final = -3  # malloc.h
+_M_ARENA_MAX: Final = -8
+# When memory is given back: after the first lists, after the first pods, then every so often.
+SETTLED_SECONDS: Final = (5.0, 10.0, 60.0)
 
 
 def share_one_arena() -> None:
@@ -35,9 +38,31 @@ def give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
+def _give_back_later(loop: asyncio.AbstractEventLoop, times: int) -> None:
+    def now() -> None:
+        give_back_memory()
+        _give_back_later(loop, times + 1)
+
+    loop.call_later(SETTLED_SECONDS[min(times, len(SETTLED_SECONDS) - 1)], now)
+
+
+def keep_big_blocks_apart() -> None:
+    """Give each block of 128 KB or more pages of its own, which go back when it is freed.
+
+    uvloop has a buffer of 256 KB for every TLS connection, of which a few KB are used. glibc raises
+    its threshold once such a block is freed, and the next ones are cut from the heap, zeroed and
+    so resident in whole (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, BIG_BLOCK_BYTES)
+
+
 def run_until_signalled(work: Coroutine[Any, Any, None]) -> int:
     """Run work in a fresh loop; SIGTERM and SIGINT cancel it. Returns the process's exit code."""
     import uvloop
+
+    keep_big_blocks_apart()
 
     async def main() -> int:
         task = asyncio.current_task()
@@ -45,7 +70,7 @@ def run_until_signalled(work: Coroutine[Any, Any, None]) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
-        loop.call_later(SETTLED_SECONDS, give_back_memory)
+        _give_back_later(loop, 0)
         try:
             await work
         except asyncio.CancelledError:

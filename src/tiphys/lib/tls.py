@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tiphys.lib.tls_trust import trusting
+
 LEAVES_MAX: Final = 4096  # Verified certificates remembered by each verifier.
 
 
@@ -45,7 +47,7 @@ def client_context(
     ca_file: Path | str, cert_file: Path | str | None = None, key_file: Path | str | None = None
 ) -> ssl.SSLContext:
     """Trust only this authority; show this certificate. Raises OSError or ssl.SSLError."""
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(ca_file))
+    context = trusting(Path(ca_file).read_bytes())
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)
     return context

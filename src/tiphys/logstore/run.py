@@ -28,19 +28,14 @@ PODS: Final = GroupVersionResource("", "v1", "pods")
 class LogStoreConfig:
     """pod_logs tells each node's /var/log/pods as it lies on this machine, by the node's name."""
 
-    kubeconfig: Path
     directory: Path
     pod_logs: Callable[[], Mapping[str, Path]]
 
 
-async def run(config: LogStoreConfig) -> None:
+async def run(config: LogStoreConfig, client: Client) -> None:
     """Raises OSError, sqlite3.Error when the store cannot be opened."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="tiphys-logs")
-    try:
-        with LogStore(config.directory) as store:
-            await _Collector(store, config, client, SystemClock()).run()
-    finally:
-        client.close()
+    with LogStore(config.directory) as store:
+        await _Collector(store, config, client, SystemClock()).run()
 
 
 class _Collector:

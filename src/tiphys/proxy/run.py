@@ -9,12 +9,15 @@ from typing import Final
 
 from tiphys.api.meta import GroupVersionResource, Obj
 from tiphys.client.informer import Informer, all_synced
+from tiphys.client.metrics_page import serve_metrics
 from tiphys.client.recorder import EventRecorder
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock, SystemClock
+from tiphys.lib.prometheus_text import Family
 from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.proxy import modes
 from tiphys.proxy.config import ProxyConfig
+from tiphys.proxy.metrics import ProxyMetrics
 from tiphys.proxy.proxier import Proxier
 from tiphys.proxy.writer import ProxyError
 
@@ -39,6 +42,10 @@ class Proxy:
         self._slices = Informer(client, ENDPOINT_SLICES)
         self._proxier = Proxier(modes.node_view(config), self._services, modes.make_writer(config))
         self._changed = asyncio.Event()
+        self._metrics = ProxyMetrics()
+
+    def _families(self) -> list[Family]:
+        return [*self._metrics.families(), self._client.requests.family()]
 
     async def run(self) -> None:
         tasks = TaskSet()
@@ -52,6 +59,8 @@ class Proxy:
             name = f"informer {informer.gvr.resource}"
             tasks.start(keep_running(name, informer.run), name)
         tasks.start(keep_running("events", recorder.run), "events")
+        page = serve_metrics(self._config.metrics, self._families, None, self._clock)
+        tasks.start(page, "metrics")
         try:
             await all_synced([self._services, self._slices])
             recorder.event(self._node_reference(), "Normal", "Starting", "Starting kube-proxy.")
@@ -78,10 +87,13 @@ class Proxy:
         """Write what is wanted now, trying until it is written."""
         while True:
             self._changed.clear()
+            began = self._clock.monotonic()
             try:
                 await self._proxier.sync()
+                self._metrics.synced(self._clock.monotonic() - began, self._clock.now())
                 return
             except ProxyError as exc:
+                self._metrics.failed()
                 log.error("rules not written, trying again", extra={"why": str(exc)})
                 await self._clock.sleep(RETRY_SECONDS)
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from tiphys.client.metrics_page import MetricsConfig
+
 if TYPE_CHECKING:
     from tiphys.runtime.pod_network import PodNetwork
 
@@ -23,6 +25,7 @@ class RuntimeConfig:
     network: makes the pod network; None leaves pods with loopback only.
     stream_host: the address on which exec, attach and port-forward streams are served.
     zygote_socket: a zygote that several nodes share; empty: the runtime starts its own.
+    metrics: where the page of metrics is; None: nowhere.
     namespaces: what a shim of a shared zygote enters first, in this order: path, CLONE_NEW* flag.
     """
 
@@ -38,6 +41,7 @@ class RuntimeConfig:
     shm_bytes: int = SHM_BYTES
     zygote_socket: str = ""
     namespaces: Sequence[tuple[str, int]] = ()
+    metrics: MetricsConfig | None = None
 
     @property
     def label(self) -> str:

@@ -1,10 +1,11 @@
 """The container runtime of a node as a component: configuration in, serve until cancelled."""
 
-import asyncio
 import logging
 import os
 
+from tiphys.client.metrics_page import serve_metrics
 from tiphys.cri.server import CriServer
+from tiphys.lib.clock import SystemClock
 from tiphys.runtime.cgroups.interface import detect
 from tiphys.runtime.config import RuntimeConfig
 from tiphys.runtime.images.store import ImageStore
@@ -28,7 +29,7 @@ async def run(config: RuntimeConfig) -> None:
         await service.streaming.listen(config.stream_host)
         await server.start(config.socket_path)
         log.info("runtime listening", extra={"socket": config.socket_path})
-        await asyncio.Event().wait()
+        await serve_metrics(config.metrics, server.calls.families, None, SystemClock())
     finally:
         await server.close()
         await service.streaming.stop()

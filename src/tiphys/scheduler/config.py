@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tiphys.client.metrics_page import MetricsConfig
+
 DEFAULT_NAME: Final = "default-scheduler"
 
 
@@ -12,5 +14,6 @@ class SchedulerConfig:
     kubeconfig: Path
     scheduler_name: str = DEFAULT_NAME
     identity: str = "tiphys"
+    metrics: MetricsConfig | None = None
     pod_initial_backoff_seconds: float = 1.0
     pod_max_backoff_seconds: float = 10.0

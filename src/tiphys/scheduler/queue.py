@@ -133,6 +133,19 @@ class SchedulingQueue:
     def __len__(self) -> int:
         return len(self._known)
 
+    def counts(self) -> dict[str, int]:
+        """Pods by the queue that upstream would have them in."""
+        gated = sum(waiting.gated for waiting in self._known.values())
+        backing_off = len({key for _, _, key in self._backing_off if key in self._known})
+        waiting = len(self._rejected)
+        active = len(self._known) - gated - backing_off - waiting
+        return {
+            "active": max(0, active),
+            "backoff": backing_off,
+            "unschedulable": waiting,
+            "gated": gated,
+        }
+
     def _back_off(self, waiting: Waiting) -> None:
         if waiting.not_before <= self._clock.monotonic():
             self._activate(waiting)

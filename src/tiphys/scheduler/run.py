@@ -22,16 +22,20 @@ from tiphys.api.meta import (
     rfc3339,
     uid_of,
 )
+from tiphys.client.controller_metrics import lease_family
 from tiphys.client.informer import Informer, all_synced
 from tiphys.client.leader_election import Election, lead
+from tiphys.client.metrics_page import serve_metrics
 from tiphys.client.recorder import EventRecorder
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock, SystemClock
+from tiphys.lib.prometheus_text import Family
 from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.scheduler import cycle, framework, volumes
 from tiphys.scheduler.cache import Cache
 from tiphys.scheduler.config import SchedulerConfig
 from tiphys.scheduler.framework import PodInfo
+from tiphys.scheduler.metrics import SchedulerMetrics
 from tiphys.scheduler.plugins import default_preemption
 from tiphys.scheduler.plugins.default_profile import DEFAULT
 from tiphys.scheduler.preemption import Preemptor
@@ -57,16 +61,39 @@ async def run(config: SchedulerConfig) -> None:
     client = Client.from_kubeconfig(config.kubeconfig, user_agent="kube-scheduler")
     clock = SystemClock()
     election = Election(client, "kube-system", "kube-scheduler", config.identity, clock)
+    tasks, metrics = TaskSet(), SchedulerMetrics()
+    leading: list[Scheduler] = []
+
+    async def work() -> None:
+        leading.append(Scheduler(client, config, clock, random.Random(), metrics))
+        try:
+            await leading[0].run()
+        finally:
+            leading.clear()
+
+    def families() -> list[Family]:
+        pending = leading[0].pending() if leading else {}
+        lease = lease_family("kube-scheduler", is_leader=bool(leading))
+        return [*metrics.families(pending), lease, client.requests.family()]
+
     try:
-        await lead(election, lambda: Scheduler(client, config, clock, random.Random()).run())
+        tasks.start(serve_metrics(config.metrics, families, client, clock), "metrics")
+        await lead(election, work)
     finally:
+        await tasks.close()
         client.close()
 
 
 class Scheduler:
     def __init__(
-        self, client: Client, config: SchedulerConfig, clock: Clock, rng: random.Random
+        self,
+        client: Client,
+        config: SchedulerConfig,
+        clock: Clock,
+        rng: random.Random,
+        metrics: SchedulerMetrics,
     ) -> None:
+        self._metrics = metrics
         self._client = client
         self._config = config
         self._clock = clock
@@ -103,6 +130,9 @@ class Scheduler:
                 await self._schedule(await self._queue.get())
         finally:
             await self._tasks.close()
+
+    def pending(self) -> dict[str, int]:
+        return self._queue.counts()
 
     async def _flush(self) -> None:
         while True:
@@ -149,6 +179,7 @@ class Scheduler:
         return bool(name == self._config.scheduler_name) and not is_terminating(pod)
 
     async def _schedule(self, waiting: Waiting) -> None:
+        began = self._clock.monotonic()
         pod = waiting.pod
         info = PodInfo(pod, self._volumes.facts(pod), self._siblings.of(pod))
         snapshot = self._cache.snapshot()
@@ -157,10 +188,11 @@ class Scheduler:
             self._start = (self._start + 1) % len(snapshot.nodes)
         if decision.diagnosis is not None:
             await self._make_room(waiting, info, decision.diagnosis)
+            self._metrics.attempted("unschedulable", self._clock.monotonic() - began)
             return
         self._cache.assume(info, decision.node)
         # Binding waits for the API; the next pod need not.
-        self._tasks.start(self._bind(waiting, info, decision.node), f"bind {waiting.key}")
+        self._tasks.start(self._bind(waiting, info, decision.node, began), f"bind {waiting.key}")
 
     async def _make_room(self, waiting: Waiting, info: PodInfo, diagnosis: cycle.Diagnosis) -> None:
         """Nothing fits: perhaps where less important pods go."""
@@ -178,7 +210,7 @@ class Scheduler:
         if found.candidate is not None:
             await self._preemptor.make_room(info, found)
 
-    async def _bind(self, waiting: Waiting, info: PodInfo, node: str) -> None:
+    async def _bind(self, waiting: Waiting, info: PodInfo, node: str, began: float) -> None:
         pod = info.pod
         name, namespace = name_of(pod), namespace_of(pod)
         binding = {
@@ -195,6 +227,7 @@ class Scheduler:
             self._cache.forget(uid_of(pod))
             self._queue.done(waiting)
         except ApiError as exc:
+            self._metrics.attempted("error", self._clock.monotonic() - began)
             log.warning("binding failed", extra={"pod": waiting.key, "why": exc.message})
             self._cache.forget(uid_of(pod))
             self._queue.reject(waiting, frozenset())
@@ -203,6 +236,7 @@ class Scheduler:
             )
         else:
             self._queue.done(waiting)
+            self._metrics.attempted("scheduled", self._clock.monotonic() - began)
             text = f"Successfully assigned {namespace}/{name} to {node}"
             self._recorder.event(pod, "Normal", "Scheduled", text, action="Binding")
 

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import uvloop
 
 from support.api_server import Api, RunningApiServer, start
 from support.etcd import EtcdCluster, etcd
+from support.relay import Relay
 from support.waiting import until
+from tiphys.apiserver.service_claims import KEY
 from tiphys.lib.clock import SystemClock
 from tiphys.storage.etcd.backend import EtcdBackend
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = {"content-type": "application/merge-patch+json"}
 WRITERS = 4
+LAG_SECONDS = 0.05  # More than a request takes: a cache that is not proved current is seen.
 SMALL_PORTS = (30000, 30029)
 OUTAGE_SECONDS_MAX = 3.0
 STORY_SECONDS_MAX = 90
@@ -28,12 +32,18 @@ Servers = tuple[RunningApiServer, RunningApiServer]
 Story = Callable[[Servers, EtcdCluster], Awaitable[None]]
 
 
-def tell(directory: Path, members: int, story: Story) -> None:
+def tell(directory: Path, members: int, story: Story, *, lag_seconds: float = 0.0) -> None:
+    """The second server hears of everything so much later than the first."""
+
     async def whole() -> None:
         with etcd(members) as cluster:
+            others = cluster.endpoints[::-1]
+            if lag_seconds:
+                relay = await Relay.to(int(others[0].rpartition(":")[2]))
+                others = [f"https://127.0.0.1:{relay.port}"]
             backends = [
                 await EtcdBackend.open(urls, cluster.tls(), SystemClock())
-                for urls in (cluster.endpoints, cluster.endpoints[::-1])
+                for urls in (cluster.endpoints, others)
             ]
             # At the same time, as masters of a new cluster do.
             begun = await asyncio.gather(
@@ -42,6 +52,8 @@ def tell(directory: Path, members: int, story: Story) -> None:
                     for n, backend in enumerate(backends)
                 )
             )
+            if lag_seconds:
+                relay.delay_seconds = lag_seconds
             try:
                 async with asyncio.timeout(STORY_SECONDS_MAX):
                     await story((begun[0][0], begun[1][0]), cluster)
@@ -61,7 +73,7 @@ def a_map(name: str, data: str = "v") -> dict[str, Any]:
 def test_each_server_shows_what_the_other_wrote(tmp_path: Path) -> None:
     async def story(servers: Servers, cluster: EtcdCluster) -> None:
         one, other = (server.client() for server in servers)
-        for n in range(50):
+        for n in range(10):
             path = f"{CONFIG_MAPS}/m{n}"
             status, made = await one("POST", CONFIG_MAPS, a_map(f"m{n}"))
             assert status == 201
@@ -79,7 +91,7 @@ def test_each_server_shows_what_the_other_wrote(tmp_path: Path) -> None:
             assert (await other("GET", path))[0] == 404
             assert (await other("DELETE", path))[0] == 404
 
-    tell(tmp_path, 1, story)
+    tell(tmp_path, 1, story, lag_seconds=LAG_SECONDS)
 
 
 def test_a_new_namespace_and_a_new_right_count_everywhere_at_once(tmp_path: Path) -> None:
@@ -87,7 +99,7 @@ def test_a_new_namespace_and_a_new_right_count_everywhere_at_once(tmp_path: Path
         one, other = (server.client() for server in servers)
         nobody = servers[1].client("nobody")
         rbac = "/apis/rbac.authorization.k8s.io/v1"
-        for n in range(20):
+        for n in range(5):
             await one("POST", "/api/v1/namespaces", {"metadata": {"name": f"n{n}"}})
             path = f"/api/v1/namespaces/n{n}/configmaps"
             assert (await other("POST", path, a_map("a")))[0] == 201
@@ -105,7 +117,7 @@ def test_a_new_namespace_and_a_new_right_count_everywhere_at_once(tmp_path: Path
             assert status == 201
             assert (await nobody("GET", path))[0] == 200
 
-    tell(tmp_path, 1, story)
+    tell(tmp_path, 1, story, lag_seconds=LAG_SECONDS)
 
 
 class Client:
@@ -232,6 +244,50 @@ def test_an_address_is_free_again_at_once_everywhere(tmp_path: Path) -> None:
         assert status == 200
         assert late["spec"]["clusterIP"].startswith("10.96.")
         assert late["spec"]["ports"][0]["nodePort"]
+
+    tell(tmp_path, 1, story)
+
+
+def test_a_claim_of_a_dead_server_ends(tmp_path: Path) -> None:
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        backend = servers[0].server.store.backend
+        now = int(datetime.now(UTC).timestamp())
+        claims = {"10.96.2.1": ["dead", now + 5], "10.96.2.2": ["dead", now - 1]}
+        await backend.create(KEY, json.dumps({"claims": claims}).encode())
+        api = servers[1].client()
+        assert (await api("POST", SERVICES, a_service("free", clusterIP="10.96.2.2")))[0] == 201
+        status, refused = await api("POST", SERVICES, a_service("held", clusterIP="10.96.2.1"))
+        assert status == 422
+        assert "provided IP is already allocated" in refused["message"]
+
+        async def is_given() -> bool:
+            service = a_service("held", clusterIP="10.96.2.1")
+            return (await servers[0].client()("POST", SERVICES, service))[0] == 201
+
+        await until(is_given)
+
+    tell(tmp_path, 1, story)
+
+
+def test_a_silent_store_is_told_as_try_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiphys.apiserver.freshness.CURRENT_SECONDS_MAX", 1.0)
+
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        api = servers[0].client()
+        cluster.signal(0, signal.SIGSTOP)
+        status, body = await api("GET", CONFIG_MAPS)
+        assert status == 503
+        assert body["details"]["retryAfterSeconds"] == 1
+        # What may be old is answered.
+        assert (await api("GET", f"{CONFIG_MAPS}?resourceVersion=0"))[0] == 200
+        cluster.signal(0, signal.SIGCONT)
+
+        async def answers() -> bool:
+            return (await api("GET", CONFIG_MAPS))[0] == 200
+
+        await until(answers)
 
     tell(tmp_path, 1, story)
 

@@ -29,7 +29,7 @@ REVIEWS = GroupVersionResource("authentication.k8s.io", "v1", "selfsubjectreview
 async def controlled(rig: Rig) -> AsyncIterator[None]:
     signer, tasks = TokenSigner.from_file(rig.directory / "sa.key"), TaskSet()
     running = run_controllers(
-        rig.direct(), SystemClock(), lambda context: [TokenController(context, signer, b"CA")]
+        rig.direct(), SystemClock(), lambda context: [TokenController(context, signer, b"CA")], []
     )
     tasks.start(running, "controllers")
     try:

@@ -1,6 +1,8 @@
 """Images built from Dockerfiles, RUN in real containers."""
 
+import gzip
 import io
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from component.runtime.builds import Bench
 from tiphys.runtime.build.builder import BuildError
 from tiphys.runtime.cgroups.interface import detect
+from tiphys.runtime.images import archive, bundled, manifest
 
 pytestmark = pytest.mark.root
 
@@ -35,12 +38,19 @@ def test_one_of_every_instruction(bench: Bench) -> None:
         COPY --chown=1000:2000 --chmod=750 app/ ./code/
         COPY app/main app/sub/d* /many/
         USER worker
+        RUN <<SCRIPT
+        echo $NAME >/tmp/script
+        SCRIPT
+        RUN cat <<'ONE' >/tmp/input
+        $NAME
+        ONE
         RUN id -u >/tmp/who && pwd >>/tmp/who && echo $NAME-$version >>/tmp/who
         FROM base
         COPY <<'TEXT' /text
         as $it stands
         TEXT
         COPY --from=base /tmp/who /taken
+        COPY --from=base /tmp/script /tmp/input /heard/
         ADD app/main /
         LABEL one=1 two="2 3"
         EXPOSE 8080
@@ -49,6 +59,8 @@ def test_one_of_every_instruction(bench: Bench) -> None:
         """.replace("\n        ", "\n"),
     )
     assert bench.look(made, "/taken")[3] == b"1000\n/srv/app-1\napp-1-1\n"
+    assert bench.look(made, "/heard/script")[3] == b"app-1\n"
+    assert bench.look(made, "/heard/input")[3] == b"$NAME\n"
     assert bench.look(made, "/srv/app-1/code/main") == (0o750, 1000, 2000, b"main")
     assert bench.look(made, "/srv/app-1/code")[3] == ["main", "sub"]
     assert bench.look(made, "/many")[3] == ["deep", "main"]
@@ -64,14 +76,14 @@ def test_one_of_every_instruction(bench: Bench) -> None:
 
 def test_add_unpacks_archives_and_follows_no_link_out(bench: Bench) -> None:
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    with tarfile.open(fileobj=packed, mode="w:gz") as zipped:
         for name, kind, link in (
             ("up", tarfile.SYMTYPE, "/"),
             ("up/escaped", tarfile.REGTYPE, ""),
         ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname, info.uid = kind, link, 77
-            archive.addfile(info)
+            zipped.addfile(info)
     bench.file("a.tar.gz", packed.getvalue())
     made = bench.build("FROM busybox\nADD a.tar.gz /opt/x/\nCOPY a.tar.gz /opt/")
     # The link leads to the image's own root.
@@ -86,6 +98,37 @@ def test_a_layer_holds_what_a_run_changed_and_nothing_else(bench: Bench) -> None
     made = bench.build("FROM busybox\nRUN rm /etc/group && echo x >/x && mkdir -p /a/b")
     with bench.storage.open_blob(made.layers[-1].digest) as file, tarfile.open(fileobj=file) as one:
         assert one.getnames() == ["a", "a/b", "etc", "etc/.wh.group", "x"]
+
+
+def test_what_a_run_removes_or_replaces_is_so_for_the_next(bench: Bench) -> None:
+    made = bench.build(
+        "FROM busybox\n"
+        "RUN mkdir -p d/sub o && touch d/a d/sub/b o/old && echo 1 >one && ln one two\n"
+        "RUN rm -r d/sub o && mkdir o && touch o/new && mv d/a d/c\n"
+        "RUN ls d o && cat one two && stat -c %h one two"
+    )
+    assert bench.output.decode().split() == ["d:", "c", "o:", "new", "1", "1", "2", "2"]
+    assert bench.look(made, "/o")[3] == ["new"]
+    assert bench.look(made, "/d")[3] == ["c"]
+
+
+def test_a_compressed_base_is_as_good_as_another(bench: Bench) -> None:
+    base = bundled.layer(bundled.busybox_entries(bundled.BUSYBOX))
+    ids = {"rootfs": {"type": "layers", "diff_ids": [manifest.digest_of(base)]}, "config": {}}
+    listed = [{"Config": "c", "RepoTags": ["t/zipped:1"], "Layers": ["l"]}]
+    parts = {"manifest.json": json.dumps(listed), "c": json.dumps(ids)}
+    place = bench.directory / "zipped.tar"
+    with tarfile.open(place, "w") as packed:
+        for name, data in (
+            *((key, text.encode()) for key, text in parts.items()),
+            ("l", gzip.compress(base)),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            packed.addfile(info, io.BytesIO(data))
+    archive.load(bench.storage, str(place))
+    bench.build("FROM t/zipped:1\nRUN echo works")
+    assert bench.output == b"works\n"
 
 
 def test_the_cache_knows_what_a_step_depends_on(bench: Bench) -> None:

@@ -89,6 +89,37 @@ def test_load_keeps_nothing_of_it(tmp_path: Path, data: bytes, why: str | None) 
     )
 
 
+def a_sparse_file() -> bytes:
+    """A file of 1 TiB that is one hole, in the GNU format 1.0 of pax archives."""
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as packed:
+        info = tarfile.TarInfo("GNUSparseFile.0/hole")
+        info.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": "hole",
+            "GNU.sparse.realsize": str(1 << 40),
+        }
+        table = b"1\n0\n0\n".ljust(512, b"\0")
+        info.size = len(table)
+        packed.addfile(info, io.BytesIO(table))
+    return output.getvalue()
+
+
+@pytest.mark.root
+def test_a_layer_that_claims_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hole = a_sparse_file()
+    with pytest.raises(LayerError, match="larger than"):
+        layers.unpack(io.BytesIO(hole), manifest.LAYER_TAR, str(tmp_path), plain_digest(hole))
+    monkeypatch.setattr(layers, "LAYER_BYTES_MAX", 1 << 20)
+    bomb = gzip.compress(bytes(10 << 20))
+    with pytest.raises(LayerError, match="larger than"):
+        layers.check(io.BytesIO(bomb), archive.LAYER_GZIP, plain_digest(bomb))
+    assert files_below(tmp_path) == []
+
+
 def test_load_refuses_a_layer_that_is_not_the_one_of_the_config(tmp_path: Path) -> None:
     data = a_tar(("f", tarfile.REGTYPE, ""))
     config = json.dumps({"rootfs": {"diff_ids": ["sha256:" + "0" * 64]}}).encode()

@@ -37,7 +37,7 @@ def test_its_interpreter_imports_what_servers_need(tmp_path: Path) -> None:
         with storage.open_blob(layer.digest) as file:
             layers.unpack(file, layer.media_type, str(tmp_path), layer.diff_id)
         directory = tmp_path / layers.directory_name(layer.diff_id)
-        subprocess.run(["cp", "-a", f"{directory}/.", str(root)], check=True)
+        subprocess.run(["cp", "-al", f"{directory}/.", str(root)], check=True)
     code = (
         "import ssl, sqlite3, asyncio, http.server, json, decimal, sys; print(sys.version_info[:2])"
     )

@@ -13,7 +13,7 @@ def test_the_service_selects_every_revision_of_the_deployment() -> None:
     labels = made["spec"]["template"]["metadata"]["labels"]
     assert service("a", "n", 80)["spec"]["selector"].items() <= labels.items()
     assert made["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert labels["tiphys.io/revision"] == "123"
+    assert labels["tiphys.io/revision"] == "123-8080"
     assert is_ours(made)
     assert not is_ours({"metadata": {"name": "a"}})
 

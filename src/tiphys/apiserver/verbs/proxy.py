@@ -13,6 +13,7 @@ from tiphys.api.errors import BadRequest, ServiceUnavailable, not_found
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.kubelet_target import kubelet_target
+from tiphys.apiserver.service_endpoints import ready_addresses, slices_of
 from tiphys.apiserver.tunnel import Target, pass_on
 from tiphys.lib.http.message import Answer
 
@@ -103,29 +104,14 @@ def _service_address(ctx: RequestContext, service: Obj, asked: ProxyName) -> tup
     if wanted is None:
         raise ServiceUnavailable(f'no service port "{asked.port}" found for service "{asked.name}"')
     slices = ctx.server.endpoint_of("discovery.k8s.io", "endpointslices")
-    found: list[tuple[str, int]] = []
-    for cached in slices.cache.range(slices.collection(ctx.namespace)):
-        obj = slices.decode(cached)
-        labels = obj["metadata"].get("labels") or {}
-        if labels.get("kubernetes.io/service-name") == asked.name:
-            found += _ready(obj, wanted.get("name", ""))
+    found = [
+        address
+        for slice_ in slices_of(slices, ctx.namespace, asked.name)
+        for address in ready_addresses(slice_, wanted.get("name", ""))
+    ]
     if not found:
         raise ServiceUnavailable(unavailable)
     return random.choice(found)
-
-
-def _ready(obj: Obj, port_name: str) -> list[tuple[str, int]]:
-    port = next(
-        (p["port"] for p in obj.get("ports") or () if (p.get("name") or "") == port_name), None
-    )
-    if port is None:
-        return []
-    return [
-        (address, int(port))
-        for endpoint in obj.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready", True)
-        for address in endpoint.get("addresses") or ()
-    ]
 
 
 def _unverified() -> ssl.SSLContext:

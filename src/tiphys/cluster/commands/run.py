@@ -7,7 +7,6 @@ a layer of their own. The port is the one that the program listens on, or --port
 import argparse
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from tiphys.cluster.profile import ProfileError
 from tiphys.cluster.python_app import App
 
 WATCH_SECONDS: Final = 0.1  # How often files are looked at.
+WATCH_SHARE: Final = 10  # And never for more than a tenth of the time, however many there are.
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -68,8 +68,10 @@ async def _run(profile_name: str, options: argparse.Namespace, more: Sequence[st
             app = await _changed(options, more, app)
             try:
                 await _once(client, target, app)
-            except (CommandError, ApiError) as exc:
-                print(f"Error: {exc}", file=sys.stderr, flush=True)
+            except (CommandError, ApiError) as exc:  # The next change may be the cure.
+                report(
+                    exc if isinstance(exc, CommandError) else CommandError(str(exc)), as_json=False
+                )
     return 0
 
 
@@ -88,11 +90,14 @@ async def _once(client: Client, target: Target, app: App) -> None:
 async def _changed(options: argparse.Namespace, more: Sequence[str], app: App) -> App:
     """The program after its next change."""
     before = python_app.stamp(app)
+    took = 0.0
     while True:
-        await asyncio.sleep(WATCH_SECONDS)
+        await asyncio.sleep(max(WATCH_SECONDS, WATCH_SHARE * took))
+        began = time.monotonic()
         try:
             found = _find(options, more)
         except CommandError:
             continue  # Saved half: an editor is at work.
         if python_app.stamp(found) != before:
             return found
+        took = time.monotonic() - began

@@ -280,20 +280,26 @@ def _new_profile(
         proxy_mode=_wanted_mode(None, options),
         listen=options.listen,
     )
-    _check_machine(profile)
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
+    _check_machine(profile)
     profile.save()
     return profile
 
 
 def _check_machine(profile: Profile) -> None:
     """For a node that is the machine itself, nobody else's may be. Raises CommandError."""
-    if not profile.uses_host_network:
+    if not profile.uses_host_network or not profile.nodes:
         return
     from tiphys.cluster import addresses, host_node
 
     host_node.check_alone(profile)
+    node = profile.nodes[0]
+    if node.address not in addresses.own_addresses():
+        raise CommandError(
+            f"this machine no longer has the address {node.address}, by which others know it",
+            fix=f"give it back (`ip addr add`), or start over: tiphys delete -p {profile.name}",
+        )
     if not addresses.is_free(KUBELET_PORT):
         raise CommandError(
             f"port {KUBELET_PORT} is in use: this machine is a node of some cluster already",

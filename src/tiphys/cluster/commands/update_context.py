@@ -18,7 +18,13 @@ def run(name: str, arguments: Sequence[str]) -> int:
     parser.parse_args(arguments)
     path = kubeconfig.default_path(os.environ)
     try:
-        access.set_user_context(existing(name), path)
+        profile = existing(name)
+        if profile.is_joined:
+            raise CommandError(
+                f'profile "{name}" is a node of another machine\'s cluster: it has no context',
+                fix="copy the kubeconfig of the machine where the cluster was started",
+            )
+        access.set_user_context(profile, path)
     except (CommandError, ProfileError) as exc:
         told = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(told, as_json=False)

@@ -1,37 +1,13 @@
-"""Who may ask the kubelet for what.
+"""What of the node a path is, for the review of who may ask for it.
 
-A client certificate of the cluster's authority, or a bearer token that the API server recognises;
-then a SubjectAccessReview on the node's subresource, unless the user is of system:masters.
-Upstream: pkg/kubelet/server/auth.go (NewNodeAuthorizerAttributesGetter), cmd/kubelet/app/auth.go.
+Upstream: pkg/kubelet/server/auth.go (NewNodeAuthorizerAttributesGetter).
 """
 
-import hashlib
-from collections import OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from tiphys.api.errors import ApiError
-from tiphys.api.meta import Obj, at
-from tiphys.client.rest import Client
-from tiphys.kubelet.resources import ACCESS_REVIEWS, TOKEN_REVIEWS
-from tiphys.lib.clock import Clock
-from tiphys.lib.http.message import Request
-from tiphys.lib.tls import LeafVerifier, common_name, organizations
+from tiphys.client.delegated_access import VERBS, Attributes
 
-MASTERS: Final = "system:masters"
-ALLOWED_SECONDS: Final = 300.0  # defaults.go CacheAuthorizedTTL
-DENIED_SECONDS: Final = 30.0  # CacheUnauthorizedTTL
-TOKEN_SECONDS: Final = 120.0  # Authentication.Webhook.CacheTTL
-REMEMBERED_MAX: Final = 1024
-_VERBS: Final = {
-    "POST": "create",
-    "GET": "get",
-    "HEAD": "get",
-    "PUT": "update",
-    "PATCH": "patch",
-    "DELETE": "delete",
-}
 _SUBRESOURCES: Final = {
     "stats": "stats",
     "metrics": "metrics",
@@ -43,116 +19,21 @@ _SUBRESOURCES: Final = {
     "runningpods": "pods",
 }
 
-Value = TypeVar("Value")
 
+def node_attributes(node: str) -> Callable[[str, str], Sequence[Attributes]]:
+    def attributes_of(method: str, path: str) -> Sequence[Attributes]:
+        return [
+            (
+                ("verb", VERBS.get(method, "")),
+                ("version", "v1"),
+                ("resource", "nodes"),
+                ("subresource", subresource),
+                ("name", node),
+            )
+            for subresource in subresources(path)
+        ]
 
-@dataclass(frozen=True, slots=True)
-class User:
-    name: str
-    groups: tuple[str, ...]
-    uid: str = ""
-
-
-class _Remembered(Generic[Value]):
-    """Answers by key, each for a time; the oldest are dropped."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._entries: OrderedDict[Hashable, tuple[Value, float]] = OrderedDict()
-
-    def get(self, key: Hashable) -> Value | None:
-        found = self._entries.get(key)
-        return found[0] if found is not None and self._clock.monotonic() < found[1] else None
-
-    def put(self, key: Hashable, value: Value, seconds: float) -> None:
-        self._entries[key] = (value, self._clock.monotonic() + seconds)
-        self._entries.move_to_end(key)
-        if len(self._entries) > REMEMBERED_MAX:
-            self._entries.popitem(last=False)
-
-
-class Gate:
-    """Lets requests in or says why not."""
-
-    def __init__(self, client: Client, clock: Clock, verifier: LeafVerifier, node: str) -> None:
-        self._client = client
-        self._clock = clock
-        self._verifier = verifier
-        self._node = node
-        self._users: _Remembered[User] = _Remembered(clock)
-        self._decisions: _Remembered[bool] = _Remembered(clock)
-
-    async def user_of(self, request: Request) -> User | None:
-        """None for somebody unknown."""
-        leaf = request.peer_certificate
-        if leaf is not None:
-            cert = self._verifier.verify(leaf, self._clock.now())
-            if cert is not None and common_name(cert):
-                return User(common_name(cert), tuple(organizations(cert)))
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and token.strip():
-            return await self._user_of_token(token.strip())
-        return None
-
-    async def _user_of_token(self, token: str) -> User | None:
-        key = hashlib.sha256(token.encode()).digest()
-        known = self._users.get(key)
-        if known is not None:
-            return known
-        review: Obj = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenReview",
-            "spec": {"token": token},
-        }
-        try:
-            answer = await self._client.create(TOKEN_REVIEWS, review, "")
-        except ApiError:
-            return None
-        if not at(answer, "status", "authenticated"):
-            return None
-        found = at(answer, "status", "user", default={})
-        user = User(
-            found.get("username", ""), tuple(found.get("groups") or ()), found.get("uid", "")
-        )
-        self._users.put(key, user, TOKEN_SECONDS)
-        return user
-
-    async def allows(self, user: User, method: str, path: str) -> bool:
-        if MASTERS in user.groups:
-            return True
-        verb, wanted = _VERBS.get(method, ""), subresources(path)
-        for subresource in wanted:
-            key = (user, verb, subresource)
-            known = self._decisions.get(key)
-            if known is None:
-                known = await self._review(user, verb, subresource)
-                self._decisions.put(key, known, ALLOWED_SECONDS if known else DENIED_SECONDS)
-            if known:
-                return True
-        return False
-
-    async def _review(self, user: User, verb: str, subresource: str) -> bool:
-        review: Obj = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {
-                "user": user.name,
-                "groups": list(user.groups),
-                "uid": user.uid,
-                "resourceAttributes": {
-                    "verb": verb,
-                    "version": "v1",
-                    "resource": "nodes",
-                    "subresource": subresource,
-                    "name": self._node,
-                },
-            },
-        }
-        try:
-            answer = await self._client.create(ACCESS_REVIEWS, review, "")
-        except ApiError:
-            return False
-        return bool(at(answer, "status", "allowed"))
+    return attributes_of
 
 
 def subresources(path: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import orjson
 
 from tiphys.api import names
 from tiphys.api.meta import Obj, at, uid_of
+from tiphys.client.delegated_access import Gate
 from tiphys.cri.errors import CriError
 from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.grpc_text import error_text
@@ -16,10 +17,15 @@ from tiphys.kubelet.pod_spec import find_container
 from tiphys.kubelet.pods import Pods
 from tiphys.kubelet.runtime_state import RuntimeContainer
 from tiphys.kubelet.sandbox_config import pod_log_directory
-from tiphys.kubelet.server import metrics, stats
-from tiphys.kubelet.server.authorization import Gate
+from tiphys.kubelet.server import cadvisor_metrics, metrics, resource_metrics
+from tiphys.kubelet.server.authorization import node_attributes
 from tiphys.kubelet.server.container_logs import LogReader, OptionsError, options_of
+from tiphys.kubelet.server.stats import Summary
 from tiphys.kubelet.server.streams import attach_request, exec_request, open_stream
+from tiphys.kubelet.usage.machine_usage import read_machine_usage
+from tiphys.kubelet.usage.pod_usage import PodUsageReader
+from tiphys.kubelet.usage.rates import Rates
+from tiphys.lib import prometheus_text
 from tiphys.lib.http.message import (
     Answer,
     Request,
@@ -28,27 +34,30 @@ from tiphys.lib.http.message import (
     text_response,
 )
 from tiphys.lib.http.server import HttpServer
-from tiphys.lib.tls import LeafVerifier, server_context
+from tiphys.lib.tls import server_context
 
 log = logging.getLogger(__name__)
 
 JSON: Final = (("Content-Type", "application/json"),)
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
+METRICS: Final = (("Content-Type", prometheus_text.CONTENT_TYPE),)
 LOG: Final = (("Content-Type", "text/plain"),)
 RUN_SECONDS_MAX: Final = 3600.0
 _Params = dict[str, list[str]]
 
 
 class KubeletServer:
-    def __init__(self, deps: Deps, pods: Pods) -> None:
+    def __init__(self, deps: Deps, pods: Pods, usage: PodUsageReader) -> None:
         config = deps.config
         self._deps = deps
         self._pods = pods
+        self._usage = usage
+        self._summary = Summary(deps, Rates())
         self._gate = Gate(
             deps.client,
             deps.clock,
-            LeafVerifier.from_file(config.client_ca_file),
-            config.node_name,
+            config.client_ca_file,
+            node_attributes(config.node_name),
         )
         self._tls = self._context()
         self._http = HttpServer(self._answer, tls=self._tls)
@@ -256,12 +265,24 @@ class KubeletServer:
     # --- numbers
 
     async def _metrics(self, request: Request, path: list[str], params: _Params) -> Answer:
-        return Response(200, await metrics.text(self._deps, self._pods, path), TEXT)
+        now_ms = int(self._deps.clock.now().timestamp() * 1000)
+        match path:
+            case []:
+                found = metrics.families(self._deps, self._pods)
+            case ["resource"]:
+                used = self._usage.read(self._pods.items(), brief=True)
+                found = resource_metrics.families(read_machine_usage(), used, now_ms)
+            case ["cadvisor"]:
+                used, root = self._usage.read(self._pods.items()), read_machine_usage()
+                found = cadvisor_metrics.families(self._deps.machine, root, used, now_ms)
+            case _:
+                return text_response(404, "404 page not found")
+        return Response(200, prometheus_text.render(found), METRICS)
 
     async def _stats(self, request: Request, path: list[str], params: _Params) -> Answer:
         if path != ["summary"]:
             return text_response(404, "404 page not found")
-        body = await stats.summary(self._deps, self._pods)
+        body = await self._summary.read(self._usage.read(self._pods.items()))
         return Response(200, orjson.dumps(body), JSON)
 
     async def _configz(self, request: Request, path: list[str], params: _Params) -> Answer:

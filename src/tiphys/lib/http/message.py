@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from urllib.parse import parse_qs, unquote
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ class UpgradeResponse:
     """
 
     __slots__ = ("headers", "own_headers", "run", "send_head")
+    status: ClassVar[int] = 101
 
     def __init__(
         self,

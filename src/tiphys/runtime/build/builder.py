@@ -35,7 +35,11 @@ NETWORKS: Final = ("default", "host", NO_NETWORK)
 
 
 class BuildError(Exception):
-    """The image cannot be built; the text says which step and why."""
+    """The image cannot be built; the text says which step and why, `fix` what to do."""
+
+    def __init__(self, message: str, *, fix: str = "correct the Dockerfile") -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 @dataclass(frozen=True)

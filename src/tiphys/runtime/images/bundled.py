@@ -145,10 +145,11 @@ def build(storage: RegistryStorage, busybox: str = BUSYBOX) -> dict[str, str]:
     """
     base = layer(busybox_entries(busybox))
     digests: dict[str, str] = {}
-    for recipe in RECIPES:
-        layers = [base, *([layer(recipe.entries)] if recipe.entries else [])]
-        document = write_image(storage, recipe.names, layers, recipe.process)
-        digests |= dict.fromkeys(recipe.names, document)
+    with storage.writing():
+        for recipe in RECIPES:
+            layers = [base, *([layer(recipe.entries)] if recipe.entries else [])]
+            document = write_image(storage, recipe.names, layers, recipe.process)
+            digests |= dict.fromkeys(recipe.names, document)
     return digests
 
 

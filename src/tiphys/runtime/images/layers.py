@@ -28,6 +28,7 @@ WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 READ_BYTES: Final = 1 << 16
 FILES_MAX: Final = 2_000_000  # Entries of one layer.
+LAYER_BYTES_MAX = 64 << 30  # Of the plain archive, and of its files: a few bytes may claim more.
 LINKS_MAX: Final = 40  # As the kernel's MAXSYMLINKS.
 NAME_HEX: Final = 24  # Digits of the digest in a directory's name: overlay options fit one page.
 _XATTR: Final = "SCHILY.xattr."
@@ -50,10 +51,14 @@ class Digester:
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self._hash = hashlib.sha256()
+        self._size_bytes = 0
 
     def read(self, count: int = -1) -> bytes:
         data = self._source.read(count)
         self._hash.update(data)
+        self._size_bytes += len(data)
+        if self._size_bytes > LAYER_BYTES_MAX:
+            raise LayerError(f"layer is larger than {LAYER_BYTES_MAX} bytes")
         return data
 
     def digest(self) -> str:
@@ -175,9 +180,13 @@ def _extract(source: Any, target: str) -> int:
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    size = 0
     for count, member in enumerate(archive):
+        size += member.size
         if count > FILES_MAX:
             raise LayerError("layer has too many files")
+        if size > LAYER_BYTES_MAX:  # A sparse file's holes are in no byte of the archive.
+            raise LayerError(f"layer is larger than {LAYER_BYTES_MAX} bytes")
         yield member
         archive.members = []  # type: ignore[attr-defined]  # It would keep every entry.
 

@@ -41,7 +41,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
         raise CommandError("a build needs root: it mounts images and starts containers", fix="sudo")
     try:
         identity = asyncio.run(_build(request, options))
-    except (BuildError, DockerfileError) as exc:
+    except BuildError as exc:
+        raise CommandError(f"failed to build: {exc}", fix=exc.fix) from exc
+    except DockerfileError as exc:
         raise CommandError(f"failed to build: {exc}", fix="correct the Dockerfile") from exc
     if options.iidfile:
         with open(options.iidfile, "w") as file:

@@ -39,6 +39,11 @@ def run(profile: str, arguments: Sequence[str]) -> int:
 def open_cluster(name: str) -> tuple[Profile, Probe]:
     """A cluster that other machines can join. Raises CommandError."""
     profile = existing(name)
+    if profile.is_joined:
+        raise CommandError(
+            f'profile "{name}" is a node of another machine\'s cluster',
+            fix=f"make tokens there ({profile.server})",
+        )
     if not profile.listen:
         raise CommandError(
             f'profile "{name}" is for this machine alone: nobody can join it',

@@ -1,0 +1,1 @@
+"""What containers, pods and the node use: read from cgroups and /proc, parsed purely."""
