@@ -87,6 +87,11 @@ class Cache:
     def node(self, name: str) -> NodeInfo | None:
         return self._nodes.get(name)
 
+    @property
+    def has_choice(self) -> bool:
+        """More than one node."""
+        return len(self._nodes) > 1
+
     def snapshot(self) -> Snapshot:
         nodes = [self._nodes[name] for name in sorted(self._nodes)]
         return Snapshot(nodes, self._namespaces, self._nominated)
