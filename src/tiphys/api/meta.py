@@ -77,7 +77,9 @@ def is_terminating(obj: Mapping[str, Any]) -> bool:
 def at(obj: Any, *path: str | int, default: Any = None) -> Any:
     """What is at a path of keys and indices, or default where any step is missing or null."""
     for step in path:
-        if isinstance(step, int):
+        if type(obj) is dict:  # Nearly always, and much quicker to tell than a Mapping.
+            obj = obj.get(step)
+        elif isinstance(step, int):
             if not isinstance(obj, list) or not -len(obj) <= step < len(obj):
                 return default
             obj = obj[step]

@@ -23,6 +23,8 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     found = [
         (f"{rbac}/clusterroles", _dns_role()),
         (f"{rbac}/clusterrolebindings", _dns_binding()),
+        (f"{rbac}/clusterroles", _policy_role()),
+        (f"{rbac}/clusterrolebindings", _policy_binding()),
     ]
     found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
     if profile.has_pods:
@@ -48,27 +50,50 @@ def _master(node: Node) -> Obj:
 
 
 def _dns_role() -> Obj:
-    def rule(group: str, *resources: str) -> Obj:
-        return {"apiGroups": [group], "resources": list(resources), "verbs": ["list", "watch"]}
-
-    return {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "tiphys-dns"},
-        "rules": [
-            rule("", "endpoints", "services", "pods", "namespaces"),
-            rule("discovery.k8s.io", "endpointslices"),
-        ],
-    }
+    return _role(
+        "tiphys-dns",
+        _rule("", "endpoints", "services", "pods", "namespaces"),
+        _rule("discovery.k8s.io", "endpointslices"),
+    )
 
 
 def _dns_binding() -> Obj:
+    account = {"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}
+    return _binding("tiphys-dns", account)
+
+
+def _policy_role() -> Obj:
+    """What the policy agents of nodes read."""
+    policies = _rule("networking.k8s.io", "networkpolicies")
+    return _role("tiphys-network-policies", policies, _rule("", "pods", "namespaces"))
+
+
+def _policy_binding() -> Obj:
+    """The agent shares the proxy's process and name."""
+    user = {"kind": "User", "name": "system:kube-proxy", "apiGroup": _RBAC}
+    return _binding("tiphys-network-policies", user)
+
+
+def _rule(group: str, *resources: str) -> Obj:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": ["list", "watch"]}
+
+
+def _role(name: str, *rules: Obj) -> Obj:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": list(rules),
+    }
+
+
+def _binding(name: str, subject: Obj) -> Obj:
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": "tiphys-dns"},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "tiphys-dns"},
-        "subjects": [{"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}],
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name},
+        "subjects": [subject],
     }
 
 

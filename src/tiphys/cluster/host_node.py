@@ -3,7 +3,7 @@
     lo:        SERVICES and load balancers leave by it, to be sent on to their pods
     table:     what pods send out of the cluster takes the machine's address
     by others: pods' links and routes (runtime), ways to other nodes (network agent), services
-               (proxy), the DNS server's address on lo
+               (proxy), network policies, the DNS server's address on lo
 
 The machine's other settings stay as they are. Mounts and host name are the node's own, as for a
 node in a namespace. Only one such node fits on a machine.
@@ -43,6 +43,7 @@ table ip {name} {{
 
 def remove(profile: Profile) -> None:
     """Take everything away again, also what the node's processes leave when they end."""
+    from tiphys.policy import nftables as policies
     from tiphys.proxy import modes
 
     with route_socket() as route:
@@ -54,6 +55,7 @@ def remove(profile: Profile) -> None:
             if found.protocol == ROUTE_PROTOCOL:
                 route.delete_route(found.destination, gateway=found.gateway)
     modes.remove_all()
+    policies.remove()
 
 
 def _delete_route(route: RouteSocket, destination: str) -> None:

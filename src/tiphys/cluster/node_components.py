@@ -23,6 +23,8 @@ from tiphys.lib.resolv_conf import RESOLVER_FILES
 from tiphys.network import run as network
 from tiphys.network.config import NetworkConfig
 from tiphys.network.plan import Overlay, pod_mtu
+from tiphys.policy import run as policy
+from tiphys.policy.config import PolicyConfig
 from tiphys.proxy import run as proxy
 from tiphys.proxy.config import ProxyConfig
 from tiphys.runtime import run as runtime
@@ -54,13 +56,15 @@ def _zygote(profile: Profile) -> Component:
 
 
 async def _proxy(profile: Profile, node: Node) -> None:
-    """Both only write the kernel's tables when something changed: they share a process."""
+    """All only write the kernel's tables when something changed: they share a process."""
     kubeconfig = access.path_for(profile, "proxy")
     client = Client.from_kubeconfig(kubeconfig, user_agent="kube-proxy")
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(proxy.run(proxy_config(profile, node), client))
             group.create_task(network.run(network_config(profile, node), client))
+            if not profile.is_joined:  # Who joined may not read others' pods: differences.md.
+                group.create_task(policy.run(PolicyConfig(node.name), client))
     finally:
         client.close()
 

@@ -15,13 +15,15 @@ NamespaceLabels = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class AffinityTerm:
-    """Which pods, and within which topology; weight: 0 for what is required."""
+    """Which pods, and within which topology; weight: for what is required,
+    hardPodAffinityWeight, which is 1."""
 
     selector: Selector
     namespaces: frozenset[str]
     namespace_selector: Selector
     topology_key: str
-    weight: int = 0
+    weight: int
+    text: str  # Says whom it matches, uniquely.
 
     def matches(self, pod: Obj, namespaces: NamespaceLabels) -> bool:
         namespace = namespace_of(pod)
@@ -63,7 +65,7 @@ def read_terms(pod: Obj) -> AffinityTerms:
     )
 
 
-def _term(pod: Obj, term: Obj, weight: int = 0) -> AffinityTerm:
+def _term(pod: Obj, term: Obj, weight: int = 1) -> AffinityTerm:
     """A term that names no namespaces is about the pod's own."""
     namespaces, selector = term.get("namespaces") or [], term.get("namespaceSelector")
     if not namespaces and selector is None:
@@ -74,4 +76,5 @@ def _term(pod: Obj, term: Obj, weight: int = 0) -> AffinityTerm:
         from_object(selector),
         term.get("topologyKey", ""),
         weight,
+        repr((term.get("labelSelector"), sorted(namespaces), selector)),
     )

@@ -20,10 +20,17 @@ class Cache:
         self._nominated: dict[str, dict[str, PodInfo]] = {}  # By node.
 
     def set_namespace(self, name: str, labels: Mapping[str, str]) -> None:
-        self._namespaces[name] = labels
+        self._namespaces = self._namespaces | {name: labels}
+        self._forget_counts()
 
     def remove_namespace(self, name: str) -> None:
-        self._namespaces.pop(name, None)
+        self._namespaces = {n: labels for n, labels in self._namespaces.items() if n != name}
+        self._forget_counts()
+
+    def _forget_counts(self) -> None:
+        """What nodes remember may have depended on namespaces."""
+        for info in self._nodes.values():
+            info.forget_counts()
 
     def nominate(self, info: PodInfo, node: str) -> None:
         """Room is being made for a pod on a node; "" takes that back."""
@@ -79,6 +86,11 @@ class Cache:
 
     def node(self, name: str) -> NodeInfo | None:
         return self._nodes.get(name)
+
+    @property
+    def has_choice(self) -> bool:
+        """More than one node."""
+        return len(self._nodes) > 1
 
     def snapshot(self) -> Snapshot:
         nodes = [self._nodes[name] for name in sorted(self._nodes)]

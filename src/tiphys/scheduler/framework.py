@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import Final, Protocol
 
 from tiphys.api.labels import EVERYTHING, Selector
-from tiphys.api.meta import Obj, at, is_terminating, labels_of, name_of, namespace_of, uid_of
+from tiphys.api.meta import Obj, at, labels_of, name_of, uid_of
 from tiphys.scheduler.affinity_terms import AffinityTerms, NamespaceLabels, read_terms
 from tiphys.scheduler.requests import Amounts, amounts, pod_requests
 
 SCORE_MAX: Final = 100
-MATCHING_MAX: Final = 256  # Counts remembered per node.
+COUNTS_MAX: Final = 256  # Counts remembered per node.
 
 # Cluster events that may make a pod schedulable.
 NODE_ADD: Final = "Node/Add"
@@ -119,18 +119,13 @@ class NodeInfo:
     allocatable: Amounts = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     affine: dict[str, PodInfo] = field(default_factory=dict)  # Those with affinity terms, by uid.
-    _matching: dict[str, int] = field(default_factory=dict)  # See `matching`.
-
-    @property
-    def name(self) -> str:
-        return name_of(self.node)
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return labels_of(self.node)
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)  # See `count`.
 
     def set_node(self, node: Obj) -> None:
         self.node = node
+        self.name, self.labels = name_of(node), labels_of(node)
         self.allocatable = amounts(at(node, "status", "allocatable"))
         self.images = {
             name: int(image.get("sizeBytes") or 0)
@@ -161,32 +156,28 @@ class NodeInfo:
             self.allocatable,
             self.images,
             dict(self.affine),
+            self.name,
+            self.labels,
         )
 
-    def matching(self, namespace: str, selector: Selector, text: str) -> int:
-        """How many pods of a namespace match, those being deleted apart; text: the selector's.
+    def count(self, text: str, matches: Callable[[Obj], bool]) -> int:
+        """How many pods match; text says what is asked, uniquely.
 
         Remembered until the node's pods change: one decision changes one node of many.
         """
-        if selector.is_everything:
-            return 0
-        key = f"{namespace}/{text}"
-        count = self._matching.get(key)
-        if count is None:
-            count = sum(
-                1
-                for info in self.pods.values()
-                if namespace_of(info.pod) == namespace
-                and not is_terminating(info.pod)
-                and selector.matches(labels_of(info.pod))
-            )
-            if len(self._matching) >= MATCHING_MAX:
-                self._matching.clear()
-            self._matching[key] = count
-        return count
+        found = self._counts.get(text)
+        if found is None:
+            found = sum(1 for info in self.pods.values() if matches(info.pod))
+            if len(self._counts) >= COUNTS_MAX:
+                self._counts.clear()
+            self._counts[text] = found
+        return found
+
+    def forget_counts(self) -> None:
+        self._counts.clear()
 
     def _count(self, info: PodInfo, sign: int) -> None:
-        self._matching.clear()
+        self.forget_counts()
         for name, value in info.requests.items():
             self.requested[name] = self.requested.get(name, 0) + sign * value
         for name in ("cpu", "memory"):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.errors import ApiError, Conflict, NotFound
+from tiphys.api.labels import EVERYTHING
 from tiphys.api.meta import (
     GroupVersionResource,
     Obj,
@@ -107,7 +108,7 @@ class Scheduler:
             max_seconds=config.pod_max_backoff_seconds,
         )
         self._volumes = Volumes(client, lambda kind: self._queue.move(VOLUME_EVENTS[kind]))
-        self._siblings = Siblings(client)
+        self._siblings = Siblings(client, self._tasks)
         self._preemptor = Preemptor(client, self._recorder, clock, config.scheduler_name)
         self._start = 0  # The node at which the next search begins.
 
@@ -118,7 +119,7 @@ class Scheduler:
         nodes.on_change(self._node_changed)
         pods.on_change(self._pod_changed)
         try:
-            facts = (nodes, namespaces, *self._volumes.informers, *self._siblings.informers)
+            facts = (nodes, namespaces, *self._volumes.informers)
             for informer in (*facts, pods):
                 name = f"informer {informer.gvr.resource}"
                 self._tasks.start(keep_running(name, informer.run), name)
@@ -180,8 +181,11 @@ class Scheduler:
 
     async def _schedule(self, waiting: Waiting) -> None:
         began = self._clock.monotonic()
-        pod = waiting.pod
-        info = PodInfo(pod, self._volumes.facts(pod), self._siblings.of(pod))
+        siblings = EVERYTHING
+        if self._cache.has_choice:  # One node, or none, leaves nothing to spread.
+            siblings = await self._siblings.of(waiting.pod)
+        pod = waiting.pod  # As it is now.
+        info = PodInfo(pod, self._volumes.facts(pod), siblings)
         snapshot = self._cache.snapshot()
         decision = cycle.decide(info, snapshot, DEFAULT, self._rng, self._start)
         if snapshot.nodes:

@@ -3,6 +3,8 @@
 They are spread by default. Upstream: pkg/scheduler/framework/plugins/helper/spread.go.
 """
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +20,11 @@ from tiphys.api.meta import (
 )
 from tiphys.client.informer import Informer
 from tiphys.client.rest import Client
+from tiphys.lib.tasks import TaskSet, keep_running
 
+log = logging.getLogger(__name__)
+
+LIST_SECONDS_MAX: Final = 5.0  # Spreading is a wish: no pod waits longer to have it.
 SERVICES: Final = GroupVersionResource("", "v1", "services")
 OWNERS: Final = {
     "ReplicationController": GroupVersionResource("", "v1", "replicationcontrollers"),
@@ -47,24 +53,37 @@ def siblings(pod: Obj, services: Sequence[Obj], owner: Obj | None) -> Selector:
 
 
 class Siblings:
-    """Live copies of Services and owners."""
+    """Live copies of Services and owners, each from the first pod on that needs it."""
 
-    def __init__(self, client: Client) -> None:
-        self._services = Informer(client, SERVICES)
-        self._owners = {kind: Informer(client, gvr) for kind, gvr in OWNERS.items()}
+    def __init__(self, client: Client, tasks: TaskSet) -> None:
+        self._client = client
+        self._tasks = tasks
+        self._live: dict[GroupVersionResource, Informer] = {}
 
-    @property
-    def informers(self) -> tuple[Informer, ...]:
-        return (self._services, *self._owners.values())
-
-    def of(self, pod: Obj) -> Selector:
+    async def of(self, pod: Obj) -> Selector:
         """EVERYTHING for a pod that says itself how it is to be spread."""
         if at(pod, "spec", "topologySpreadConstraints"):
             return EVERYTHING
-        reference = controller_of(pod) or {}
-        informer = self._owners.get(reference.get("kind", ""))
         owner = None
-        if informer is not None:
-            owner = informer.get(ObjectKey(namespace_of(pod), reference["name"]))
-            owner = owner and {**owner, "kind": reference["kind"]}
-        return siblings(pod, self._services.items(), owner)
+        reference = controller_of(pod) or {}
+        gvr = OWNERS.get(reference.get("kind", ""))
+        try:
+            async with asyncio.timeout(LIST_SECONDS_MAX):
+                services = await self._informer(SERVICES)
+                if gvr is not None:
+                    owners = await self._informer(gvr)
+                    owner = owners.get(ObjectKey(namespace_of(pod), reference["name"]))
+        except TimeoutError:
+            log.info("services and owners not listed yet, the pod is not spread")
+            return EVERYTHING
+        named = None if owner is None else {**owner, "kind": reference["kind"]}
+        return siblings(pod, services.items(), named)
+
+    async def _informer(self, gvr: GroupVersionResource) -> Informer:
+        informer = self._live.get(gvr)
+        if informer is None:
+            informer = self._live[gvr] = Informer(self._client, gvr)
+            name = f"informer {gvr.resource}"
+            self._tasks.start(keep_running(name, informer.run), name)
+        await informer.synced()
+        return informer

@@ -4,9 +4,10 @@ Upstream: pkg/scheduler/framework/plugins/interpodaffinity filtering.go, scoring
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from tiphys.api.meta import Obj
 from tiphys.scheduler.affinity_terms import AffinityTerm
 from tiphys.scheduler.framework import (
     NODE_ADD,
@@ -30,8 +31,6 @@ RETRY_ON: Final = frozenset({POD_ADD, POD_LABEL, POD_DELETE, POD_UPDATE, NODE_AD
 AFFINITY: Final = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY: Final = "node(s) didn't match pod anti-affinity rules"
 EXISTING: Final = "node(s) didn't satisfy existing pods anti-affinity rules"
-HARD_WEIGHT: Final = 1  # hardPodAffinityWeight: what others require towards this pod.
-
 # How often something holds in a topology: (key, value of the nodes' label) -> times.
 Topologies = Counter[tuple[str, str]]
 
@@ -43,7 +42,7 @@ def prepare(pod: PodInfo, snapshot: Snapshot) -> Filter | None:
         return None
     near, away = _matches_of(pod, snapshot)
     # The first of a group whose members want each other.
-    is_first = not near and _matches_all(wanted, pod, snapshot)
+    is_first = not near and _matches_all(wanted, pod.pod, snapshot)
 
     def filter_node(_: PodInfo, node: NodeInfo) -> Verdict | None:
         if wanted and not _is_near(wanted, near, node, is_first=is_first):
@@ -72,20 +71,38 @@ def _is_near(
     return is_first or all(near[pair] for pair in pairs)
 
 
-def _matches_all(terms: Sequence[AffinityTerm], pod: PodInfo, snapshot: Snapshot) -> bool:
-    return bool(terms) and all(t.matches(pod.pod, snapshot.namespaces) for t in terms)
+def _matches_all(terms: Sequence[AffinityTerm], pod: Obj, snapshot: Snapshot) -> bool:
+    return bool(terms) and all(t.matches(pod, snapshot.namespaces) for t in terms)
+
+
+def _matcher(pod: PodInfo, snapshot: Snapshot) -> Callable[[AffinityTerm], bool]:
+    """Whether terms of others are about a pod; replicas have the same terms, asked once."""
+    known: dict[str, bool] = {}
+
+    def matches(term: AffinityTerm) -> bool:
+        found = known.get(term.text)
+        if found is None:
+            found = known[term.text] = term.matches(pod.pod, snapshot.namespaces)
+        return found
+
+    return matches
 
 
 def _existing_anti_affinity(pod: PodInfo, snapshot: Snapshot) -> Topologies:
     """Where pods are that do not want this one."""
     found: Topologies = Counter()
+    matches = _matcher(pod, snapshot)
     for node in snapshot.nodes:
         for other in node.affine.values():
-            refusing = (
-                t for t in other.affinity.anti_affinity if t.matches(pod.pod, snapshot.namespaces)
-            )
-            found.update(_pairs(refusing, node))
+            for pair in _pairs((t for t in other.affinity.anti_affinity if matches(t)), node):
+                found[pair] += 1
     return found
+
+
+def _counts(terms: Sequence[AffinityTerm], node: NodeInfo, snapshot: Snapshot) -> int:
+    """How many pods of a node match all terms."""
+    text = " ".join(["affinity", *(t.text for t in terms)])
+    return node.count(text, lambda pod: _matches_all(terms, pod, snapshot))
 
 
 def _matches_of(pod: PodInfo, snapshot: Snapshot) -> tuple[Topologies, Topologies]:
@@ -93,14 +110,13 @@ def _matches_of(pod: PodInfo, snapshot: Snapshot) -> tuple[Topologies, Topologie
     near: Topologies = Counter()
     away: Topologies = Counter()
     wanted, unwanted = pod.affinity.affinity, pod.affinity.anti_affinity
-    if not wanted and not unwanted:
-        return near, away
     for node in snapshot.nodes:
-        for other in node.pods.values():
-            if _matches_all(wanted, other, snapshot):
-                near.update(_pairs(wanted, node))
-            refused = (t for t in unwanted if t.matches(other.pod, snapshot.namespaces))
-            away.update(_pairs(refused, node))
+        if wanted and (count := _counts(wanted, node, snapshot)):
+            for pair in _pairs(wanted, node):
+                near[pair] += count
+        for term in unwanted:
+            if term.topology_key in node.labels and (count := _counts((term,), node, snapshot)):
+                away[term.topology_key, node.labels[term.topology_key]] += count
     return near, away
 
 
@@ -109,7 +125,7 @@ def score_nodes(
 ) -> dict[str, int] | None:
     """0 to 100 between the least and the most welcome node; None when nobody cares."""
     weights = _weights(pod, snapshot)
-    if not weights:
+    if not any(weights.values()):
         return None
     raw = {n.name: sum(weights[pair] for pair in n.labels.items()) for n in feasible}
     lowest, spread = min(raw.values()), max(raw.values()) - min(raw.values())
@@ -119,17 +135,17 @@ def score_nodes(
 
 
 def _weights(pod: PodInfo, snapshot: Snapshot) -> Topologies:
-    """How welcome the pod is in each topology."""
+    """How welcome the pod is in each topology: what it prefers, and what others would like."""
     found: Topologies = Counter()
-    own, namespaces = pod.affinity.preferred, snapshot.namespaces
+    matches = _matcher(pod, snapshot)
     for node in snapshot.nodes:
-        others = node.pods if own else node.affine
-        for other in others.values():
-            weighed = [(t, t.weight) for t in own if t.matches(other.pod, namespaces)]
+        for term in pod.affinity.preferred:
+            if term.topology_key in node.labels:
+                count = _counts((term,), node, snapshot)
+                found[term.topology_key, node.labels[term.topology_key]] += term.weight * count
+        for other in node.affine.values():
             theirs = other.affinity
-            weighed += [(t, t.weight) for t in theirs.preferred if t.matches(pod.pod, namespaces)]
-            weighed += [(t, HARD_WEIGHT) for t in theirs.affinity if t.matches(pod.pod, namespaces)]
-            for term, weight in weighed:
-                for pair in _pairs((term,), node):
-                    found[pair] += weight
+            for term in (*theirs.preferred, *theirs.affinity):
+                if term.topology_key in node.labels and matches(term):
+                    found[term.topology_key, node.labels[term.topology_key]] += term.weight
     return found

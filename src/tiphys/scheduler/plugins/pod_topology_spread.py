@@ -5,12 +5,12 @@ plugin.go (systemDefaultConstraints).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api.labels import Requirement, Selector, from_object
-from tiphys.api.meta import Obj, at, labels_of, namespace_of
+from tiphys.api.meta import Obj, at, is_terminating, labels_of, namespace_of
 from tiphys.scheduler.framework import (
     NODE_ADD,
     NODE_LABEL,
@@ -43,12 +43,12 @@ SYSTEM_DEFAULTS: Final = ((HOSTNAME, 3), (ZONE, 5))  # (key, maxSkew), ScheduleA
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One constraint of a pod, with its selector's text."""
+    """One constraint of a pod, whose namespace counts alone."""
 
     key: str
     max_skew: int
     selector: Selector
-    text: str
+    namespace: str
     min_domains: int = 1
     honors_affinity: bool = True
     honors_taints: bool = False
@@ -59,8 +59,19 @@ class Constraint:
             return False
         return not self.honors_taints or taint_toleration.filter_node(pod, node) is None
 
-    def matching(self, pod: PodInfo, node: NodeInfo) -> int:
-        return node.matching(namespace_of(pod.pod), self.selector, self.text)
+    def is_like(self, pod: Obj) -> bool:
+        """Pods on their way out do not count."""
+        if namespace_of(pod) != self.namespace or is_terminating(pod):
+            return False
+        return self.selector.matches(labels_of(pod))
+
+
+def _counter(constraint: Constraint) -> Callable[[NodeInfo], int]:
+    """How many like pods a node has. An empty selector counts nobody, as upstream."""
+    if constraint.selector.is_everything or constraint.selector.nothing:
+        return lambda node: 0
+    text = f"spread {constraint.namespace} {constraint.selector}"
+    return lambda node: node.count(text, constraint.is_like)
 
 
 def constraints_of(pod: Obj, action: str) -> list[Constraint]:
@@ -81,7 +92,7 @@ def _constraint(pod: Obj, given: Obj) -> Constraint:
         given["topologyKey"],
         int(given["maxSkew"]),
         selector,
-        f"{'!' if selector.nothing else ''}{selector}",
+        namespace_of(pod),
         int(given.get("minDomains") or 1),
         given.get("nodeAffinityPolicy") != "Ignore",
         given.get("nodeTaintsPolicy") == "Honor",
@@ -121,10 +132,11 @@ def _counts(
 ) -> dict[str, int]:
     """How many pods each topology has. Only nodes with all the labels count."""
     found: dict[str, int] = {}
+    count = _counter(constraint)
     for node in snapshot.nodes:
         if _has_all(node, every) and constraint.counts_on(pod, node):
             value = node.labels[constraint.key]
-            found[value] = found.get(value, 0) + constraint.matching(pod, node)
+            found[value] = found.get(value, 0) + count(node)
     return found
 
 
@@ -156,8 +168,8 @@ def _defaults(pod: PodInfo) -> list[Constraint]:
     """For pods that a Service or an owner selects together with others."""
     if pod.siblings.is_everything:
         return []
-    text = str(pod.siblings)
-    return [Constraint(key, skew, pod.siblings, text) for key, skew in SYSTEM_DEFAULTS]
+    namespace = namespace_of(pod.pod)
+    return [Constraint(key, skew, pod.siblings, namespace) for key, skew in SYSTEM_DEFAULTS]
 
 
 def _others(
@@ -176,13 +188,12 @@ def _add_score(
     others: Sequence[NodeInfo],
 ) -> None:
     """Counts weigh less where there are many topologies. Source: scoreForCount."""
-    key = constraint.key
+    key, count = constraint.key, _counter(constraint)
     if key == HOSTNAME:
         weight = math.log(len(counted) + 2)
         for node in counted:
             if key in node.labels:
-                count = constraint.matching(pod, node)
-                raw[node.name] += count * weight + constraint.max_skew - 1
+                raw[node.name] += count(node) * weight + constraint.max_skew - 1
         return
     counts = {n.labels[key]: 0 for n in counted if key in n.labels}
     if not counts:
@@ -190,7 +201,7 @@ def _add_score(
     for node in others:
         value = node.labels.get(key)
         if value in counts and constraint.counts_on(pod, node):
-            counts[value] += constraint.matching(pod, node)
+            counts[value] += count(node)
     weight = math.log(len(counts) + 2)
     for node in counted:
         if (value := node.labels.get(key)) is not None:

@@ -1,0 +1,1 @@
+"""NetworkPolicies of this node's pods, kept by the kernel."""
