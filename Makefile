@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROFILE ?= tiphys
 .DEFAULT_GOAL := help
 
-.PHONY: help setup system test-system check fmt test e2e bench oracle demo demo-clean
+.PHONY: help setup system test-system dashboard check fmt test e2e bench oracle demo demo-clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -25,13 +25,18 @@ $(VENV)/.installed: pyproject.toml | system $(BIN)/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-setup: $(VENV)/.installed ## make .venv and install the project into it
+# The pages of `tiphys dashboard`: built again only when their sources change.
+dashboard: system ## build the dashboard's pages (needs npm)
+	@tools/build-dashboard.sh
+
+setup: $(VENV)/.installed dashboard ## make .venv and install the project into it
 
 check: setup ## format, lint, types, import directions
 	$(BIN)/ruff format --check src tests tools bench
 	$(BIN)/ruff check src tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@[ ! -d dashboard/node_modules ] || npm --prefix dashboard run --silent check
 
 fmt: setup ## format in place
 	$(BIN)/ruff format src tests tools bench
@@ -48,7 +53,7 @@ demo-clean: setup ## delete that cluster: nothing stays outside the checkout
 	@$(BIN)/python tools/purge.py
 
 e2e: setup test-system ## whole clusters, real kubectl, real containers, crash tests
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e -m e2e
 
 bench: setup ## numbers for docs/performance.md
 	$(BIN)/python -m bench

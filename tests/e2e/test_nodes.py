@@ -14,7 +14,7 @@ from e2e.clusters import Cluster, until
 WEB = "mkdir -p /w; hostname > /w/index.html; exec httpd -f -p 8080 -h /w"
 
 
-@pytest.fixture(scope="module", params=["auto", "vxlan"])
+@pytest.fixture(scope="module", params=["auto", pytest.param("vxlan", marks=pytest.mark.slow)])
 def three(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     assert os.geteuid() == 0, "clusters with nodes need root"
     found = Cluster(f"m{request.param[0]}{os.getpid() % 10000}")

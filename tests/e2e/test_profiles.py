@@ -11,7 +11,7 @@ import pytest
 
 from e2e.clusters import TIPHYS, Cluster, until
 from tiphys.client import kubeconfig
-from tiphys.cluster.node_components import REGISTRY_ADDRESS, REGISTRY_PORT
+from tiphys.cluster.gateway import REGISTRY_ADDRESS, REGISTRY_PORT
 from tiphys.lib.netlink import netns
 
 

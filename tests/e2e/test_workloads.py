@@ -141,6 +141,20 @@ def test_a_claim_in_use_is_protected(kubectl: Kubectl) -> None:
     until(lambda: "not found" in kubectl("get", "pvc", "c", check=False))
 
 
+def test_an_ephemeral_volume_lives_as_long_as_its_pod(kubectl: Kubectl) -> None:
+    pod = json.loads(workload("DaemonSet", "p", "echo here > /v/f; sleep 3600"))
+    spec = pod["spec"]["template"]["spec"]
+    spec["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    spec["volumes"] = [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}}]
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
+    assert "Bound" in kubectl("get", "pvc", "p-v")
+    kubectl("delete", "pod", "p")
+    until(lambda: "not found" in kubectl("get", "pvc", "p-v", check=False))
+
+
 def test_jobs_and_cron_jobs(kubectl: Kubectl) -> None:
     kubectl("create", "job", "j", "--image=busybox", "--", "echo", "hello")
     kubectl("wait", "--for=condition=complete", "job/j", "--timeout=60s")

@@ -16,7 +16,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.throwaway_pki import Authority, pem_of
-from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.config import NODE_PORTS, ApiServerConfig
 from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.apiserver.run import build, serving
 from tiphys.apiserver.server import ApiServer
@@ -95,7 +95,13 @@ class Api:
         return answer.status, json.loads(answer.body) if "json" in kind else answer.body
 
 
-async def start(directory: Path, backend: Backend, port: int = 0) -> tuple[RunningApiServer, Any]:
+async def start(
+    directory: Path,
+    backend: Backend,
+    port: int = 0,
+    *,
+    node_ports: tuple[int, int] = NODE_PORTS,
+) -> tuple[RunningApiServer, Any]:
     """Start a server; the second value ends it."""
     authority = Authority(directory)
     cert, key = authority.issue("server", server=True)
@@ -118,6 +124,7 @@ async def start(directory: Path, backend: Backend, port: int = 0) -> tuple[Runni
         proxy_client_key=front_proxy.directory / "allowed.key",
         service_account_key=signing_key,
         service_cidr="10.96.0.0/16",
+        node_ports=node_ports,
     )
     server = await build(config, backend, SystemClock(), random.Random(1))
     listening = serving(config, server)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support.api_server import memory_backend, start
 from support.relay import Relay
+from support.throwaway_pki import Authority
 from tiphys.client import kubeconfig
 from tiphys.client.rest import Client
 from tiphys.lib.logs import Secret
@@ -18,7 +19,8 @@ SECONDS_MAX = 30.0
 class Rig:
     """Clients that talk to the server directly, and one behind a relay that a test can cut."""
 
-    def __init__(self, directory: Path, path: Path, relay: Relay) -> None:
+    def __init__(self, directory: Path, path: Path, relay: Relay, authority: Authority) -> None:
+        self.authority = authority
         self.directory = directory  # With the server's keys; sa.key signs tokens.
         self.relay = relay
         self._access = kubeconfig.load(path)
@@ -31,6 +33,13 @@ class Rig:
         """Somebody who has nothing but a bearer token."""
         access = replace(self._access, client_certificate=b"", client_key=b"", token=Secret(token))
         return self._kept(Client(access))
+
+    def with_certificate(self, pem: bytes) -> Client:
+        """Somebody with a certificate; pem holds its key too."""
+        return self._kept(Client(replace(self._access, client_certificate=pem, client_key=b"")))
+
+    def anonymous(self) -> Client:
+        return self._kept(Client(replace(self._access, client_certificate=b"", client_key=b"")))
 
     def relayed(self) -> Client:
         server = f"https://127.0.0.1:{self.relay.port}"
@@ -49,7 +58,7 @@ class Rig:
 async def rig(directory: Path) -> AsyncIterator[Rig]:
     running, listening = await start(directory, memory_backend())
     relay = await Relay.to(running.port)
-    made = Rig(directory, running.kubeconfig(), relay)
+    made = Rig(directory, running.kubeconfig(), relay, running.authority)
     try:
         async with asyncio.timeout(SECONDS_MAX):
             yield made

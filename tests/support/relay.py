@@ -1,6 +1,7 @@
-"""A TCP relay whose connections a test can cut, and which can refuse new ones."""
+"""A TCP relay whose connections a test can cut or slow down, and which can refuse new ones."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 CHUNK_BYTES = 64 * 1024
@@ -10,6 +11,7 @@ class Relay:
     def __init__(self, target: int) -> None:
         self.port = 0
         self._target = target
+        self.delay_seconds = 0.0  # Of what the target says.
         self._refuses = False
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -44,16 +46,23 @@ class Relay:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers |= {writer, back}
         try:
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(
+                _copy(reader, back), _copy(there, writer, lambda: self.delay_seconds)
+            )
         finally:
             self._writers -= {writer, back}
             for one in (writer, back):
                 one.transport.abort()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    delay_seconds: Callable[[], float] = lambda: 0.0,
+) -> None:
     with suppress(ConnectionError):
         while data := await reader.read(CHUNK_BYTES):
+            await asyncio.sleep(delay_seconds())
             writer.write(data)
             await writer.drain()
     writer.transport.abort()

@@ -5,7 +5,9 @@ Upstream: pkg/controlplane/controller (systemnamespaces, kubernetesservice), pkg
 """
 
 import asyncio
+import json
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.errors import AlreadyExists
@@ -15,6 +17,7 @@ from tiphys.apiserver.aggregation.registration import local_api_service
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.kubernetes_service import API_SERVICE, api_endpoint_slice, api_endpoints
 from tiphys.apiserver.object_meta import fill_on_create
 from tiphys.apiserver.writes import encoded
 from tiphys.codec.typed import to_typed
@@ -23,7 +26,6 @@ from tiphys.storage.backend import KeyExists, RevisionMismatch
 from tiphys.storage.store import Store
 
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-public", "kube-node-lease", "default")
-API_SERVICE: Final = "kubernetes"
 HTTPS_PORT: Final = 443
 _PRIORITIES: Final = (
     (
@@ -54,39 +56,45 @@ class Bootstrap:
 
     async def run(self, config: ApiServerConfig, first_address: str) -> None:
         for name in SYSTEM_NAMESPACES:
-            await self._ensure("", "namespaces", {"metadata": {"name": name}})
+            await self.ensure("", "namespaces", {"metadata": {"name": name}})
         for plural, objects in bootstrap_objects().items():
             for obj in objects:
-                await self._ensure("rbac.authorization.k8s.io", plural, obj)
+                await self.ensure("rbac.authorization.k8s.io", plural, obj)
         for name, value, description in _PRIORITIES:
             obj = {"metadata": {"name": name}, "value": value, "description": description}
-            await self._ensure("scheduling.k8s.io", "priorityclasses", obj)
-        await self._ensure("", "services", api_service(first_address))
+            await self.ensure("scheduling.k8s.io", "priorityclasses", obj)
+        await self.ensure("", "services", api_service(first_address))
         # Many at once share one fsync.
         await asyncio.gather(
             *(
-                self._ensure("apiregistration.k8s.io", "apiservices", local_api_service(version))
+                self.ensure("apiregistration.k8s.io", "apiservices", local_api_service(version))
                 for version in GROUP_VERSIONS
             )
         )
-        await self._publish(config)
+        trusted = extension_authentication(config)
+        await self.ensure("", "configmaps", trusted, replace=("data",))
+        if not self._store.is_shared:
+            await self.publish([config.advertise_address], config.advertise_port)
 
-    async def _publish(self, config: ApiServerConfig) -> None:
-        """Where the API server itself is reached, behind the `kubernetes` Service."""
-        address, port = config.advertise_address, config.advertise_port
-        await self._ensure("", "endpoints", api_endpoints(address, port), replace=("subsets",))
-        slice_ = api_endpoint_slice(address, port)
-        await self._ensure(
+    async def publish(self, addresses: Sequence[str], port: int) -> bool:
+        """Where API servers are reached, behind the `kubernetes` Service. As `ensure`."""
+        slice_ = api_endpoint_slice(addresses, port)
+        return await self.ensure(
+            "", "endpoints", api_endpoints(addresses, port), replace=("subsets",)
+        ) and await self.ensure(
             "discovery.k8s.io", "endpointslices", slice_, replace=("endpoints", "ports")
         )
 
-    async def _ensure(
+    async def ensure(
         self, group: str, plural: str, obj: Obj, *, replace: tuple[str, ...] = ()
-    ) -> None:
-        """Create what is missing; of what is there, put right only the fields to replace."""
+    ) -> bool:
+        """Create what is missing; of what is there, put right only the fields to replace.
+
+        False when another API server was faster: the object may not be as wanted.
+        """
         endpoint = self._endpoints.get((group, "v1", plural))
         if endpoint is None:
-            return
+            return True
         metadata = obj["metadata"]
         key = endpoint.key(metadata.get("namespace", ""), metadata["name"])
         present = endpoint.cache.get(key)
@@ -101,7 +109,8 @@ class Bootstrap:
                     value = encoded(endpoint, new)
                     await self._store.update(endpoint.cache, key, value, present.revision)
         except (KeyExists, AlreadyExists, RevisionMismatch):
-            return  # Another API server did it.
+            return False
+        return True
 
     def _filled(self, endpoint: Endpoint, obj: Obj) -> Obj:
         info = endpoint.info
@@ -114,6 +123,29 @@ class Bootstrap:
             new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
         )
         return new
+
+
+def extension_authentication(config: ApiServerConfig) -> Obj:
+    """Whom other API servers are to believe. Upstream: controller/clusterauthenticationtrust."""
+    data = {"client-ca-file": config.client_ca.read_text()}
+    if config.requestheader_ca is not None:
+        said = config.requestheader
+        lists = {
+            "allowed-names": said.allowed_names,
+            "extra-headers-prefix": [_shown(name) for name in said.extra_prefixes],
+            "group-headers": [_shown(name) for name in said.group_headers],
+            "uid-headers": [_shown(name) for name in said.uid_headers],
+            "username-headers": [_shown(name) for name in said.username_headers],
+        }
+        data |= {f"requestheader-{k}": json.dumps(list(v)) for k, v in lists.items()}
+        data["requestheader-client-ca-file"] = config.requestheader_ca.read_text()
+    metadata = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
+    return {"metadata": metadata, "data": data}
+
+
+def _shown(header: str) -> str:
+    """`x-remote-user` as everybody writes it."""
+    return header.title()
 
 
 def api_service(first_address: str) -> Obj:
@@ -134,33 +166,4 @@ def api_service(first_address: str) -> Obj:
             "internalTrafficPolicy": "Cluster",
         },
         "status": {"loadBalancer": {}},
-    }
-
-
-def api_endpoints(address: str, port: int) -> Obj:
-    return {
-        "metadata": {
-            "name": API_SERVICE,
-            "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-        },
-        "subsets": [
-            {
-                "addresses": [{"ip": address}],
-                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-            }
-        ],
-    }
-
-
-def api_endpoint_slice(address: str, port: int) -> Obj:
-    return {
-        "metadata": {
-            "name": API_SERVICE,
-            "namespace": "default",
-            "labels": {"kubernetes.io/service-name": API_SERVICE},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

@@ -37,6 +37,7 @@ class ApiServerConfig:
     kubelet_ca: Path | None = None
     kubelet_client_cert: Path | None = None
     kubelet_client_key: Path | None = None
+    hostname: str = ""  # In whose name its identity lease is; empty: the machine's.
     etcd_endpoints: tuple[str, ...] = ()  # URLs, the preferred one first.
     etcd_ca: Path | None = None
     etcd_cert: Path | None = None

@@ -20,6 +20,7 @@ from tiphys.storage.backend import StorageError
 from tiphys.storage.store import Store
 
 REVISION_SECONDS_MAX: Final = 3.0  # Upstream's blockTimeout: then the revision is "too large".
+CURRENT_SECONDS_MAX: Final = 15.0  # The question (10 s, see etcd's client), then the watch.
 RETRY_SECONDS: Final = 1
 _READS: Final = frozenset({"get", "list", "watch"})
 
@@ -50,9 +51,11 @@ async def serve_fresh(ctx: RequestContext) -> Answer:
 async def prove_current(store: Store) -> None:
     """Raises ServiceUnavailable, which clients take as "try again", when the store is silent."""
     try:
-        await store.current()
-    except StorageError as error:
-        text = f"the store does not say whether this server is up to date: {error}"
+        async with asyncio.timeout(CURRENT_SECONDS_MAX):
+            await store.current()
+    except (StorageError, TimeoutError) as error:
+        why = str(error) or f"nothing came in {CURRENT_SECONDS_MAX:.0f} s"
+        text = f"the store does not say whether this server is up to date: {why}"
         raise ServiceUnavailable(text, retry_after_seconds=RETRY_SECONDS) from error
 
 

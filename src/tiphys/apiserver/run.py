@@ -12,17 +12,24 @@ from typing import Final
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
 from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.api.resources import RESOURCES as RESOURCE_INFOS
+from tiphys.apiserver.admission.certificate_approval import CertificateApproval
+from tiphys.apiserver.admission.certificate_signing import CertificateSigning
+from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
 from tiphys.apiserver.admission.chain import Chain, Plugin
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.resource_quota import ResourceQuota
+from tiphys.apiserver.admission.runtime_class import RuntimeClass
 from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
 )
 from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
+from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
@@ -31,6 +38,7 @@ from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP
+from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
@@ -54,6 +62,7 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 5.0
 _BOUND_OBJECTS: Final = ("serviceaccounts", "pods", "nodes", "secrets")
+_CORE: Final = ("namespaces", "serviceaccounts", "pods", "limitranges")
 _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 
 
@@ -63,7 +72,7 @@ async def run(config: ApiServerConfig) -> None:
     backend = await open_store(config, clock)
     try:
         server = await build(config, backend, clock, random.SystemRandom())
-        async with serving(config, server):
+        async with serving(config, server), announced(config, server):
             await backend.failed.wait()
             raise StorageError("the store failed; starting again reads what it holds")
     finally:
@@ -93,15 +102,23 @@ async def build(
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
+    quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     server = ApiServer(
         config,
         store,
         endpoints,
-        Authenticator(clients, tokens, clock, front_proxy(config, clock)),
+        Authenticator(
+            clients,
+            tokens,
+            clock,
+            front_proxy(config, clock),
+            BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
+        ),
         authorizer,
         tokens,
         addresses,
-        Chain(admission_plugins(endpoints, rng)),
+        Chain([*admission_plugins(endpoints, authorizer, rng), quota]),
+        quota,
         clock,
         rng,
     )
@@ -159,20 +176,27 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
 
 
 def admission_plugins(
-    endpoints: Mapping[tuple[str, str, str], Endpoint], rng: random.Random
+    endpoints: Mapping[tuple[str, str, str], Endpoint],
+    authorizer: Authorizer,
+    rng: random.Random,
 ) -> list[Plugin]:
-    """In upstream's order; each name has its place even before it is written."""
-    core = {p: endpoints["", "v1", p].cache for p in ("namespaces", "serviceaccounts")}
+    """In upstream's order, ResourceQuota apart, which is the last."""
+    core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
     return [
         NamespaceLifecycle(core["namespaces"]),
+        LimitRanger(core["limitranges"]),
         ServiceAccount(core["serviceaccounts"], rng),
-        NodeRestriction(endpoints["", "v1", "pods"].cache),
+        NodeRestriction(core["pods"]),
         Priority(classes),
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),
         StorageObjectInUseProtection(),
+        RuntimeClass(endpoints["node.k8s.io", "v1", "runtimeclasses"].cache),
+        CertificateApproval(authorizer),
+        CertificateSigning(authorizer),
+        CertificateSubjectRestriction(),
     ]
 
 
@@ -202,6 +226,8 @@ class serving:
         self._server.is_ready = False
         await self._tasks.close()
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        if self._server.claims is not None:
+            await self._server.claims.close()
 
 
 def _error(status: int, why: str) -> Response:

@@ -13,6 +13,7 @@ from typing import Final
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Chain
+from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.aggregation.aggregation import Aggregation
 from tiphys.apiserver.aggregation.availability import Availability
 from tiphys.apiserver.aggregation.remote import Remote
@@ -36,6 +37,7 @@ from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
 from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.service_claims import ServiceClaims
 from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
@@ -106,6 +108,7 @@ class ApiServer:
         tokens: ServiceAccountTokens,
         addresses: ServiceAddresses,
         admission: Chain,
+        quota: ResourceQuota,
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -122,8 +125,10 @@ class ApiServer:
         self.aggregation.changed.append(self._forget_routes)
         api_services = endpoints["apiregistration.k8s.io", "v1", "apiservices"]
         self.availability = Availability(self.aggregation, store, api_services, clock)
+        self.quota = quota
         self.clock = clock
         self.rng = rng
+        self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.requests = RequestMetrics()
         self.views = Views(clock)
         self.documents = Documents(self)

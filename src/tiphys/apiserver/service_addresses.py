@@ -73,6 +73,10 @@ class Pool:
         self._held.subtract(numbers)
         self._held = +self._held
 
+    def is_held(self, number: int) -> bool:
+        """Whether a Service has it."""
+        return self._held[number] > 0
+
     @property
     def reserved_count(self) -> int:
         return len(self._reserved)
@@ -88,18 +92,30 @@ class Reservation:
     A cancelled write may still be committed: its numbers stay reserved until that can no longer be.
     """
 
-    __slots__ = ("_undo",)
+    __slots__ = ("_on_release", "numbers")
 
     def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
+        self.numbers: list[tuple[Pool, int]] = []
+        self._on_release: list[Callable[[], None]] = []
 
     def add(self, pool: Pool, number: int) -> None:
-        self._undo.append(lambda: pool.unreserve(number))
+        self.numbers.append((pool, number))
+
+    def on_release(self, work: Callable[[], None]) -> None:
+        """Also do this when the numbers are let go."""
+        self._on_release.append(work)
+
+    def leave(self, pool: Pool, number: int) -> None:
+        """Let it stay reserved when the rest is released."""
+        self.numbers = [n for n in self.numbers if n != (pool, number)]
 
     def release(self) -> None:
-        for undo in self._undo:
-            undo()
-        self._undo.clear()
+        for pool, number in self.numbers:
+            pool.unreserve(number)
+        for work in self._on_release:
+            work()
+        self.numbers.clear()
+        self._on_release.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +126,7 @@ class Reservation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._undo and isinstance(error, asyncio.CancelledError):
+        if self.numbers and isinstance(error, asyncio.CancelledError):
             asyncio.get_running_loop().call_later(CATCH_UP_SECONDS_MAX, self.release)
         else:
             self.release()

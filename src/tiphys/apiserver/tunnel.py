@@ -86,7 +86,10 @@ async def pass_on(request: Request, target: Target) -> Answer:
         upgrade = (*shown, ("Connection", "Upgrade"))
         return UpgradeResponse(connection.pipe, upgrade)
     plain = {n.lower(): v for n, v in headers}
-    body = _Body(connection, plain, has_body=request.method != "HEAD" and status not in {204, 304})
+    body = _Body(connection, plain)
+    if request.method == "HEAD" or status in {204, 304}:
+        # The server writes no body of such an answer, so nobody else would close.
+        connection.close()
     return StreamResponse(status, body.copy, shown)
 
 
@@ -169,19 +172,15 @@ class _Connection:
 class _Body:
     """The answer's body, by its length, in chunks, or until the end of the connection."""
 
-    def __init__(
-        self, connection: _Connection, headers: Mapping[str, str], *, has_body: bool
-    ) -> None:
+    def __init__(self, connection: _Connection, headers: Mapping[str, str]) -> None:
         self._connection = connection
         self._headers = headers
-        self._has_body = has_body
 
     async def copy(self, body: BodyWriter) -> None:
         try:
-            if self._has_body:
-                async for data in self._pieces():
-                    body.write(data)
-                    await body.drain()
+            async for data in self._pieces():
+                body.write(data)
+                await body.drain()
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             if not isinstance(error, ConnectionResetError) or not body.closed:
                 log.info("a passed on answer broke off", extra={"why": error})

@@ -3,7 +3,7 @@
 Upstream: apiserver pkg/registry/generic/registry/store.go (Create, Update, GuaranteedUpdate).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 import orjson
@@ -155,8 +155,18 @@ Change = Callable[[Obj], Obj | None]
 """From the object as it is to the one to write; None leaves it. May run more than once."""
 
 
+Claim = Callable[[], Awaitable[bool]]
+"""Asks the other servers for what the change was given; False: change it again."""
+
+
 async def guaranteed_update(
-    ctx: RequestContext, endpoint: Endpoint, key: str, change: Change, *, tries: int = 0
+    ctx: RequestContext,
+    endpoint: Endpoint,
+    key: str,
+    change: Change,
+    *,
+    tries: int = 0,
+    claim: Claim | None = None,
 ) -> CachedObject:
     """Change an object, again on the newest one when somebody else was faster.
 
@@ -179,6 +189,8 @@ async def guaranteed_update(
         if ctx.is_dry_run:
             return unchanged
         try:
+            if claim is not None and not await claim():
+                continue
             if is_finished(new):
                 revision = await ctx.server.store.delete(endpoint.cache, key, cached.revision)
                 return endpoint.cache.spliced(key, value, revision)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from tiphys.api.meta import Obj
 from tiphys.client import kubeconfig_file
 from tiphys.lib.logs import Secret
+from tiphys.lib.tls_trust import trusting
 
 _SECTIONS: Final = ("clusters", "users", "contexts")
 
@@ -38,17 +39,20 @@ class Access:
     insecure: bool = False
     tls_server_name: str | None = None
     context: str = ""
+    # Where certificate and key are in files of their own, which may be renewed.
+    certificate_files: tuple[Path, Path] | None = None
 
     def tls(self) -> ssl.SSLContext:
         """A context that verifies the server against the cluster's authority only."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif self.ca_data:
-            context.load_verify_locations(cadata=self.ca_data.decode())
+        if self.ca_data and not self.insecure:
+            context = trusting(self.ca_data)
         else:
-            context.load_default_certs()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if self.insecure:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            else:
+                context.load_default_certs()
         if self.client_certificate:
             # ssl reads certificates only from files; this one is gone before we return.
             with tempfile.NamedTemporaryFile() as pem:
@@ -115,6 +119,7 @@ def load(path: Path, context: str | None = None) -> Access:
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
         tls_server_name=cluster.get("tls-server-name"),
         context=name,
+        certificate_files=_certificate_files(path, user),
     )
 
 
@@ -213,6 +218,13 @@ def _data(path: Path, section: Obj, name: str) -> bytes:
         except ValueError as exc:
             raise KubeconfigError(f"kubeconfig {path}: {name}-data is not base64") from exc
     return (_read_file(path, section.get(name)) or "").encode()
+
+
+def _certificate_files(config_path: Path, user: Obj) -> tuple[Path, Path] | None:
+    if user.get("client-certificate-data") or not user.get("client-certificate"):
+        return None
+    folder = config_path.parent
+    return folder / user["client-certificate"], folder / user.get("client-key", "")
 
 
 def _read_file(config_path: Path, name: str | None) -> str | None:

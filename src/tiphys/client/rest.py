@@ -4,7 +4,8 @@ Bodies are JSON dicts. Every failure is an ApiError: the server's Status, or Ser
 when there was no answer. Writes are never sent twice. Upstream: client-go rest, dynamic.
 """
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
@@ -17,6 +18,7 @@ from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
 from tiphys.lib.metrics import Counter
+from tiphys.lib.tls_renewal import RenewedCertificate
 
 PATCH_TYPES: Final = {
     "json": "application/json-patch+json",
@@ -31,11 +33,23 @@ Query = Mapping[str, str | int | bool | None]
 class Client:
     """One user's view of one API server."""
 
-    def __init__(self, access: Access, *, user_agent: str = "tiphys") -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        user_agent: str = "tiphys",
+        shared_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """shared_tls: a context made from an equal access, in place of one of our own."""
         headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if access.token is not None:
             headers["Authorization"] = "Bearer " + str.__str__(access.token)
         self.access = access
+        is_https = access.server.startswith("https")
+        tls = (shared_tls or access.tls()) if is_https else None
+        renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
+        if tls is not None and access.certificate_files is not None:
+            renewed = RenewedCertificate(tls, *access.certificate_files).refresh
         self.requests = Counter(
             "rest_client_requests_total",
             "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
@@ -43,9 +57,10 @@ class Client:
         )
         self.http = HttpClient(
             access.server,
-            tls=access.tls() if access.server.startswith("https") else None,
+            tls=tls,
             headers=headers,
             server_hostname=access.tls_server_name,
+            renewed=renewed,
         )
 
     @classmethod

@@ -5,6 +5,8 @@ Upstream: kube-controller-manager --use-service-account-credentials.
 """
 
 import asyncio
+import functools
+import ssl
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -12,6 +14,7 @@ from typing import Final
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import GroupVersionResource
+from tiphys.client.kubeconfig import Access
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock
 from tiphys.lib.logs import Secret
@@ -22,14 +25,28 @@ RENEW_AFTER: Final = 0.8  # Of its life.
 _ACCOUNTS: Final = GroupVersionResource("", "v1", "serviceaccounts")
 
 
+def without_credentials(access: Access) -> Access:
+    """The same server; tokens come with each request."""
+    nobody = replace(access, client_certificate=b"", client_key=b"", certificate_files=None)
+    return replace(nobody, token=Secret("none"))
+
+
+@functools.cache
+def _context_of(access: Access) -> ssl.SSLContext | None:
+    """One for all accounts: they differ by their tokens only."""
+    return access.tls() if access.server.startswith("https") else None
+
+
 class ServiceAccountClient(Client):
     """Requests of one account; `base` may make accounts and tokens."""
 
     def __init__(self, base: Client, account: str, clock: Clock) -> None:
-        anonymous = replace(
-            base.access, client_certificate=b"", client_key=b"", token=Secret("none")
+        anonymous = without_credentials(base.access)
+        super().__init__(
+            anonymous,
+            user_agent=f"kube-controller-manager/{account}",
+            shared_tls=_context_of(anonymous),
         )
-        super().__init__(anonymous, user_agent=f"kube-controller-manager/{account}")
         self._base = base
         self._account = account
         self._clock = clock

@@ -9,6 +9,7 @@ from tiphys.client import kubeconfig
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 
 COMPONENTS = ("controllers", "scheduler")
+JOINED = "kubelet.conf"  # Of a machine that has joined: everything on it is the node.
 
 
 def write_all(profile: Profile) -> None:
@@ -27,6 +28,8 @@ def write_all(profile: Profile) -> None:
 
 
 def path_for(profile: Profile, component: str, node: Node | None = None) -> Path:
+    if profile.is_joined:
+        return profile.kubeconfigs / JOINED  # The node's own name is the only one there.
     name = component if node is None else f"{component}-{node.name}"
     return profile.kubeconfigs / f"{name}.conf"
 
@@ -40,6 +43,17 @@ def user_entry(profile: Profile, stem: str) -> Obj:
         "client-certificate-data": _encoded(profile.pki / f"{stem}.crt"),
         "client-key-data": _encoded(profile.pki / f"{stem}.key"),
     }
+
+
+def write_joined(profile: Profile, certificate_file: Path) -> None:
+    """The node's kubeconfig: its certificate stays in a file, for it is renewed."""
+    profile.kubeconfigs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    user: Obj = {
+        "client-certificate": str(certificate_file),
+        "client-key": str(certificate_file),
+    }
+    cluster = cluster_entry(profile, profile.server)
+    _write_document(profile, JOINED, kubeconfig.document(profile.name, cluster, user))
 
 
 def set_user_context(profile: Profile, path: Path) -> Profile:
@@ -76,7 +90,11 @@ def _write(profile: Profile, name: str, stem: str, server: str) -> None:
     document = kubeconfig.document(
         profile.name, cluster_entry(profile, server), user_entry(profile, stem)
     )
-    path = profile.kubeconfigs / f"{name}.conf"
+    _write_document(profile, f"{name}.conf", document)
+
+
+def _write_document(profile: Profile, name: str, document: bytes) -> None:
+    path = profile.kubeconfigs / name
     temporary = path.with_suffix(".new")
     temporary.touch(mode=0o600)
     temporary.write_bytes(document)

@@ -8,7 +8,7 @@ there already is left as it is.
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.cluster import metrics_addon
+from tiphys.cluster import join_addons, metrics_addon
 from tiphys.cluster.profile import Node, Profile
 from tiphys.controllers.config import PROVISIONER
 
@@ -25,10 +25,12 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         (f"{rbac}/clusterrolebindings", _dns_binding()),
     ]
     found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
-    if profile.nodes:
+    if profile.has_pods:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
         found += metrics_addon.manifests(profile)
+    if profile.listen:
+        found += join_addons.manifests(profile)
     return found
 
 

@@ -48,6 +48,13 @@ def taken(roots: Roots, own: str) -> Iterator[tuple[str, str]]:
             yield from _ranges(other)
 
 
+def own_addresses() -> list[str]:
+    """IPv4 addresses by which other machines may reach this one."""
+    with route_socket() as route:
+        found = [interface.partition("/")[0] for _, interface in route.addresses()]
+    return [a for a in found if ":" not in a and not a.startswith("127.")]
+
+
 def conflicts(profile: Profile) -> list[str]:
     """What now overlaps a profile's ranges: it was stopped, and somebody else came.
 

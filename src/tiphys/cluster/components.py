@@ -34,12 +34,12 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 def components(profile: Profile) -> list[Component]:
     """Every process in the order of starting."""
+    found: list[Component] = []
     if profile.masters:
-        found = []
         for node in profile.masters:
             if not node.stopped:
                 found += _master(profile, node)
-    else:
+    elif not profile.is_joined:
         found = _control_plane(profile)
         found[0] = _waiting(found[0], partial(_accepts, profile.api_port))
     if profile.nodes:
@@ -131,7 +131,7 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         profile=profile.name,
     )
-    if not profile.nodes:
+    if not profile.nodes and not profile.listen:
         own = replace(own, addresses=own.addresses[:1])
     return own if node is None else _on_master(own, profile, node)
 
@@ -145,6 +145,7 @@ def _on_master(config: ApiServerConfig, profile: Profile, node: Node) -> ApiServ
         addresses=[("127.0.0.1", MASTER_PORT), (node.address, MASTER_PORT)],
         advertise_address=node.address,
         advertise_port=MASTER_PORT,
+        hostname=node.name,
         etcd_endpoints=tuple(etcd.endpoints(profile, node)),
         etcd_ca=pki / "etcd-ca.crt",
         etcd_cert=pki / "apiserver-etcd-client.crt",
@@ -157,7 +158,10 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         kubeconfig=access.path_for(profile, "controllers"),
         root_ca_file=profile.pki / "ca.crt",
         service_account_key=profile.pki / "sa.key",
-        cluster_cidr=profile.pod_cidr if profile.nodes else "",
+        client_signing=(profile.pki / "client-ca.crt", profile.pki / "client-ca.key"),
+        serving_signing=(profile.pki / "ca.crt", profile.pki / "ca.key"),
+        machines_join=bool(profile.listen),
+        cluster_cidr=profile.pod_cidr if profile.has_pods else "",
         nodes_directory=profile.directory / "nodes" if profile.nodes else None,
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, CONTROLLERS_PORT),
@@ -175,7 +179,7 @@ def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
 def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:
     return CloudConfig(
         kubeconfig=access.path_for(profile, "controllers"),
-        load_balancer_pool=profile.load_balancer_pool if profile.nodes else "",
+        load_balancer_pool=profile.load_balancer_pool if profile.has_pods else "",
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, CLOUD_PORT),
     )

@@ -1,12 +1,9 @@
 """Ending a node's containers when nothing of the node runs any more."""
 
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
-
+from tiphys.cluster.cgroup_parents import remove_empty_parents
 from tiphys.cluster.node_components import runtime_config
 from tiphys.cluster.profile import Node, Profile
 from tiphys.runtime import purge
-from tiphys.runtime.cgroups.interface import detect
 
 
 def stop_containers(profile: Profile, node: Node) -> None:
@@ -18,13 +15,4 @@ def remove_containers(profile: Profile, node: Node) -> None:
     """Remove every trace of the node's runtime: processes, mounts, cgroups, files."""
     config = runtime_config(profile, node)
     purge.purge(config)
-    _remove_empty_parents(config.cgroup_root)
-
-
-def _remove_empty_parents(cgroup_root: str) -> None:
-    """The profile's group and, after the last profile, ours: other profiles keep what is theirs."""
-    cgroups = detect()
-    for parent in list(PurePosixPath(cgroup_root).parents)[:-1]:
-        for directory in cgroups.directories(str(parent).strip("/")):
-            with suppress(OSError):  # Not there, or somebody else's group is in it.
-                Path(directory).rmdir()
+    remove_empty_parents(config.cgroup_root)

@@ -59,7 +59,7 @@ def observe(profile: Profile, known: Sequence[Process]) -> Health:
 
     alive = {(p.component, p.node) for p in known if p.is_alive}
     probe = None
-    has_server = any(component == "apiserver" for component, _ in alive)
+    has_server = profile.is_joined or any(component == "apiserver" for component, _ in alive)
     if has_server:
         try:
             probe = Probe(profile, datetime.min.replace(tzinfo=UTC))

@@ -112,8 +112,10 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
     from tiphys.cluster import preload
     from tiphys.cluster.components import components
     from tiphys.cluster.supervisor import Component, Supervisor
-    from tiphys.lib import logs
+    from tiphys.lib import logs, memory_holes
+    from tiphys.lib.component import share_one_arena
 
+    share_one_arena()
     logs.configure(sys.stderr)
     if os.read(pipe, 1) != b"g":
         return 0
@@ -127,7 +129,9 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
             log.error("the profile was not read again", extra={"why": str(exc)})
             return None
 
-    preload.rehearse_tls(profile.pki)
+    if not profile.is_joined:
+        preload.rehearse_tls(profile.pki)
+    memory_holes.fill()
     supervisor = Supervisor(
         components(profile),
         profile.run_directory / "processes.json",

@@ -99,14 +99,15 @@ def observe(name: str) -> Machine:
     return Machine(
         links=links,
         namespaces=tuple(p.name for p in NAMESPACES.iterdir()) if NAMESPACES.is_dir() else (),
-        tables=tuple(_tables()),
+        tables=tuple(tables()),
         mounts=tuple(line.split()[4] for line in mounts),
         cgroups=tuple(str(g) for g in groups if Path(g).is_dir()),
         supervisors=tuple(_supervisors(name)),
     )
 
 
-def _tables() -> Iterable[str]:
+def tables() -> Iterable[str]:
+    """Names of the nftables tables of IPv4."""
     if not Path(NFT).exists():
         return []
     listed = subprocess.run(

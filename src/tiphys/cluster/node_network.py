@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from tiphys.cluster import addresses, forwarding
+from tiphys.cluster import addresses, forwarding, host_node, leftovers
 from tiphys.cluster.profile import Node, Profile
 from tiphys.lib import mount_namespace, sysctl
 from tiphys.lib.netlink import netns
@@ -30,6 +30,7 @@ NODE_SYSCTLS: Final = {
     "net.ipv6.conf.all.disable_ipv6": "1",
 }
 NAMESPACES: Final = Path("/run/netns")
+HOST_NETWORK: Final = Path("/proc/self/ns/net")
 _NFT_SECONDS_MAX: Final = 10.0
 
 
@@ -46,12 +47,20 @@ def table_name(profile: Profile) -> str:
 
 
 def network_namespace(profile: Profile, node: Node) -> Path:
-    """In /run/netns, so that `ip netns exec` finds it."""
+    """In /run/netns, so that `ip netns exec` finds it; the machine's own for a node that is it."""
+    if profile.uses_host_network:
+        return HOST_NETWORK
     return NAMESPACES / f"tiphys-{profile.name}-{node.name}"
 
 
 def ensure(profile: Profile) -> None:
     """Host and node side of every node."""
+    if profile.uses_host_network:
+        for node in profile.running_nodes:
+            _ensure_place(profile, node)
+            host_node.ensure(profile)
+            _load_table(host_node.table(profile, table_name(profile)))
+        return
     with route_socket() as route:
         _ensure_bridge(profile, route)
         for node in profile.running_nodes:
@@ -95,6 +104,8 @@ def remove(profile: Profile) -> None:
     with route_socket() as route:
         for node in profile.nodes:
             remove_node(profile, route, node)
+        if profile.uses_host_network:
+            host_node.remove(profile)
         route.delete_link(bridge_name(profile))  # Its routes go with it.
     mount_namespace.release(profile.run_directory)
     netns.remove_empty(NAMESPACES)
@@ -107,8 +118,9 @@ def remove(profile: Profile) -> None:
 
 def remove_node(profile: Profile, route: RouteSocket, node: Node) -> None:
     """Take one node's namespaces and link away; what is gone already is fine."""
-    route.delete_link(veth_name(profile, node))
-    netns.delete(network_namespace(profile, node))
+    if not profile.uses_host_network:
+        route.delete_link(veth_name(profile, node))
+        netns.delete(network_namespace(profile, node))
     directory = profile.node_run_directory(node)
     for name in ("mnt", "uts"):
         mount_namespace.release(directory / name)
@@ -122,11 +134,17 @@ def veth_name(profile: Profile, node: Node) -> str:
 def namespaces(profile: Profile, node: Node) -> list[tuple[Path, int]]:
     """A node's namespaces in the order of entering: the mounts last, for the paths lie outside."""
     directory = profile.node_run_directory(node)
+    network = [(network_namespace(profile, node), mount_namespace.CLONE_NEWNET)]
     return [
         (directory / "uts", mount_namespace.CLONE_NEWUTS),
-        (network_namespace(profile, node), mount_namespace.CLONE_NEWNET),
+        *([] if profile.uses_host_network else network),
         (directory / "mnt", mount_namespace.CLONE_NEWNS),
     ]
+
+
+def is_up(profile: Profile, node: Node) -> bool:
+    """Whether the node's namespaces are there to be entered."""
+    return all(mount_namespace.is_alive(path) for path, _ in namespaces(profile, node))
 
 
 def enter(profile: Profile, node: Node) -> None:
@@ -138,8 +156,8 @@ def enter(profile: Profile, node: Node) -> None:
 def changed_sysctls(profile: Profile, node: Node) -> list[str]:
     """What a node needs and no longer has: `name is 0, wanted 1`."""
     path = network_namespace(profile, node)
-    if not netns.is_alive(path):
-        return []
+    if profile.uses_host_network or not netns.is_alive(path):
+        return []  # The machine's settings are its administrator's.
     with netns.inside(path):
         return [
             f"{name} is {found}, wanted {wanted}"
@@ -167,19 +185,11 @@ def _ensure_bridge(profile: Profile, route: RouteSocket) -> None:
 def _ensure_node(profile: Profile, route: RouteSocket, node: Node) -> None:
     veth = veth_name(profile, node)
     path = network_namespace(profile, node)
-    directory = profile.node_run_directory(node)
     if not netns.is_alive(path):
         netns.prepare(path.parent)
         netns.delete(path)
         netns.create(path)
-    mount_namespace.make_private_directory(profile.run_directory)
-    directory.mkdir(exist_ok=True, mode=0o711)
-    if not mount_namespace.is_alive(directory / "mnt"):
-        logs = profile.node_directory(node) / "log"
-        logs.mkdir(parents=True, exist_ok=True)
-        # Inside the node /var/log is its own: upstream's paths, without a trace on the host.
-        binds = [(logs, "/var/log")]
-        mount_namespace.create(directory / "mnt", directory / "uts", node.name, binds)
+    _ensure_place(profile, node)
     if not any(link.name == veth for link in route.links()):
         with path.open("rb") as there:
             route.add_veth(veth, "eth0", peer_netns_fd=there.fileno())
@@ -198,6 +208,19 @@ def _ensure_node(profile: Profile, route: RouteSocket, node: Node) -> None:
             inner.add_route(profile.service_cidr, interface="lo", source=node.address)
 
 
+def _ensure_place(profile: Profile, node: Node) -> None:
+    """The node's mounts and host name."""
+    directory = profile.node_run_directory(node)
+    mount_namespace.make_private_directory(profile.run_directory)
+    directory.mkdir(exist_ok=True, mode=0o711)
+    if not mount_namespace.is_alive(directory / "mnt"):
+        logs = profile.node_directory(node) / "log"
+        logs.mkdir(parents=True, exist_ok=True)
+        # Inside the node /var/log is its own: upstream's paths, without a trace on the host.
+        binds = [(logs, "/var/log")]
+        mount_namespace.create(directory / "mnt", directory / "uts", node.name, binds)
+
+
 def _load_table(text: str) -> None:
     """Raises RuntimeError with nft's words."""
     done = subprocess.run(
@@ -213,10 +236,8 @@ def _load_table(text: str) -> None:
 
 
 def _others_need_forwarding() -> bool:
-    """Whether another profile's bridge is still there."""
-    with route_socket() as route:
-        links = route.links()
-    return any(k.name.startswith("ty") and k.name.endswith("br") for k in links)
+    """Whether another profile is still there: each has a table of its own."""
+    return any(name.startswith("tiphys-") for name in leftovers.tables())
 
 
 def is_root() -> bool:

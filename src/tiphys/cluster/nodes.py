@@ -27,6 +27,11 @@ def with_node(profile: Profile, name: str = "", role: str = WORKER) -> Profile:
     """
     if len(profile.nodes) >= NODES_MAX:
         raise ProfileError(f'profile "{profile.name}" has {NODES_MAX} nodes, more are not possible')
+    if profile.uses_host_network and profile.nodes:
+        raise ProfileError(
+            f'the node of profile "{profile.name}" is this machine itself: others run '
+            "`tiphys join`, as `tiphys token create --print-join-command` tells"
+        )
     taken = {node.name for node in profile.nodes}
     if name in taken:
         raise ProfileError(f'profile "{profile.name}" has a node "{name}" already')
@@ -55,6 +60,8 @@ def _free_name(profile_name: str, taken: set[str]) -> str:
 
 
 def _free_address(profile: Profile) -> str:
+    if profile.listen:
+        return profile.listen
     network = IPv4Network(profile.node_cidr)
     taken = {node.address for node in profile.nodes}
     hosts = (str(network[number]) for number in range(_FIRST_HOST, NODES_MAX + _FIRST_HOST))

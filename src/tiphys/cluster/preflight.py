@@ -26,7 +26,7 @@ def check(
     roots: Roots, *, with_nodes: bool, with_etcd: bool = False, proxy_mode: str = "nftables"
 ) -> list[Finding]:
     """Everything that is wrong, not just the first thing."""
-    findings = _disk(roots.state)
+    findings = disk(roots.state)
     if not with_nodes:
         return findings
     if os.geteuid() != 0:
@@ -41,8 +41,8 @@ def check(
         what = "etcd is not installed: masters keep their objects in it"
         findings.append(Finding(what, "apt-get install etcd-server"))
     lacking = rights.missing(rights.effective())
-    findings += lacking + _kernel(_loaded_file_systems()) + programs(proxy_mode)
-    findings += _cgroups() + _firewall()
+    findings += lacking + kernel() + programs(proxy_mode)
+    findings += cgroups() + firewall()
     if not any(f.fatal for f in lacking):  # Without rights nothing can be tried.
         findings += kernel_features.findings(kernel_features.missing())
     return findings
@@ -67,7 +67,12 @@ def _file_systems() -> list[str]:
     return [line.split()[-1] for line in text.splitlines() if line]
 
 
-def _kernel(file_systems: Sequence[str]) -> list[Finding]:
+def kernel() -> list[Finding]:
+    """What it lacks that cannot be loaded."""
+    return kernel_findings(_loaded_file_systems())
+
+
+def kernel_findings(file_systems: Sequence[str]) -> list[Finding]:
     findings = [
         Finding(
             f"the kernel has no file system {name}",
@@ -112,7 +117,7 @@ def programs(proxy_mode: str, exists: Callable[[str], bool] = os.path.exists) ->
     ]
 
 
-def _cgroups() -> list[Finding]:
+def cgroups() -> list[Finding]:
     root = Path("/sys/fs/cgroup")
     unified = root / "cgroup.controllers"
     have = (
@@ -131,7 +136,7 @@ def _cgroups() -> list[Finding]:
     ]
 
 
-def _firewall() -> list[Finding]:
+def firewall() -> list[Finding]:
     """Docker and some firewalls drop whatever is forwarded that they did not let through."""
     if not Path("/sys/class/net/docker0").exists() or not Path(NFT).exists():
         return []
@@ -158,7 +163,7 @@ def forward_findings(chain: str) -> list[Finding]:
     ]
 
 
-def _disk(state: Path) -> list[Finding]:
+def disk(state: Path) -> list[Finding]:
     existing = next(p for p in (state, *state.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free >= DISK_BYTES_MIN:

@@ -7,14 +7,18 @@ import encodings.idna  # noqa: F401 - asyncio resolves host names with it
 import logging
 import ssl
 from pathlib import Path
+from typing import Final
 
 import uvloop  # noqa: F401
 from cryptography.hazmat.backends.openssl import backend  # noqa: F401
 
 from tiphys.lib.tls import client_context, server_context
 from tiphys.lib.tls_rehearsal import rehearse
+from tiphys.lib.tls_trust import prepare_for
 
 log = logging.getLogger(__name__)
+
+CONTEXTS: Final = 2  # Most components are client of one server; few have two identities.
 
 
 def rehearse_tls(pki: Path) -> None:
@@ -34,3 +38,4 @@ def rehearse_tls(pki: Path) -> None:
         return
     if not done:
         log.warning("a TLS handshake in memory did not end")
+    prepare_for((pki / "ca.crt").read_bytes(), CONTEXTS)

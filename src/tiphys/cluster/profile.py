@@ -73,6 +73,25 @@ class Profile:
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
 
+    # This machine's address for other machines; its node then uses the machine's own network.
+    listen: str = ""
+    joined_server: str = ""  # The API server of the cluster that this machine has joined.
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the control plane is on another machine."""
+        return bool(self.joined_server)
+
+    @property
+    def uses_host_network(self) -> bool:
+        """Whether the node is the machine itself, and no namespace of its own."""
+        return bool(self.listen or self.joined_server)
+
+    @property
+    def has_pods(self) -> bool:
+        """Whether the cluster has nodes, here or, later, on other machines."""
+        return bool(self.nodes or self.listen)
+
     @property
     def directory(self) -> Path:
         return self.roots.state / self.name
@@ -80,6 +99,11 @@ class Profile:
     @property
     def run_directory(self) -> Path:
         return self.roots.run / self.name
+
+    @property
+    def zygote_socket(self) -> Path:
+        """Where shims are forked for all nodes."""
+        return self.run_directory / "zygote.sock"
 
     @property
     def pki(self) -> Path:
@@ -92,6 +116,11 @@ class Profile:
     @property
     def logs(self) -> Path:
         return self.directory / "logs"
+
+    @property
+    def log_store(self) -> Path:
+        """What containers wrote, also those that are gone."""
+        return self.directory / "logstore"
 
     @property
     def cache(self) -> Path:
@@ -110,6 +139,8 @@ class Profile:
     @property
     def gateway(self) -> str:
         """The host's address on the node network; 127.0.0.1 without nodes."""
+        if self.listen:
+            return self.listen
         return _address(self.node_cidr, 1) if self.nodes else "127.0.0.1"
 
     @property
@@ -122,7 +153,7 @@ class Profile:
 
     @property
     def server(self) -> str:
-        return f"https://{self.gateway}:{self.api_port}"
+        return self.joined_server or f"https://{self.gateway}:{self.api_port}"
 
     def node_directory(self, node: Node) -> Path:
         return self.directory / "nodes" / node.name

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -21,7 +22,7 @@ class NotReady(Exception):
 
 
 class Probe:
-    """Asks one profile's API server with its administrator's certificate."""
+    """Asks one profile's API server with its administrator's certificate, or as a joined node."""
 
     def __init__(self, profile: Profile, began: datetime) -> None:
         import http.client
@@ -30,7 +31,9 @@ class Probe:
 
         self._profile = profile
         self._began = began
-        self._tls = kubeconfig.load(access.path_for(profile, "admin")).tls()
+        found = kubeconfig.load(access.path_for(profile, "admin"))
+        self._tls = found.tls()
+        self._server = urlsplit(found.server)
         self._connection: http.client.HTTPSConnection | None = None
 
     @classmethod
@@ -63,7 +66,7 @@ class Probe:
 
         if self._connection is None:
             self._connection = http.client.HTTPSConnection(
-                self._profile.gateway, self._profile.api_port, context=self._tls, timeout=5
+                self._server.hostname or "", self._server.port, context=self._tls, timeout=5
             )
         try:
             headers = {"Content-Type": "application/json"} if data else {}

@@ -50,7 +50,7 @@ class DaemonSetController(KeyedController):
         self._failures = Backoff(
             initial_seconds=FAILED_PAUSE_SECONDS, max_seconds=FAILED_PAUSE_SECONDS_MAX
         )
-        self._not_before: dict[tuple[str, str], float] = {}  # (uid, node) -> monotonic
+        self._not_before: dict[tuple[ObjectKey, str], float] = {}  # (set, node) -> monotonic
         self._sets = context.informers.of(DAEMON_SETS)
         self._nodes = context.informers.of(NODES)
         self._pods = owners.index_of(context.informers.of(PODS))
@@ -107,6 +107,9 @@ class DaemonSetController(KeyedController):
         daemon_set = self._sets.get(key)
         if daemon_set is None:
             self._expectations.forget(key)
+            for failing in [k for k in self._not_before if k[0] == key]:
+                del self._not_before[failing]
+                self._failures.forget(failing)
             return None
         if is_terminating(daemon_set):
             return None
@@ -153,7 +156,7 @@ class DaemonSetController(KeyedController):
         again: list[float] = []
         moment = self._clock.monotonic()
         for node, pod in plan.failed:
-            key = (uid_of(daemon_set), node)
+            key = (key_of(daemon_set), node)
             left = self._not_before.get(key, 0.0) - moment
             if left > 0:
                 again.append(left)

@@ -27,5 +27,6 @@ HORIZONTAL_POD_AUTOSCALERS: Final = Gvr("autoscaling", "v2", "horizontalpodautos
 RESOURCE_QUOTAS: Final = Gvr("", "v1", "resourcequotas")
 PERSISTENT_VOLUMES: Final = Gvr("", "v1", "persistentvolumes")
 PERSISTENT_VOLUME_CLAIMS: Final = Gvr("", "v1", "persistentvolumeclaims")
+CERTIFICATE_SIGNING_REQUESTS: Final = Gvr("certificates.k8s.io", "v1", "certificatesigningrequests")
 STORAGE_CLASSES: Final = Gvr("storage.k8s.io", "v1", "storageclasses")
 CLUSTER_ROLES: Final = Gvr("rbac.authorization.k8s.io", "v1", "clusterroles")

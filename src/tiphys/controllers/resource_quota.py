@@ -3,6 +3,9 @@
 Upstream: pkg/controller/resourcequota/resource_quota_controller.go, resource_quota_monitor.go.
 Reads ResourceQuota and, in namespaces that have one, the objects that it names. Writes
 ResourceQuota/status. What an object counts is in api/quota_usage.py.
+The API server counts what is made before it stores it (apiserver/admission/resource_quota.py). An
+informer may know of that count and not yet of the object: a quota whose status changed a moment ago
+is therefore left alone until things have settled, lest the count be taken back.
 Differs: objects other than pods, services and claims are watched only where a quota counts them,
 as metadata, so that a cluster without quotas pays nothing.
 """
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api import quota_usage as usage
-from tiphys.api.errors import NotFound
+from tiphys.api.errors import NotFound, ServiceUnavailable
 from tiphys.api.meta import GroupVersionResource, Obj, ObjectKey, at, key_of, namespace_of
 from tiphys.client.controller import Context, KeyedController
 from tiphys.client.informer import Informer
@@ -26,6 +29,8 @@ from tiphys.controllers.kinds import (
 from tiphys.controllers.pods_by_namespace import pods_by_namespace
 from tiphys.lib.tasks import keep_running
 
+LIST_SECONDS_MAX: Final = 10.0  # Then the quota is looked at again later.
+SETTLE_SECONDS: Final = 0.5  # From the count of an object until all informers have the object.
 RESYNC_SECONDS: Final = 300.0  # --resource-quota-sync-period
 _WHOLE: Final = {(g.group, g.resource): g for g in (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS)}
 
@@ -58,9 +63,17 @@ class ResourceQuotaController(KeyedController):
         self._claims = context.informers.of(PERSISTENT_VOLUME_CLAIMS)
         self._watched: dict[tuple[str, str, str], _Watched] = {}  # (namespace, group, plural)
         self._versions: dict[tuple[str, str], GroupVersionResource] = {}
-        self._quotas.on_change(self.enqueue)
+        self._counted_at: dict[ObjectKey, float] = {}  # When a status changed, monotonic.
+        self._quotas.on_change(self._quota_changed)
         for gvr in _WHOLE.values():
             context.informers.of(gvr).on_change(self._object_changed)
+
+    def _quota_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if old is None or new is None or old.get("spec") != new.get("spec"):
+            self.enqueue(old, new)
+        elif old.get("status") != new.get("status"):
+            self._counted_at[key_of(new)] = self._clock.monotonic()
+            self.queue.add_after(key_of(new), SETTLE_SECONDS)
 
     def _object_changed(self, old: Obj | None, new: Obj | None) -> None:
         obj = new or old
@@ -73,7 +86,12 @@ class ResourceQuotaController(KeyedController):
         quota = self._quotas.get(key)
         self._forget_unneeded(key.namespace)
         if quota is None:
+            self._counted_at.pop(key, None)
             return None
+        settled_at = self._counted_at.get(key, -SETTLE_SECONDS) + SETTLE_SECONDS
+        is_seen = at(quota, "status", "hard") == at(quota, "spec", "hard")
+        if is_seen and (wait := settled_at - self._clock.monotonic()) > 0:
+            return wait
         totals: usage.Usage = {}
         hard = at(quota, "spec", "hard", default={})
         now = self._clock.now()
@@ -104,7 +122,10 @@ class ResourceQuotaController(KeyedController):
             watched = await self._watch(namespace, group, plural)
             if watched is None:
                 return ()
-        await watched.informer.synced()
+        try:
+            await asyncio.wait_for(watched.informer.synced(), LIST_SECONDS_MAX)
+        except TimeoutError as exc:
+            raise ServiceUnavailable(f"{plural} of namespace {namespace} not listed yet") from exc
         return watched.informer.items()
 
     async def _watch(self, namespace: str, group: str, plural: str) -> _Watched | None:

@@ -7,6 +7,11 @@ from collections.abc import Callable, Sequence
 
 from tiphys.client.component import run_elected
 from tiphys.client.controller import Context, Controller
+from tiphys.controllers.bootstrap_signer import BootstrapSigner
+from tiphys.controllers.certificate_approving import CertificateApprovingController
+from tiphys.controllers.certificate_authority import Authority
+from tiphys.controllers.certificate_cleaner import CertificateCleaner
+from tiphys.controllers.certificate_signing import CertificateSigningController, signers
 from tiphys.controllers.cluster_role_aggregation import ClusterRoleAggregationController
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.cron_job import CronJobController
@@ -16,9 +21,11 @@ from tiphys.controllers.disruption import DisruptionController
 from tiphys.controllers.endpoint_slice import EndpointSliceController
 from tiphys.controllers.endpoint_slice_mirroring import EndpointSliceMirroringController
 from tiphys.controllers.endpoints import EndpointsController
+from tiphys.controllers.ephemeral_volume import EphemeralVolumeController
 from tiphys.controllers.garbage_collector import GarbageCollector
 from tiphys.controllers.horizontal_pod_autoscaler import HorizontalPodAutoscalerController
 from tiphys.controllers.job import JobController
+from tiphys.controllers.kubelet_serving_approving import KubeletServingApprovingController
 from tiphys.controllers.local_path_provisioner import LocalPathProvisioner
 from tiphys.controllers.namespace import NamespaceController
 from tiphys.controllers.node_ipam import NodeIpamController
@@ -34,6 +41,7 @@ from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.service_account_token import TokenController, TokenSigner
 from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
+from tiphys.controllers.token_cleaner import TokenCleaner
 from tiphys.controllers.ttl import TtlController
 from tiphys.controllers.ttl_after_finished import TtlAfterFinishedController
 from tiphys.controllers.volume_binder import VolumeBinder
@@ -57,6 +65,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: ClusterRoleAggregationController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: ResourceQuotaController(context),
+    lambda context, config: EphemeralVolumeController(context),
     lambda context, config: VolumeBinder(context),
     lambda context, config: PersistentVolumeClaimProtection(context),
     lambda context, config: PersistentVolumeProtection(context),
@@ -67,6 +76,14 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: NamespaceController(context),
     lambda context, config: PodGarbageCollector(context),
     lambda context, config: GarbageCollector(context),
+    lambda context, config: CertificateApprovingController(context),
+    lambda context, config: CertificateCleaner(context),
+)
+# Only where machines may join. Upstream's are off until --controllers names them, as kubeadm does.
+JOINING: tuple[Make, ...] = (
+    lambda context, config: BootstrapSigner(context),
+    lambda context, config: TokenCleaner(context),
+    lambda context, config: KubeletServingApprovingController(context),
 )
 
 
@@ -74,10 +91,17 @@ async def run(config: ControllersConfig) -> None:
     """Wait for the lease, then run every controller until cancelled."""
 
     def make(context: Context) -> Sequence[Controller]:
-        made = [make_one(context, config) for make_one in CONTROLLERS]
+        wanted = CONTROLLERS + (JOINING if config.machines_join else ())
+        made = [make_one(context, config) for make_one in wanted]
         if config.service_account_key is not None:
             signer = TokenSigner.from_file(config.service_account_key)
             made.append(TokenController(context, signer, config.root_ca_file.read_bytes()))
+        if config.client_signing and config.serving_signing:
+            by_name = signers(
+                Authority.from_files(*config.client_signing),
+                Authority.from_files(*config.serving_signing),
+            )
+            made.append(CertificateSigningController(context, by_name, config.signing_seconds))
         if config.cluster_cidr:
             made.append(
                 NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)

@@ -23,6 +23,9 @@ class KubeletConfig:
     tls_cert_file: Path
     tls_key_file: Path
     client_ca_file: Path
+    certificate_directory: Path | None = None
+    """Where the kubelet keeps and renews its own certificates; None: others make them.
+    Upstream: --rotate-certificates, --rotate-server-certificates, --cert-dir."""
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     listen_address: str = ""

@@ -1,10 +1,4 @@
-"""Container logs in CRI's format.
-
-    2026-11-24T10:00:00.123456789Z stdout F the line
-    <RFC 3339 time> <stream> <P: part of a line, F: its end> <text>
-
-Source: kubernetes/design-proposals node/kubelet-cri-logging.md. Upstream: kuberuntime/logs/logs.go.
-"""
+"""Container logs as `kubectl logs` shows them. Upstream: kuberuntime/logs/logs.go."""
 
 import os
 from collections import deque
@@ -12,34 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from tiphys.api.meta import parse_time
+from tiphys.cri.log_line import LogFormatError, parse
 
 BLOCK_BYTES: Final = 64 * 1024
-
-
-class Line(NamedTuple):
-    """One entry; text carries its newline unless it is part of a longer line."""
-
-    stamp: bytes
-    stream: bytes
-    text: bytes
-    partial: bool
-
-
-class LogFormatError(ValueError):
-    """A line that is not CRI's."""
-
-
-def parse(raw: bytes) -> Line:
-    """A line of the file without its newline. Raises LogFormatError."""
-    parts = raw.split(b" ", 3)
-    if len(parts) < 3 or parts[1] not in (b"stdout", b"stderr"):
-        raise LogFormatError("not a CRI log line")
-    text = parts[3] if len(parts) == 4 else b""
-    partial = parts[2].split(b":", 1)[0] == b"P"
-    return Line(parts[0], parts[1], text if partial else text + b"\n", partial)
 
 
 @dataclass(frozen=True, slots=True)

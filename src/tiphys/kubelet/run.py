@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import random
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,9 @@ from tiphys.client.recorder import EventRecorder
 from tiphys.client.rest import Client
 from tiphys.cri.client import CriClient
 from tiphys.cri.errors import CriError
+from tiphys.kubelet.certificate_request import CLIENT_SIGNER, SERVING_SIGNER, Wanted
+from tiphys.kubelet.certificate_rotation import CertificateRotation
+from tiphys.kubelet.certificate_store import CLIENT, SERVER
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.dns import ClusterDNS, Resolver, parse_resolv_conf
@@ -114,6 +119,7 @@ class Kubelet:
             "runtime events": deps.cache.run_events,
             "runtime list": deps.cache.run_relist,
             "log rotation": LogRotation(self.cri, deps.cache, self.clock).run,
+            **self._certificate_loops(server),
         }
         for name, work in loops.items():
             self._tasks.start(keep_running(name, work), name)
@@ -124,6 +130,32 @@ class Kubelet:
             await pods.run()
         finally:
             await self._close(deps, pods, server)
+
+    def _certificate_loops(self, server: KubeletServer) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What keeps the kubelet's own certificates valid, where it has them by itself."""
+        directory, node = self.config.certificate_directory, self.config.node_name
+        if directory is None:
+            return {}
+        rng = random.SystemRandom()
+        names = (node, self.config.node_ip)
+        client = CertificateRotation(
+            self.client, Wanted(CLIENT_SIGNER, node), (directory, CLIENT), self.clock, rng
+        )
+        serving = CertificateRotation(
+            self.client,
+            Wanted(SERVING_SIGNER, node, names),
+            (directory, SERVER),
+            self.clock,
+            rng,
+            server.use_certificate,
+        )
+
+        async def serve() -> None:
+            # The addresses that it names are looked up in the Node.
+            await self.reporter.registered.wait()
+            await serving.run()
+
+        return {"client certificate": client.run, "serving certificate": serve}
 
     async def _close(self, deps: Deps, pods: Pods, server: KubeletServer) -> None:
         await server.stop()

@@ -58,7 +58,24 @@ def create(
     """New mount and UTS namespaces, kept at the two files. Mounts made inside stay inside.
 
     binds: (folder, where it shows inside).
+
+    The kernel keeps only namespaces that are younger than the one they are kept in. Since Linux
+    6.18 it tells by numbers that each CPU takes from a range of its own: where ours is not the
+    first namespace, the CPU that made ours is one that gives a higher number.
     """
+    for cpu in sorted(os.sched_getaffinity(0)):
+        try:
+            return _create(mount_file, uts_file, hostname, binds, cpu)
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:
+                raise
+            last = exc
+    raise last
+
+
+def _create(
+    mount_file: Path, uts_file: Path, hostname: str, binds: Sequence[tuple[Path, str]], cpu: int
+) -> None:
     read_end, write_end = os.pipe()
     done_read, done_write = os.pipe()
     child = os.fork()
@@ -66,6 +83,7 @@ def create(
         code = 1
         try:
             os.close(done_write)
+            os.sched_setaffinity(0, {cpu})
             _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWUTS), "unshare mounts and host name")
             _check(_libc.mount(None, b"/", None, _MS_REC | _MS_SLAVE, None), "make / a slave")
             for source, target in binds:

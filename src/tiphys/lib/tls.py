@@ -17,19 +17,25 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tiphys.lib.tls_trust import trusting
+
 LEAVES_MAX: Final = 4096  # Verified certificates remembered by each verifier.
 
 
 def server_context(
-    cert_file: Path | str, key_file: Path | str, client_ca_files: Iterable[Path | str] = ()
+    cert_file: Path | str | None,
+    key_file: Path | str | None,
+    client_ca_files: Iterable[Path | str] = (),
 ) -> ssl.SSLContext:
     """TLS 1.3 only; with client_ca_files a client may show a certificate of one of them.
 
+    No cert_file: it comes later, by load_cert_chain, and until then no handshake succeeds.
     Raises OSError or ssl.SSLError when a file is missing or no certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(cert_file, key_file)
+    if cert_file is not None:
+        context.load_cert_chain(cert_file, key_file)
     context.set_alpn_protocols(["http/1.1"])
     for ca_file in client_ca_files:
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -41,7 +47,7 @@ def client_context(
     ca_file: Path | str, cert_file: Path | str | None = None, key_file: Path | str | None = None
 ) -> ssl.SSLContext:
     """Trust only this authority; show this certificate. Raises OSError or ssl.SSLError."""
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(ca_file))
+    context = trusting(Path(ca_file).read_bytes())
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)
     return context

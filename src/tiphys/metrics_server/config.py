@@ -12,7 +12,6 @@ RESOLUTION_SECONDS: Final = 15.0  # --metric-resolution
 class MetricsServerConfig:
     """Paths are PEM files; host is the address to serve on."""
 
-    kubeconfig: Path
     host: str
     tls_cert: Path
     tls_key: Path

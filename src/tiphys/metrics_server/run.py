@@ -75,10 +75,9 @@ class Collector:
             log.warning("history not written", extra={"why": str(exc)})
 
 
-async def run(config: MetricsServerConfig) -> None:
+async def run(config: MetricsServerConfig, client: Client) -> None:
     """Until cancelled. Raises OSError when the address is taken or a file is missing."""
     clock = SystemClock()
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="metrics-server")
     kubelets = client_context(
         config.kubelet_ca, config.kubelet_client_cert, config.kubelet_client_key
     )
@@ -112,4 +111,3 @@ async def run(config: MetricsServerConfig) -> None:
         await tasks.close()
         scraper.close()
         history.close()
-        client.close()

@@ -6,7 +6,6 @@ Runs outside the nodes. Upstream's place for this is a cloud's router
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from pathlib import Path
 
 from tiphys.api.meta import Obj, name_of
 from tiphys.client.rest import Client
@@ -18,20 +17,15 @@ from tiphys.network.plan import host_routes, internal_address, peers_of
 
 @dataclass(frozen=True, slots=True)
 class HostNetworkConfig:
-    kubeconfig: Path
     node_cidr: str
     pod_cidr: str
     shared_cidrs: tuple[str, ...]  # Services and load balancers: any ready node takes them.
     repair_seconds: float = 10.0
 
 
-async def run(config: HostNetworkConfig) -> None:
+async def run(config: HostNetworkConfig, client: Client) -> None:
     """Work until cancelled. The routes stay when we end."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="tiphys-gateway")
-    try:
-        await NodeFollower(client, config.repair_seconds).follow(lambda nodes: sync(config, nodes))
-    finally:
-        client.close()
+    await NodeFollower(client, config.repair_seconds).follow(lambda nodes: sync(config, nodes))
 
 
 def sync(config: HostNetworkConfig, nodes: list[Obj]) -> int:

@@ -10,11 +10,13 @@ from typing import Final
 
 from tiphys.proxy import nftables
 from tiphys.proxy.config import MODES, ProxyConfig
+from tiphys.proxy.nft_kernel import NftKernel
 from tiphys.proxy.plan import NodeView
 from tiphys.proxy.writer import ProxyError, Writer
 
 log = logging.getLogger(__name__)
 
+_LEGACY_TABLES: Final = Path("/proc/self/net/ip_tables_names")
 _IPTABLES_SAVE: Final = Path("/usr/sbin/iptables-save")
 
 
@@ -45,9 +47,31 @@ def clean_up_others(mode: str) -> None:
     try:
         if mode == "iptables":
             nftables.remove()
-        elif _IPTABLES_SAVE.exists():
+        elif _IPTABLES_SAVE.exists() and _has_iptables():
             from tiphys.proxy import iptables
 
             iptables.remove()
     except ProxyError as exc:
         log.warning("rules of another mode may be left", extra={"why": str(exc)})
+
+
+def remove_all() -> None:
+    """Take away every rule of every mode, for a node that shares its network with others."""
+    clean_up_others("iptables")
+    clean_up_others("nftables")
+
+
+def _has_iptables() -> bool:
+    """Whether anybody used iptables in this namespace, of either kind: else nothing is imported."""
+    try:
+        if _LEGACY_TABLES.read_text():
+            return True
+    except OSError:
+        pass  # The kernel has no such tables.
+    kernel = NftKernel()
+    try:
+        return kernel.has_tables("filter", "nat", "mangle")
+    except OSError:
+        return True  # Not known: look closely.
+    finally:
+        kernel.close()

@@ -26,8 +26,8 @@ from tiphys.proxy import nft_elements
 from tiphys.proxy.layout import Client, Element
 from tiphys.proxy.nft_elements import GET_ELEMENTS, NFNL_SUBSYS_NFTABLES, RawElement
 
-_GET_CHAIN, _GET_RULE, _NEW_GENERATION, _GET_GENERATION = (
-    NFNL_SUBSYS_NFTABLES << 8 | number for number in (4, 7, 15, 16)
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _NEW_GENERATION, _GET_GENERATION = (
+    NFNL_SUBSYS_NFTABLES << 8 | number for number in (1, 4, 7, 15, 16)
 )
 _TABLE, _GENERATION_ID = 1, 1
 # Of a chain its name, hook, policy and type; of a rule its chain and expressions.
@@ -96,6 +96,13 @@ class NftKernel:
                     (found,) = struct.unpack(">I", attributes(answer.payload[4:])[_GENERATION_ID])
                     return int(found)
             answers = self._netlink.receive()
+
+    def has_tables(self, *names: str) -> bool:
+        """Whether the namespace has one of these tables of IPv4."""
+        head = struct.pack(">BBH", socket.AF_INET, 0, 0)
+        answers = self._netlink.dump(_GET_TABLE, head, "list tables")
+        found = {attributes(a.payload[4:])[_TABLE].rstrip(b"\0").decode() for a in answers}
+        return not found.isdisjoint(names)
 
     def rules_digest(self, table: str) -> bytes:
         """Of all chains and rules; equal as long as nobody changes one."""

@@ -47,6 +47,7 @@ class Containers:
     def __init__(self, node: Node, sandboxes: Sandboxes) -> None:
         self._node = node
         self._sandboxes = sandboxes
+        self._early: dict[str, Call] = {}  # Ends that overtook the answer to their start.
 
     async def create(self, request: Call) -> Answer:
         sandbox = self._node.sandbox(request.get("pod_sandbox_id", ""))
@@ -199,6 +200,9 @@ class Containers:
         self.adopt(container, state)
         log.info("container started", extra=self._about(container, sandbox))
         self._node.publish(container.id, sandbox.id, "CONTAINER_STARTED_EVENT")
+        if state["exit"] is None:
+            # Both frames of a short process may come at once: its end is read before we go on.
+            state = dict(self._early.pop(container.id, state))
         if state["exit"] is not None:
             self.ended(state)
 
@@ -217,6 +221,7 @@ class Containers:
         self._node.records.save_container(container)
 
     def _failed(self, container: Container, message: str) -> None:
+        self._early.pop(container.id, None)
         container.state = EXITED
         container.exit_code = START_ERROR_CODE
         container.finished_at = self._node.now()
@@ -227,6 +232,8 @@ class Containers:
     def ended(self, state: Call) -> None:
         """A shim says that a container has ended."""
         container = self._node.records.containers.get(state["id"])
+        if container is not None and container.state == CREATED:
+            self._early[container.id] = state
         if container is not None and container.state == RUNNING:
             container.ended(state["exit"])
             sandbox = self._node.records.sandboxes[container.sandbox_id]

@@ -50,7 +50,7 @@ PENDING_WRITES_MAX: Final = 20_000  # Above this a write is refused instead of q
 _ROWS_PER_INSERT: Final = (64, 16, 4, 1)
 _COMPACT_ROWS: Final = 2_000  # Rows deleted in one transaction, so that writers get through.
 
-_SCHEMA: Final = """
+SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS history(
   revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB, expires_at INTEGER NOT NULL);
@@ -107,7 +107,7 @@ class SqliteBackend:
         self._compaction_done = 0
         self._error: StorageError | None = None
         self._tasks = TaskSet()
-        self._lock_file = _locked(path.with_name(path.name + ".lock"))
+        self._lock_file = lock_file(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         try:
             self._db = connect(path)
@@ -115,7 +115,7 @@ class SqliteBackend:
             self._load(path)
             # SQLite removed the journal of its first transaction without syncing the directory:
             # after a power cut the journal would be back, and undo the switch to WAL.
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         except sqlite3.Error as error:
             os.close(self._lock_file)
             raise StorageError(f"cannot open the store {path}: {error}") from error
@@ -136,7 +136,7 @@ class SqliteBackend:
         return backend
 
     def _load(self, path: Path) -> None:
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO facts VALUES ('format', ?)", (FORMAT,))
         facts: dict[str, int] = dict(self._db.execute("SELECT name, value FROM facts"))
         if facts["format"] > FORMAT:
@@ -431,7 +431,7 @@ class SqliteBackend:
         os.close(self._lock_file)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
@@ -448,7 +448,12 @@ def _settle(done: asyncio.Future[int], result: int, error: StorageError | None) 
         done.set_result(result)
 
 
-def _locked(path: Path) -> int:
+def lock_file(store: Path) -> int:
+    """The descriptor of a lock on the store, let go when it is closed.
+
+    Raises StorageError when another process has it.
+    """
+    path = store.with_name(store.name + ".lock")
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

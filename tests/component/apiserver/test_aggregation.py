@@ -238,3 +238,17 @@ def test_our_own_groups_are_listed_as_local(tmp_path: Path) -> None:
         assert (condition["status"], condition["reason"]) == ("True", "Local")
 
     in_lab(tmp_path, story)
+
+
+def test_other_servers_are_told_whom_to_believe(tmp_path: Path) -> None:
+    async def story(lab: Lab) -> None:
+        path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+        _, found = await lab.api("GET", path)
+        data = found["data"]
+        assert data["client-ca-file"] == lab.running.authority.path.read_text()
+        front_proxy = tmp_path / "front-proxy" / "front-proxy-ca.crt"
+        assert data["requestheader-client-ca-file"] == front_proxy.read_text()
+        assert orjson.loads(data["requestheader-allowed-names"]) == ["allowed"]
+        assert orjson.loads(data["requestheader-username-headers"]) == ["X-Remote-User"]
+
+    in_lab(tmp_path, story)

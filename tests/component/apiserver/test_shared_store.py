@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,45 @@ import uvloop
 
 from support.api_server import Api, RunningApiServer, start
 from support.etcd import EtcdCluster, etcd
+from support.relay import Relay
+from support.waiting import until
+from tiphys.apiserver.service_claims import KEY
 from tiphys.lib.clock import SystemClock
 from tiphys.storage.etcd.backend import EtcdBackend
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = {"content-type": "application/merge-patch+json"}
 WRITERS = 4
+LAG_SECONDS = 0.05  # More than a request takes: a cache that is not proved current is seen.
+SMALL_PORTS = (30000, 30029)
 OUTAGE_SECONDS_MAX = 3.0
 STORY_SECONDS_MAX = 90
 Servers = tuple[RunningApiServer, RunningApiServer]
 Story = Callable[[Servers, EtcdCluster], Awaitable[None]]
 
 
-def tell(directory: Path, members: int, story: Story) -> None:
+def tell(directory: Path, members: int, story: Story, *, lag_seconds: float = 0.0) -> None:
+    """The second server hears of everything so much later than the first."""
+
     async def whole() -> None:
         with etcd(members) as cluster:
+            others = cluster.endpoints[::-1]
+            if lag_seconds:
+                relay = await Relay.to(int(others[0].rpartition(":")[2]))
+                others = [f"https://127.0.0.1:{relay.port}"]
             backends = [
                 await EtcdBackend.open(urls, cluster.tls(), SystemClock())
-                for urls in (cluster.endpoints, cluster.endpoints[::-1])
+                for urls in (cluster.endpoints, others)
             ]
             # At the same time, as masters of a new cluster do.
             begun = await asyncio.gather(
-                *(start(directory / f"s{n}", backend) for n, backend in enumerate(backends))
+                *(
+                    start(directory / f"s{n}", backend, node_ports=SMALL_PORTS)
+                    for n, backend in enumerate(backends)
+                )
             )
+            if lag_seconds:
+                relay.delay_seconds = lag_seconds
             try:
                 async with asyncio.timeout(STORY_SECONDS_MAX):
                     await story((begun[0][0], begun[1][0]), cluster)
@@ -56,7 +73,7 @@ def a_map(name: str, data: str = "v") -> dict[str, Any]:
 def test_each_server_shows_what_the_other_wrote(tmp_path: Path) -> None:
     async def story(servers: Servers, cluster: EtcdCluster) -> None:
         one, other = (server.client() for server in servers)
-        for n in range(50):
+        for n in range(10):
             path = f"{CONFIG_MAPS}/m{n}"
             status, made = await one("POST", CONFIG_MAPS, a_map(f"m{n}"))
             assert status == 201
@@ -74,7 +91,7 @@ def test_each_server_shows_what_the_other_wrote(tmp_path: Path) -> None:
             assert (await other("GET", path))[0] == 404
             assert (await other("DELETE", path))[0] == 404
 
-    tell(tmp_path, 1, story)
+    tell(tmp_path, 1, story, lag_seconds=LAG_SECONDS)
 
 
 def test_a_new_namespace_and_a_new_right_count_everywhere_at_once(tmp_path: Path) -> None:
@@ -82,7 +99,7 @@ def test_a_new_namespace_and_a_new_right_count_everywhere_at_once(tmp_path: Path
         one, other = (server.client() for server in servers)
         nobody = servers[1].client("nobody")
         rbac = "/apis/rbac.authorization.k8s.io/v1"
-        for n in range(20):
+        for n in range(5):
             await one("POST", "/api/v1/namespaces", {"metadata": {"name": f"n{n}"}})
             path = f"/api/v1/namespaces/n{n}/configmaps"
             assert (await other("POST", path, a_map("a")))[0] == 201
@@ -100,7 +117,7 @@ def test_a_new_namespace_and_a_new_right_count_everywhere_at_once(tmp_path: Path
             assert status == 201
             assert (await nobody("GET", path))[0] == 200
 
-    tell(tmp_path, 1, story)
+    tell(tmp_path, 1, story, lag_seconds=LAG_SECONDS)
 
 
 class Client:
@@ -146,12 +163,11 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
         ]
         clients = [Client(f"c{n}", apis) for n in range(WRITERS)]
         runs = [asyncio.create_task(client.run()) for client in clients]
-        await progressed(clients, 20)
+        await until(lambda: all(len(c.done_at) > 20 for c in clients))
         victim = random.Random(way).randrange(3)
         cluster.signal(victim, way)
         since = time.monotonic() + OUTAGE_SECONDS_MAX
-        while not all(c.done_at[-1] > since for c in clients):
-            await progressed(clients, 1)
+        await until(lambda: all(c.done_at[-1] > since for c in clients))
         for client in clients:
             client.stopping = True
         await asyncio.gather(*runs)
@@ -163,8 +179,8 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
             assert not client.errors, "a balancer's client would have seen an error"
             pauses = zip(client.done_at, client.done_at[1:], strict=False)
             assert max(b - a for a, b in pauses) < OUTAGE_SECONDS_MAX
+        await until(lambda: all(len(found) >= len(names) for found in seen))
         for found in seen:
-            await reached(found, len(names))
             assert sorted(name for _, name in found) == sorted(names)
             assert {kind for kind, _ in found} == {"ADDED"}
         for watch in watches:
@@ -173,13 +189,113 @@ def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -
     tell(tmp_path, 3, story)
 
 
-async def progressed(clients: list[Client], count: int) -> None:
-    wanted = [len(client.done_at) + count for client in clients]
-    for client, number in zip(clients, wanted, strict=True):
-        while len(client.done_at) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+SERVICES = "/api/v1/namespaces/default/services"
 
 
-async def reached(found: list[tuple[str, str]], count: int) -> None:
-    while len(found) < count:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+def a_service(name: str, kind: str = "ClusterIP", **spec: Any) -> dict[str, Any]:
+    ports = [{"port": 80, "protocol": "TCP"}]
+    return {"metadata": {"name": name}, "spec": {"type": kind, "ports": ports} | spec}
+
+
+def test_servers_give_no_address_or_port_twice(tmp_path: Path) -> None:
+    """All node ports of a small range and the same addresses, asked of both servers at once."""
+
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        apis = [server.client() for server in servers]
+        first, last = SMALL_PORTS
+        count = last - first + 1
+        made = await asyncio.gather(
+            *(
+                apis[n % 2]("POST", SERVICES, a_service(f"s{n}", "NodePort"))
+                for n in range(count + 4)
+            )
+        )
+        assert sorted(status for status, _ in made) == [201] * count + [500] * 4
+        await check_services(apis, count)
+        for round_ in range(10):
+            address = f"10.96.1.{round_}"
+            answers = await asyncio.gather(
+                *(
+                    api("POST", SERVICES, a_service(f"r{round_}-{n}", clusterIP=address))
+                    for n, api in enumerate(apis * 2)
+                )
+            )
+            assert sorted(status for status, _ in answers) == [201, 422, 422, 422]
+            refused = next(body for status, body in answers if status == 422)
+            assert "provided IP is already allocated" in refused["message"]
+        await check_services(apis, count)
+
+    tell(tmp_path, 1, story)
+
+
+def test_an_address_is_free_again_at_once_everywhere(tmp_path: Path) -> None:
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        apis = [server.client() for server in servers]
+        for round_ in range(20):
+            one, other = apis if round_ % 2 else apis[::-1]
+            service = a_service("dns", clusterIP="10.96.0.10")
+            assert (await one("POST", SERVICES, service))[0] == 201
+            assert (await other("DELETE", f"{SERVICES}/dns"))[0] == 200
+        # Given by an update, too.
+        plain = a_service("late", "ExternalName", externalName="x.example")
+        assert (await apis[0]("POST", SERVICES, plain))[0] == 201
+        patch = {"spec": {"type": "NodePort", "externalName": None}}
+        status, late = await apis[1]("PATCH", f"{SERVICES}/late", patch, headers=MERGE)
+        assert status == 200
+        assert late["spec"]["clusterIP"].startswith("10.96.")
+        assert late["spec"]["ports"][0]["nodePort"]
+
+    tell(tmp_path, 1, story)
+
+
+def test_a_claim_of_a_dead_server_ends(tmp_path: Path) -> None:
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        backend = servers[0].server.store.backend
+        now = int(datetime.now(UTC).timestamp())
+        claims = {"10.96.2.1": ["dead", now + 5], "10.96.2.2": ["dead", now - 1]}
+        await backend.create(KEY, json.dumps({"claims": claims}).encode())
+        api = servers[1].client()
+        assert (await api("POST", SERVICES, a_service("free", clusterIP="10.96.2.2")))[0] == 201
+        status, refused = await api("POST", SERVICES, a_service("held", clusterIP="10.96.2.1"))
+        assert status == 422
+        assert "provided IP is already allocated" in refused["message"]
+
+        async def is_given() -> bool:
+            service = a_service("held", clusterIP="10.96.2.1")
+            return (await servers[0].client()("POST", SERVICES, service))[0] == 201
+
+        await until(is_given)
+
+    tell(tmp_path, 1, story)
+
+
+def test_a_silent_store_is_told_as_try_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiphys.apiserver.freshness.CURRENT_SECONDS_MAX", 1.0)
+
+    async def story(servers: Servers, cluster: EtcdCluster) -> None:
+        api = servers[0].client()
+        cluster.signal(0, signal.SIGSTOP)
+        status, body = await api("GET", CONFIG_MAPS)
+        assert status == 503
+        assert body["details"]["retryAfterSeconds"] == 1
+        # What may be old is answered.
+        assert (await api("GET", f"{CONFIG_MAPS}?resourceVersion=0"))[0] == 200
+        cluster.signal(0, signal.SIGCONT)
+
+        async def answers() -> bool:
+            return (await api("GET", CONFIG_MAPS))[0] == 200
+
+        await until(answers)
+
+    tell(tmp_path, 1, story)
+
+
+async def check_services(apis: list[Api], node_ports: int) -> None:
+    _, listed = await apis[0]("GET", SERVICES)
+    specs = [o["spec"] for o in listed["items"]]
+    addresses = [spec["clusterIP"] for spec in specs]
+    assert len(addresses) == len(set(addresses))
+    ports = [p["nodePort"] for spec in specs for p in spec["ports"] if p.get("nodePort")]
+    assert len(ports) == len(set(ports)) == node_ports

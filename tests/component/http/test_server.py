@@ -55,6 +55,8 @@ def handle(request: Request) -> Answer | Awaitable[Answer]:
             return slow(request)
         case "/count":
             return StreamResponse(200, count)
+        case "/unchanged":
+            return StreamResponse(304, count)
         case "/until-stop":
             return StreamResponse(200, until_stop)
         case "/big":
@@ -117,10 +119,10 @@ def test_answers_pipelined_requests_in_their_order() -> None:
     async def talk(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: HttpServer
     ) -> None:
-        for path in ("/slow", "/fast?a=1", "/count", "/fast"):
+        for path in ("/slow", "/fast?a=1", "/count", "/unchanged", "/fast"):
             writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        bodies = [(await answer(reader))[2] for _ in range(4)]
-        assert bodies == [b"slow 0", b"GET {'a': ['1']}", b"0\n1\n2\n", b"GET {}"]
+        bodies = [(await answer(reader))[2] for _ in range(5)]
+        assert bodies == [b"slow 0", b"GET {'a': ['1']}", b"0\n1\n2\n", b"", b"GET {}"]
 
     with_server(talk)
 

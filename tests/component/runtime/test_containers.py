@@ -1,8 +1,10 @@
 """Real containers of a pulled image, through the CRI socket."""
 
 import asyncio
+import contextlib
 import os
 import re
+import signal
 import uuid
 from pathlib import Path
 from typing import Any
@@ -301,5 +303,28 @@ def test_removing_leaves_nothing(node: LiveNode) -> None:
         assert not (rig.directory / "root" / "sandboxes" / sandbox).exists()
         assert rig.cgroup_names(container) == []
         assert str(rig.directory) not in read("/proc/mounts")
+
+    node.run(body())
+
+
+def test_an_end_that_is_told_together_with_the_start_is_not_missed(node: LiveNode) -> None:
+    """The runtime is held up until the shim has said both; when is tried at several moments."""
+
+    async def body() -> None:
+        rig = node.rig
+        sandbox = await rig.sandbox()
+        assert rig.process is not None
+        for number in range(12):
+            container = await rig.create(sandbox, ["/bin/true"], name=f"c{number}")
+            request = {"container_id": container}
+            start = asyncio.ensure_future(rig.client.call("StartContainer", request))
+            await asyncio.sleep(number / 1000)
+            rig.process.send_signal(signal.SIGSTOP)
+            ended = Path(rig.config.container_dir(container)) / "exit.json"
+            with contextlib.suppress(AssertionError):  # Held up before the shim was asked.
+                await rig.until(ended.exists, "the process has ended", seconds=0.2)
+            rig.process.send_signal(signal.SIGCONT)
+            await start
+            assert (await rig.finished(container))["reason"] == "Completed"
 
     node.run(body())

@@ -269,7 +269,6 @@ def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:
             ("link/a", tarfile.REGTYPE, "", b"1"),
             ("up", tarfile.SYMTYPE, "../../../../../../.." + str(outside), b""),
             ("up/b", tarfile.REGTYPE, "", b"2"),
-            ("../../c", tarfile.REGTYPE, "", b"3"),
             ("/d", tarfile.REGTYPE, "", b"4"),
             ("hard", tarfile.LNKTYPE, "d", b""),
         ):
@@ -282,7 +281,6 @@ def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:
     # The links lead to a place inside of the layer.
     inside = found / str(outside).lstrip("/")
     assert {p.name: p.read_text() for p in inside.iterdir()} == {"a": "1", "b": "2"}
-    assert (found / "c").read_text() == "3"
     assert (found / "hard").stat().st_ino == (found / "d").stat().st_ino
 
 

@@ -73,7 +73,7 @@ def test_a_lot_of_output_arrives_whole(node: LiveNode) -> None:
 
 
 # The size is sent on its own way: the command waits for it.
-SIZED = 'while [ "$(stty size)" != "45 123" ]; do usleep 10000; done'
+SIZED = 'while [ "$(stty size 2>/dev/null)" != "45 123" ]; do usleep 10000; done'
 
 
 def test_a_terminal_has_a_size_and_echoes(node: LiveNode) -> None:

@@ -4,17 +4,22 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from support.etcd import EtcdCluster, etcd
+from support.relay import Relay
+from support.waiting import until
 from tiphys.lib.clock import SystemClock
 from tiphys.storage.backend import Event, KeyExists, RangeResult, RevisionMismatch
 from tiphys.storage.etcd.backend import EtcdBackend
 from tiphys.storage.etcd.client import EtcdClient
 
 WRITERS = 8
+CUTS = 25
+WRITES_BETWEEN_CUTS = 20
 OUTAGE_SECONDS_MAX = 3.0
 AFTER_SECONDS = 1.5  # How long writers go on after the member has come back into quorum.
 
@@ -79,7 +84,7 @@ def test_a_member_dies_under_writes(victim: str, way: str) -> None:
             ]
             loads = [Workload(backend, f"s{n}") for n, backend in enumerate(backends)]
             runs = [asyncio.create_task(load.run()) for load in loads]
-            await until(lambda: all(len(load.done_at) > 50 for load in loads))
+            await until(partial(have_written, loads, 50))
             number = await leader_of(cluster) if victim == "leader" else 0
             if way == "kill":
                 cluster.kill(number)
@@ -105,12 +110,8 @@ def test_a_member_dies_under_writes(victim: str, way: str) -> None:
     asyncio.run(story())
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1500):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("not in 30 s")
+def have_written(loads: list[Workload], count: int) -> bool:
+    return all(len(load.done_at) > count for load in loads)
 
 
 async def served_again(loads: list[Workload]) -> None:
@@ -137,6 +138,37 @@ def check_nothing_lost(loads: list[Workload], found: RangeResult) -> None:
             values = [int(e.value or b"-1") for e in events if e.key == key]
             assert values == list(range(len(values)))
     assert max(Counter(e.key for e in events if e.key.count("/") == 4).values()) == 1
+
+
+def test_connections_are_cut_again_and_again_under_writes() -> None:
+    """Many outcomes are unknown: what was sent may have happened, and its answer was lost."""
+
+    async def story() -> None:
+        with etcd(1) as cluster:
+            relays = [await Relay.to(int(cluster.endpoints[0].rpartition(":")[2])) for _ in "ab"]
+            backends = [
+                await EtcdBackend.open(
+                    [f"https://127.0.0.1:{relay.port}"], cluster.tls(), SystemClock()
+                )
+                for relay in relays
+            ]
+            loads = [Workload(backend, f"s{n}") for n, backend in enumerate(backends)]
+            runs = [asyncio.create_task(load.run()) for load in loads]
+            for count in range(1, CUTS + 1):
+                await until(partial(have_written, loads, count * WRITES_BETWEEN_CUTS))
+                for relay in relays:
+                    relay.cut()
+            for load in loads:
+                load.stopping = True
+            await asyncio.gather(*runs)
+            for backend in backends:
+                await backend.current()
+            check_nothing_lost(loads, await backends[0].range("/w/"))
+            for backend, relay in zip(backends, relays, strict=True):
+                await backend.close()
+                await relay.close()
+
+    asyncio.run(story())
 
 
 def test_a_frozen_cluster_is_said_to_be_silent_and_serves_again() -> None:

@@ -1,5 +1,6 @@
 """NodeRestriction: what a kubelet may write, object by object."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.admission.node_restriction import MIRROR, NodeRestriction
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.user import User
+from tiphys.lib import certificate_request
 from tiphys.storage.backend import KeyValue
 from tiphys.storage.cached_object import encode_head, encode_value
 from tiphys.storage.watch_cache import WatchCache
 
 PREFIX = "/registry/pods/"
+KEY = certificate_request.new_key()
 ME = User("system:node:mine", ("system:nodes",))
 
 
@@ -174,3 +177,36 @@ def test_others_are_not_restricted() -> None:
 def test_a_node_without_a_name_writes_nothing() -> None:
     nobody = User("somebody", ("system:nodes",))
     assert "could not determine node" in judged("CREATE", "pods", MIRRORED, user=nobody)
+
+
+def a_certificate_request(common_name: str, signer: str) -> dict[str, Any]:
+    pem = certificate_request.make(KEY, common_name, ["system:nodes"])
+    spec = {"request": base64.b64encode(pem).decode(), "signerName": f"kubernetes.io/{signer}"}
+    return {"metadata": {}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("common_name", "signer", "why"),
+    [
+        ("system:node:mine", "kubelet-serving", ""),
+        ("system:node:mine", "kube-apiserver-client-kubelet", ""),
+        (
+            "system:node:other",
+            "kubelet-serving",
+            "with CN=system:node:mine",
+        ),
+        ("system:node:other", "kube-apiserver-client-kubelet", "can only create a node CSR"),
+        ("somebody", "kube-apiserver-client", ""),
+    ],
+)
+def test_a_node_asks_for_its_own_certificates(common_name: str, signer: str, why: str) -> None:
+    request = a_certificate_request(common_name, signer)
+    found = judged("CREATE", "certificates.k8s.io:certificatesigningrequests", request)
+    assert why in found if why else not found
+
+
+def test_a_request_that_cannot_be_read_is_refused() -> None:
+    request = a_certificate_request("x", "kubelet-serving")
+    request["spec"]["request"] = "eA=="
+    found = judged("CREATE", "certificates.k8s.io:certificatesigningrequests", request)
+    assert "unable to parse csr: PEM block type must be CERTIFICATE REQUEST" in found

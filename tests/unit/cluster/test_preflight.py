@@ -26,7 +26,7 @@ def test_a_firewall_that_drops_is_named(chain: str, count: int) -> None:
 
 def test_every_missing_thing_is_named() -> None:
     assert preflight.missing(["tmpfs", "proc"], preflight.FILE_SYSTEMS) == ["overlay", "sysfs"]
-    findings = preflight._kernel(["tmpfs", "proc", "sysfs"])
+    findings = preflight.kernel_findings(["tmpfs", "proc", "sysfs"])
     assert ["overlay" in f.what and "modprobe overlay" in f.fix for f in findings] == [True]
 
 

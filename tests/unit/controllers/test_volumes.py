@@ -7,6 +7,7 @@ import pytest
 
 from tiphys.api import volume_matching as matching
 from tiphys.api.meta import Obj, annotations_of, name_of
+from tiphys.controllers.ephemeral_volume import wanted_claims
 from tiphys.controllers.local_path_provisioner import (
     is_ours,
     make_directory,
@@ -230,3 +231,14 @@ def test_a_directory_is_made_open_and_removed_whole(tmp_path: Path) -> None:
 )
 def test_nothing_else_is_removed(path: str) -> None:
     assert not is_ours(Path(path), Path("/nodes"), "v")
+
+
+def test_an_ephemeral_volume_gets_a_claim_that_goes_with_its_pod() -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    ephemeral = {"name": "v", "ephemeral": {"volumeClaimTemplate": template}}
+    (claim,) = wanted_claims(a_pod("p", volumes=[ephemeral, {"name": "e", "emptyDir": {}}]))
+    assert name_of(claim) == "p-v"
+    assert claim["metadata"]["labels"] == {"a": "b"}
+    (owner,) = claim["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["controller"]) == ("Pod", "p", True)
+    assert claim["spec"] == template["spec"]

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.kubelet.logs import (
-    Formatter,
-    LogFormatError,
-    LogOptions,
-    last_lines,
-    parse,
-    read_lines,
-    tail_offset,
-)
+from tiphys.cri.log_line import LogFormatError, parse
+from tiphys.kubelet.logs import Formatter, LogOptions, last_lines, read_lines, tail_offset
 from tiphys.kubelet.server.container_logs import OptionsError, options_of
 from tiphys.lib.clock import FakeClock
 

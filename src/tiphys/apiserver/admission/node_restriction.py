@@ -3,12 +3,19 @@
 Upstream: plugin/pkg/admission/noderestriction/admission.go.
 """
 
+import base64
 from typing import Final
 
 from tiphys.api.meta import Obj, at, metadata, name_of
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.refusal import refuse
-from tiphys.apiserver.filters.node_authorization import LEASE_NAMESPACE, NODES_GROUP, node_of
+from tiphys.apiserver.filters.node_authorization import (
+    LEASE_NAMESPACE,
+    NODE_USER_PREFIX,
+    NODES_GROUP,
+    node_of,
+)
+from tiphys.lib import certificate_request
 from tiphys.storage.watch_cache import WatchCache
 
 MIRROR: Final = "kubernetes.io/config.mirror"
@@ -31,6 +38,10 @@ _KUBELET_LABELS: Final = frozenset(
 )
 _KUBELET_LABEL_NAMESPACES: Final = ("kubelet.kubernetes.io", "node.kubernetes.io")
 _RESTRICTED_NAMESPACES: Final = ("kubernetes.io", "k8s.io")
+_KUBELET_SIGNERS: Final = (
+    "kubernetes.io/kubelet-serving",
+    "kubernetes.io/kube-apiserver-client-kubelet",
+)
 _ISOLATION_NAMESPACE: Final = "node-restriction.kubernetes.io"
 
 
@@ -73,6 +84,8 @@ class NodeRestriction:
                 return _node(write, node)
             case ("", "serviceaccounts", "token"):
                 return self._token(write, node)
+            case ("certificates.k8s.io", "certificatesigningrequests", ""):
+                return _certificate_request(write, node)
             case ("coordination.k8s.io", "leases", _):
                 return _lease(write, node)
             case ("storage.k8s.io", "csinodes", _):
@@ -201,6 +214,20 @@ def _within(namespace: str, parent: str) -> bool:
 
 def _meta(obj: Obj | None) -> Obj:
     return {} if obj is None else metadata(obj)
+
+
+def _certificate_request(write: Write, node: str) -> str:
+    """A kubelet asks for its own certificates only; what else they hold is for the signer."""
+    if write.operation != "CREATE" or at(write.obj, "spec", "signerName") not in _KUBELET_SIGNERS:
+        return ""
+    pem = base64.b64decode(at(write.obj, "spec", "request", default=""))
+    try:
+        name, _ = certificate_request.subject_of(certificate_request.parse(pem))
+    except ValueError as exc:
+        return f"unable to parse csr: {exc}"
+    if name != f"{NODE_USER_PREFIX}{node}":
+        return f"can only create a node CSR with CN={NODE_USER_PREFIX}{node}"
+    return ""
 
 
 def _lease(write: Write, node: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from tiphys.api.errors import Unauthorized
+from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.user import (
@@ -42,7 +43,9 @@ class Authenticator:
         tokens: ServiceAccountTokens,
         clock: Clock,
         front_proxy: RequestHeaderAuthenticator | None = None,
+        bootstrap: BootstrapTokens | None = None,
     ) -> None:
+        self._bootstrap = bootstrap
         self._front_proxy = front_proxy
         self._clients = clients
         self._tokens = tokens
@@ -58,16 +61,21 @@ class Authenticator:
                 return named
         header = request.headers.get("authorization")
         if header is not None and header[:7].lower() == _BEARER:
-            user = self._tokens.user_of(header[7:].strip())
-            if user is None:
-                raise Unauthorized
-            return user
+            return self._by_token(header[7:].strip())
         known = request.connection.notes
         if type(known) is _CertificateUser and self._clock.now() < known.until:
             return known.user
         if request.peer_certificate is None:
             return self._anonymous
         return self._by_certificate(request, request.peer_certificate)
+
+    def _by_token(self, token: str) -> User:
+        user = self._tokens.user_of(token)
+        if user is None and self._bootstrap is not None:
+            user = self._bootstrap.user_of(token)
+        if user is None:
+            raise Unauthorized
+        return user
 
     def _by_certificate(self, request: Request, leaf_der: bytes) -> User:
         leaf = self._clients.verify(leaf_der, self._clock.now())

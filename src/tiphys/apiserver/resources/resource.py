@@ -13,6 +13,7 @@ from typing import Any
 from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
 from tiphys.api.resources import ResourceInfo
+from tiphys.apiserver.user import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ def nothing(obj: Obj) -> None:
 
 def nothing_on_update(new: Obj, old: Obj) -> None:
     """A kind whose updates need no preparation."""
+
+
+def nothing_of_request(new: Obj, old: Obj | None, user: User, now: datetime) -> None:
+    """A kind that keeps nothing of who asks and when."""
 
 
 def no_errors(obj: Obj) -> list[FieldError]:
@@ -61,6 +66,8 @@ class Resource:
     before_create: Callable[[Obj], None] = nothing
     before_update: Callable[[Obj, Obj], None] = nothing_on_update  # (new, old)
     before_status_update: Callable[[Obj, Obj], None] = nothing_on_update
+    # (new, old, who asks, when): what the kind notes of a request, after the preparation.
+    note_request: Callable[[Obj, Obj | None, User, datetime], None] = nothing_of_request
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors

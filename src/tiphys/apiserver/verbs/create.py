@@ -10,6 +10,7 @@ from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.service_addresses import Reservation
+from tiphys.apiserver.service_claims import allocate_new
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import admission_write, raise_invalid, store_new, validate_object
 from tiphys.lib.http.message import Answer
@@ -44,14 +45,21 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
         rng=server.rng,
     )
     resource.before_create(obj)
+    resource.note_request(obj, None, ctx.user, server.clock.now())
     raise_invalid(endpoint, obj, validate_object(endpoint, obj))
     ctx.warnings += resource.warnings(obj, None)
     server.admission.validate(write)
-    with Reservation() as reserved:
-        server.allocate(ctx, obj, None, reserved)
-        for _ in range(GENERATE_TRIES_MAX - 1 if is_generated else 0):
-            try:
-                return await store_new(ctx, endpoint, obj)
-            except AlreadyExists:
-                obj["metadata"]["name"] = generated_name(obj, server.rng)
-        return await store_new(ctx, endpoint, obj)
+    async with server.quota.charges() as charges:
+        with Reservation() as reserved:
+            await allocate_new(ctx, obj, reserved)
+            await charges.take(write)
+            return await _store(ctx, obj, is_generated=is_generated)
+
+
+async def _store(ctx: RequestContext, obj: Obj, *, is_generated: bool) -> CachedObject:
+    for _ in range(GENERATE_TRIES_MAX - 1 if is_generated else 0):
+        try:
+            return await store_new(ctx, ctx.endpoint, obj)
+        except AlreadyExists:
+            obj["metadata"]["name"] = generated_name(obj, ctx.server.rng)
+    return await store_new(ctx, ctx.endpoint, obj)

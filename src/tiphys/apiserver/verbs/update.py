@@ -1,5 +1,6 @@
 """UPDATE and UPDATE of status: replace an object. Upstream: endpoints/handlers/update.go."""
 
+import copy
 from collections.abc import Callable
 from typing import Final
 
@@ -12,12 +13,15 @@ from tiphys.api.errors import (
 )
 from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
 from tiphys.api.meta import Obj, at
+from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
+from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.service_addresses import Reservation
@@ -80,18 +84,52 @@ def check_name(ctx: RequestContext, obj: Obj) -> None:
 
 async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
     """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
-    with Reservation() as reserved:
-
-        def change(old: Obj) -> Obj:
-            new = dict(make(old))
-            new["metadata"] = dict(new["metadata"])
-            return prepare_update(ctx, new, old, reserved)
-
-        return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
+    if ctx.endpoint.info.kind in COUNTED_KINDS:
+        return await _update_counted(ctx, make)
+    return await guaranteed_update(
+        ctx, ctx.endpoint, ctx.key, lambda old: prepare_update(ctx, _copied(make, old), old)
+    )
 
 
-def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation) -> Obj:
-    """The object to write instead of the old one. Raises Conflict, Invalid, Forbidden."""
+def _copied(make: Callable[[Obj], Obj], old: Obj) -> Obj:
+    new = dict(make(old))
+    new["metadata"] = dict(new["metadata"])
+    return new
+
+
+async def _update_counted(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
+    """An update after which a quota, or a pool of addresses, may have less left."""
+    server = ctx.server
+    claims = server.claims if ctx.endpoint.info.kind == "Service" else None
+    written: list[Write] = []
+
+    async with server.quota.charges() as charges:
+        with Reservation() as reserved:
+
+            def change(old: Obj) -> Obj:
+                new = _copied(make, old)
+                if claims is not None:
+                    new["spec"] = copy.deepcopy(new.get("spec"))  # Each try is given numbers anew.
+                new = prepare_update(ctx, new, old, reserved)
+                written[:] = [admission_write(ctx, "UPDATE", new, old)]
+                return new
+
+            async def claim() -> bool:
+                if claims is not None and not await claims.take(reserved):
+                    return False
+                await charges.take(written[0])
+                return True
+
+            return await guaranteed_update(ctx, ctx.endpoint, ctx.key, change, claim=claim)
+
+
+def prepare_update(
+    ctx: RequestContext, new: Obj, old: Obj, reserved: Reservation | None = None
+) -> Obj:
+    """The object to write instead of the old one; reserved: for a Service's numbers.
+
+    Raises Conflict, Invalid, Forbidden.
+    """
     endpoint, server = ctx.endpoint, ctx.server
     resource, info = endpoint.resource, endpoint.info
     check_preconditions(ctx, new, old)
@@ -110,18 +148,21 @@ def prepare_update(ctx: RequestContext, new: Obj, old: Obj, reserved: Reservatio
     check_escalation(server.authorizer, ctx.user, ctx.info, new, old)
     write = admission_write(ctx, "UPDATE", new, old)
     server.admission.mutate(write)
-    if is_status or ctx.info.subresource == "approval":
+    if is_status:
         resource.before_status_update(new, old)
+    elif ctx.info.subresource != "approval":  # Its part keeps everything else.
+        resource.before_update(new, old)
+    resource.note_request(new, old, ctx.user, server.clock.now())
+    if is_status:
         errors = resource.validate_status_update(new, old)
     else:
-        resource.before_update(new, old)
         rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
         errors = resource.validate(new) + rules(new, old)
     meta_errors = validate_kind_update(info.kind, new, old, namespaced=info.namespaced)
     raise_invalid(endpoint, new, meta_errors + errors)
     ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
-    if not is_status:
+    if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)
     return new
 
@@ -170,7 +211,11 @@ def _ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
 
 
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
-PART_RULES: Final = {"ephemeralcontainers": _ephemeral_errors, "resize": validate_resize}
+PART_RULES: Final = {
+    "ephemeralcontainers": _ephemeral_errors,
+    "resize": validate_resize,
+    "approval": validate_approval,
+}
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:

@@ -110,5 +110,7 @@ def _remove(profile: Profile) -> None:
     for parent in (profile.roots.run,):
         if parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()
+    if profile.is_joined:
+        return  # It has no context; one of the same name is another cluster's.
     for problem in access.remove_user_contexts(profile, kubeconfig.default_path(os.environ)):
         print(f"Warning: {problem}", file=sys.stderr)

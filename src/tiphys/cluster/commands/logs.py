@@ -15,6 +15,10 @@ FOLLOW_SECONDS: Final = 0.2
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "search":
+        from tiphys.cluster.commands import logs_search
+
+        return logs_search.run(name, arguments[1:])
     parser = argparse.ArgumentParser(prog="tiphys logs", description="show a component's log")
     parser.add_argument("component", nargs="?", help="apiserver, scheduler, kubelet, ...")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")

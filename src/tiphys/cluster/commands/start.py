@@ -22,6 +22,7 @@ from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
 from tiphys.cluster.profile import MASTER, WORKER, Profile, ProfileError, Roots
 from tiphys.proxy.config import MODES as PROXY_MODES
 
+KUBELET_PORT: Final = 10250
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
 
@@ -36,6 +37,17 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except (CommandError, ProfileError, TimeoutError) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(error, as_json=as_json)
+
+
+def check_machine_for_node(roots: Roots, steps: Steps) -> None:
+    """What a start checks, before a machine joins. Raises CommandError."""
+    _preflight(roots, steps, 0, 1, PROXY_MODES[0])
+
+
+def start_joined(name: str, wait_seconds: float, steps: Steps) -> int:
+    """A machine that has just joined; returns when its node is ready. Raises CommandError."""
+    words = ["--wait", "--wait-timeout", str(wait_seconds), "--keep-context"]
+    return _start(name, _parser().parse_args(words), steps)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=PROXY_MODES,
         help=f"how Services reach pods (default: {PROXY_MODES[0]})",
     )
+    parser.add_argument(
+        "--listen",
+        default="",
+        metavar="ADDRESS",
+        help="be reached by other machines there, so that they can join; the node is then this"
+        " machine itself",
+    )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -72,6 +91,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
     masters, workers = _wanted(existing, options)
+    _check_listen(existing, options, masters, workers)
     _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
@@ -92,7 +112,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
             _prepare(profile, steps)
-            if not options.keep_context:
+            if _has_context(profile, options):
                 _set_context(profile)
             waiting.go(profile)
         except BaseException:
@@ -100,7 +120,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             _forget_what_never_was(roots, name)
             raise
         _wait(profile, options, steps, waiting.pid, began, lock.release)
-    context = "" if options.keep_context else f', kubectl uses context "{name}"'
+    context = "" if not _has_context(profile, options) else f', kubectl uses context "{name}"'
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
 
@@ -127,14 +147,14 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    _wanted(profile, options)
+    _check_listen(profile, options, *_wanted(profile, options))
     if _wanted_mode(profile, options) != profile.proxy_mode:
         raise CommandError(
             f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
             f"not {options.proxy_mode}",
             fix=f"stop it first: tiphys stop -p {profile.name}",
         )
-    if not options.keep_context:
+    if _has_context(profile, options):
         _set_context(profile)
     from tiphys.cluster import processes
 
@@ -142,7 +162,9 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
     recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
     # Also without --wait: an earlier start may have been interrupted before its last step.
     _wait(profile, options, steps, chief.identity.pid if chief else 0, recently)
-    context = "" if options.keep_context else f', kubectl uses context "{profile.name}"'
+    context = (
+        "" if not _has_context(profile, options) else f', kubectl uses context "{profile.name}"'
+    )
     text = f"Profile {profile.name} runs already{context}"
     steps.done(text, profile=profile.name, server=profile.server)
     return 0
@@ -171,6 +193,33 @@ def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int,
         fix = f"use a number from 0 to {NODES_MAX - masters}"
         raise CommandError(f"--nodes {workers} is not possible", fix=fix)
     return masters, workers
+
+
+def _check_listen(
+    existing: Profile | None, options: argparse.Namespace, masters: int, workers: int
+) -> None:
+    """Raises CommandError."""
+    if not options.listen:
+        return
+    if existing is not None and existing.listen != options.listen:
+        raise CommandError(
+            f'profile "{existing.name}" was made with '
+            + (f"--listen {existing.listen}" if existing.listen else "no --listen"),
+            fix=f"`tiphys delete -p {existing.name}` starts over",
+        )
+    if masters or workers > 1:
+        raise CommandError(
+            "with --listen this machine is one node: it has one network",
+            fix="use --nodes 1 or --nodes 0; other machines run `tiphys join`",
+        )
+    from tiphys.cluster import addresses
+
+    found = addresses.own_addresses()
+    if options.listen not in found:
+        raise CommandError(
+            f"--listen {options.listen} is no address of this machine",
+            fix=f"use one that the other machines reach: {', '.join(found) or 'there is none'}",
+        )
 
 
 def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
@@ -229,11 +278,27 @@ def _new_profile(
         load_balancer_pool=chosen.load_balancer_pool,
         overlay=options.overlay or "auto",
         proxy_mode=_wanted_mode(None, options),
+        listen=options.listen,
     )
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
+    _check_machine(profile)
     profile.save()
     return profile
+
+
+def _check_machine(profile: Profile) -> None:
+    """For a node that is the machine itself, nobody else's may be. Raises CommandError."""
+    if not profile.uses_host_network or not profile.nodes:
+        return
+    from tiphys.cluster import addresses, host_node
+
+    host_node.check_alone(profile)
+    if not addresses.is_free(KUBELET_PORT):
+        raise CommandError(
+            f"port {KUBELET_PORT} is in use: this machine is a node of some cluster already",
+            fix="stop the kubelet that runs here",
+        )
 
 
 def _resumed(profile: Profile, proxy_mode: str) -> Profile:
@@ -241,7 +306,10 @@ def _resumed(profile: Profile, proxy_mode: str) -> Profile:
     from tiphys.cluster import addresses, processes
 
     processes.stop(profile)  # What a killed supervisor left behind.
-    overlaps = addresses.conflicts(profile) if profile.nodes else []
+    _check_machine(profile)
+    # Where the node is the machine itself, what a crash left of its routes would be in its way.
+    own_network = bool(profile.nodes) and not profile.uses_host_network
+    overlaps = addresses.conflicts(profile) if own_network else []
     if overlaps:
         raise CommandError(
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
@@ -250,7 +318,14 @@ def _resumed(profile: Profile, proxy_mode: str) -> Profile:
     if proxy_mode != profile.proxy_mode:
         profile = replace(profile, proxy_mode=proxy_mode)
         profile.save()
+    if profile.is_joined:
+        return profile
     if not addresses.is_free(profile.api_port):
+        if profile.listen:
+            raise CommandError(
+                f"port {profile.api_port} is in use, and other machines know the cluster by it",
+                fix="see who listens there: ss -ltnp",
+            )
         port = addresses.free_port(profile.roots, profile.name)
         profile = replace(profile, api_port=port)
         profile.save()
@@ -263,8 +338,13 @@ def _prepare(profile: Profile, steps: Steps) -> None:
 
     for directory in (profile.directory / "store", profile.logs, profile.run_directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-    pki.ensure(profile, _now())
-    access.write_all(profile)
+    if profile.is_joined:
+        from tiphys.cluster import joining
+
+        joining.check_certificate(profile, _now())
+    else:
+        pki.ensure(profile, _now())
+        access.write_all(profile)
     steps.say("certificates ready")
     if profile.nodes:
         from tiphys.cluster import node_network
@@ -277,6 +357,11 @@ def _prepare(profile: Profile, steps: Steps) -> None:
                 fix=f"`tiphys delete -p {profile.name}` removes what is left of it; then try again",
             ) from exc
         steps.say(f"network ready: node {profile.nodes[0].address}")
+
+
+def _has_context(profile: Profile, options: argparse.Namespace) -> bool:
+    """A machine that joined has no administrator's credentials to give."""
+    return not options.keep_context and not profile.is_joined
 
 
 def _set_context(profile: Profile) -> None:
@@ -322,10 +407,10 @@ def _wait(
     try:
         wait("API server ready", probe.api_is_ready)
         served()
-        for path, obj in addons.manifests(profile):
+        for path, obj in [] if profile.is_joined else addons.manifests(profile):
             if probe.get(f"{path}/{obj['metadata']['name']}") is None:
                 probe.create(path, obj)
-        if options.wait:
+        if options.wait and not profile.is_joined:
             wait("default ServiceAccount and kube-root-ca.crt there", probe.basics_are_there)
         if options.wait and profile.nodes:
             wait("node ready", probe.nodes_are_ready)

@@ -25,7 +25,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         steps = Steps(as_json=as_json)
         with start_lock(steps.title):
             ran = halt(profile)
-        if not options.keep_context_active:
+        if not options.keep_context_active and not profile.is_joined:
             _remove_contexts(profile)
         steps.done(f"Stopped {name}" if ran else f"{name} did not run", profile=name)
     except (CommandError, ProfileError, OSError, RuntimeError) as exc:

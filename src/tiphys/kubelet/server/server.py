@@ -1,6 +1,7 @@
 """Routes of the kubelet's server. Upstream: pkg/kubelet/server/server.go."""
 
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -58,8 +59,8 @@ class KubeletServer:
             config.client_ca_file,
             node_attributes(config.node_name),
         )
-        tls = server_context(config.tls_cert_file, config.tls_key_file, [config.client_ca_file])
-        self._http = HttpServer(self._answer, tls=tls)
+        self._tls = self._context()
+        self._http = HttpServer(self._answer, tls=self._tls)
         self._routes: dict[str, Callable[[Request, list[str], _Params], Awaitable[Answer]]] = {
             "pods": self._list_pods,
             "runningpods": self._list_pods,
@@ -72,6 +73,17 @@ class KubeletServer:
             "stats": self._stats,
             "configz": self._configz,
         }
+
+    def _context(self) -> ssl.SSLContext:
+        """Without a certificate as long as the cluster has given none: handshakes fail."""
+        config = self._deps.config
+        there = config.certificate_directory is None or config.tls_cert_file.exists()
+        cert_file = config.tls_cert_file if there else None
+        return server_context(cert_file, config.tls_key_file, [config.client_ca_file])
+
+    def use_certificate(self) -> None:
+        """Show the certificate that is in the file now, from the next connection on."""
+        self._tls.load_cert_chain(self._deps.config.tls_cert_file, self._deps.config.tls_key_file)
 
     async def start(self) -> None:
         """Raises OSError when the address is taken."""

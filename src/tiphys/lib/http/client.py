@@ -7,13 +7,14 @@ each (docs/adr/0003). Bodies are bytes; redirects are never followed; certificat
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httptools
 
+IDLE_SECONDS_MAX: Final = 5.0  # A kept connection costs memory at both ends, a new one 1 ms.
 POOL_MAX: Final = 32  # Idle connections kept per client; client-go keeps 25 per host.
 STREAM_BUFFER_BYTES_MAX: Final = 1 << 20  # Unread bytes of a stream before reading pauses.
 BODY_BYTES_MAX: Final = 256 << 20  # A list of 100,000 pods fits; more is a broken server.
@@ -52,6 +53,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.closed = False
+        self.idle_since = 0.0  # The loop's time.
         self.served = 0  # Requests answered before: a failure on a fresh connection is final.
         self._parser = httptools.HttpResponseParser(self)
         self._pending: _Pending | None = None
@@ -137,6 +139,12 @@ class _Connection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
+    def close(self) -> None:
+        """Say goodbye: nothing is under way."""
+        self.closed = True
+        if self.transport is not None:
+            self.transport.close()
+
     def abort(self) -> None:
         self.closed = True
         if self.transport is not None:
@@ -208,7 +216,10 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         server_hostname: str | None = None,
+        renewed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """renewed: asked before each request whether connections of before must not be used."""
+        self._renewed = renewed
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http(s) URL: {base_url!r}")
@@ -219,6 +230,7 @@ class HttpClient:
         self._server_hostname = server_hostname or (self.host if self._tls else None)
         self.headers = dict(headers or {})
         self._idle: list[_Connection] = []
+        self._sweep: asyncio.TimerHandle | None = None
         self._host_header = f"[{self.host}]" if ":" in self.host else self.host
         self._host_header += f":{self.port}"
 
@@ -290,8 +302,13 @@ class HttpClient:
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
 
     async def _connection(self, method: str, target: str) -> _Connection:
+        if self._renewed():
+            self.close()
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed:
@@ -315,10 +332,25 @@ class HttpClient:
 
     def _release(self, stream: Stream) -> None:
         connection = stream._connection
-        if not connection.closed and len(self._idle) < POOL_MAX:
-            self._idle.append(connection)
-        else:
+        if connection.closed or len(self._idle) >= POOL_MAX:
             connection.abort()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(IDLE_SECONDS_MAX, self._close_idle, loop)
+
+    def _close_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what nobody used for long; look again later if something is left."""
+        self._sweep = None
+        oldest = loop.time() - IDLE_SECONDS_MAX
+        for connection in self._idle:
+            if connection.idle_since <= oldest:
+                connection.close()
+        self._idle = [c for c in self._idle if not c.closed]
+        if self._idle:
+            self._sweep = loop.call_later(IDLE_SECONDS_MAX, self._close_idle, loop)
 
     def _head(
         self, method: str, target: str, headers: Mapping[str, str] | None, body: bytes

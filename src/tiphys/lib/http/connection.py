@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 PIECE_BYTES_MAX: Final = 64 * 1024  # One write; 35 MB in one write stalls the loop for 190 ms.
 PIPELINE_MAX: Final = 64  # Requests that may wait on one connection before reading pauses.
 LINGER_SECONDS: Final = 0.5  # net/http rstAvoidanceDelay
+_BODILESS: Final = frozenset({204, 304})  # RFC 9112 section 6.3: not even an empty chunk.
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1: a token.
 _names: dict[bytes, str] = {}  # Header names seen, lower case; bounded by _NAMES_MAX.
@@ -343,18 +344,19 @@ class Connection(asyncio.Protocol):
         request.keep_alive = request.keep_alive and chunked
         close = not request.keep_alive
         head = encode_head(answer.status, answer.headers, None, close=close, own=answer.own_headers)
-        if not chunked:
+        bodiless = answer.status in _BODILESS
+        if not chunked or bodiless:
             head = head.replace(b"Transfer-Encoding: chunked\r\n", b"", 1)
         self._transport.write(head)
         writer = BodyWriter(
             self._transport, self._flow, chunked=chunked, stopping=self._server.stopping
         )
         try:
-            if request.method != "HEAD":
+            if request.method != "HEAD" and not bodiless:
                 await answer.write_body(writer)
         finally:
             writer.on_writable(None)
-        if request.method != "HEAD":
+        if request.method != "HEAD" and not bodiless:
             writer.end()
 
     async def _upgrade(self, answer: UpgradeResponse) -> None:

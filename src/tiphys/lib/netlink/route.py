@@ -31,7 +31,7 @@ from tiphys.lib.netlink.message import (
 from tiphys.lib.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
-_NEWADDR, _GETADDR = 20, 22
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH = 28
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
@@ -165,6 +165,17 @@ class RouteSocket:
 
     def add_address(self, name: str, interface: str) -> None:
         """`192.168.49.1/24`; already there is fine."""
+        flags = NLM_F_CREATE | NLM_F_REPLACE
+        payload = self._address(name, interface)
+        self._netlink.request(_NEWADDR, flags, payload, f"add address {interface} to {name}")
+
+    def delete_address(self, name: str, interface: str) -> None:
+        """No such address is fine."""
+        payload = self._address(name, interface)
+        what = f"delete address {interface} of {name}"
+        _ignore(errno.EADDRNOTAVAIL, self._netlink, _DELADDR, 0, payload, what)
+
+    def _address(self, name: str, interface: str) -> bytes:
         parsed: IPv4Interface | IPv6Interface = ip_interface(interface)
         packed = parsed.ip.packed
         scope = _SCOPE_HOST if parsed.ip.is_loopback else _SCOPE_UNIVERSE
@@ -176,9 +187,7 @@ class RouteSocket:
             scope,
             self.link(name).index,
         )
-        payload = head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
-        flags = NLM_F_CREATE | NLM_F_REPLACE
-        self._netlink.request(_NEWADDR, flags, payload, f"add address {interface} to {name}")
+        return head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
 
     def addresses(self) -> list[tuple[int, str]]:
         """(interface index, `address/prefix`) of every address."""

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tiphys.runtime.images import manifest
-from tiphys.runtime.images.reference import parse
+from tiphys.runtime.images import manifest, stored_image
+from tiphys.runtime.images.reference import Reference, parse
 from tiphys.runtime.images.registry_storage import RegistryStorage
+from tiphys.runtime.images.stored_image import Layer, StoredImage
 
 BUSYBOX: Final = "/bin/busybox"
 PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -61,7 +62,7 @@ class Entry:
 def layer(entries: Mapping[str, Entry]) -> bytes:
     """A tar archive that depends on entries alone."""
     output = io.BytesIO()
-    with tarfile.open(fileobj=output, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(entries):
             entry = entries[path]
             info = tarfile.TarInfo(path)
@@ -144,11 +145,33 @@ def build(storage: RegistryStorage, busybox: str = BUSYBOX) -> dict[str, str]:
     """
     base = layer(busybox_entries(busybox))
     digests: dict[str, str] = {}
-    for recipe in RECIPES:
-        layers = [base, *([layer(recipe.entries)] if recipe.entries else [])]
-        document = write_image(storage, recipe.names, layers, recipe.process)
-        digests |= dict.fromkeys(recipe.names, document)
+    with storage.writing():
+        for recipe in RECIPES:
+            layers = [base, *([layer(recipe.entries)] if recipe.entries else [])]
+            document = write_image(storage, recipe.names, layers, recipe.process)
+            digests |= dict.fromkeys(recipe.names, document)
     return digests
+
+
+def fork(
+    storage: RegistryStorage,
+    base: StoredImage,
+    reference: Reference,
+    data: bytes,
+    process: Mapping[str, Any],
+    created_by: str = "tiphys",
+) -> StoredImage:
+    """An image of one more layer on base, under a name."""
+    digest = storage.put_blob(data)
+    layers = (*base.layers, Layer(manifest.LAYER_TAR, digest, len(data), digest))
+    document = {
+        **base.document,
+        "config": {**base.process, **process},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [*base.history, {"created": CREATED, "created_by": created_by}],
+    }
+    identity, written = stored_image.write(storage, document, layers)
+    return StoredImage(identity, storage.put_manifest(reference, written), document, layers)
 
 
 def write_image(

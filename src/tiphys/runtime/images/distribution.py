@@ -16,8 +16,12 @@ from urllib.parse import urlencode
 from tiphys.lib.logs import Secret
 from tiphys.runtime.images import manifest
 from tiphys.runtime.images.http_client import (
+    AUTHORITIES,
     HttpError,
+    Request,
     Response,
+    Upload,
+    authority_file,
     basic,
     challenge_fields,
     request,
@@ -53,24 +57,33 @@ class Endpoint:
 
     base: str
     namespace: str = ""
+    authorities: str = AUTHORITIES
 
 
-def endpoints(host: str, mirrors: Mapping[str, Sequence[str]]) -> list[Endpoint]:
+def endpoints(
+    host: str, mirrors: Mapping[str, Sequence[str]], authorities: str = AUTHORITIES
+) -> list[Endpoint]:
     """Where to ask for images of host, in order; mirrors of "*" serve every registry."""
     found = [
         Endpoint(base.rstrip("/"), host) for base in (*mirrors.get(host, ()), *mirrors.get("*", ()))
     ]
     if host == "docker.io":
         own = DOCKER_HUB
-    elif host.partition(":")[0] in ("localhost", "127.0.0.1"):
+    elif is_local(host) and not authority_file(authorities, host):
         own = f"http://{host}"  # As Docker does: a registry on this machine needs no TLS.
     else:
         own = f"https://{host}"
-    return [*found, Endpoint(own)]
+    return [*found, Endpoint(own, authorities=authorities)]
+
+
+def is_local(host: str) -> bool:
+    return host.partition(":")[0] in ("localhost", "127.0.0.1")
 
 
 class Registry:
     """One repository at one endpoint; tokens are kept between requests."""
+
+    _actions = "pull"
 
     def __init__(self, endpoint: Endpoint, path: str, credentials: Credentials) -> None:
         self._endpoint = endpoint
@@ -81,23 +94,37 @@ class Registry:
         if self._credentials.token:
             self._authorization = f"Bearer {str.__str__(self._credentials.token)}"
 
-    def _url(self, what: str, name: str) -> str:
+    def url(self, what: str, name: str) -> str:
         query = (
             "?" + urlencode({"ns": self._endpoint.namespace}) if self._endpoint.namespace else ""
         )
         return f"{self._endpoint.base}/v2/{self._path}/{what}/{name}{query}"
 
-    async def _get(self, url: str) -> Response:
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], upload: Upload | None = None
+    ) -> Response:
+        """One request, repeated with a login when the registry asks for one.
+
+        Raises: HttpError.
+        """
+        start = upload.file.tell() if upload else 0
         for attempt in range(2):
-            headers = {"accept": f"{ACCEPT}, */*", "user-agent": "tiphys"}
+            fields = {"user-agent": "tiphys", **headers}
             if self._authorization:
-                headers["authorization"] = self._authorization
-            response = await request("GET", url, headers)
+                fields["authorization"] = self._authorization
+            response = await request(
+                Request(method, url, fields, upload, self._endpoint.authorities)
+            )
             if response.status != 401 or attempt:
                 return response
             response.close()
+            if upload:
+                upload.file.seek(start)
             await self._authenticate(response.headers.get("www-authenticate", ""))
         raise AssertionError("unreachable")
+
+    async def _get(self, url: str) -> Response:
+        return await self.send("GET", url, {"accept": f"{ACCEPT}, */*"})
 
     async def _authenticate(self, challenge: str) -> None:
         scheme, fields = challenge_fields(challenge)
@@ -109,12 +136,15 @@ class Registry:
             return
         if not fields["realm"].startswith("https://") and self._endpoint.base.startswith("https:"):
             raise HttpError(f"token server {fields['realm']} is not https")
-        scope = fields.get("scope") or f"repository:{self._path}:pull"
+        scope = fields.get("scope") or f"repository:{self._path}:{self._actions}"
         query = {"service": fields.get("service", ""), "scope": scope}
         headers = {"user-agent": "tiphys"}
         if login.username:
             headers["authorization"] = basic(login.username, login.password)
-        response = await request("GET", f"{fields['realm']}?{urlencode(query)}", headers)
+        url = f"{fields['realm']}?{urlencode(query)}"
+        response = await request(
+            Request("GET", url, headers, authorities=self._endpoint.authorities)
+        )
         if response.status != 200:
             response.close()
             return  # The registry's own answer then says what is wrong.
@@ -123,7 +153,7 @@ class Registry:
 
     async def document(self, name: str) -> bytes:
         """A manifest or index by tag or digest. Raises: PullError, HttpError."""
-        response = await self._get(self._url("manifests", name))
+        response = await self._get(self.url("manifests", name))
         await self._check(response, name)
         data = await response.read(manifest.DOCUMENT_BYTES_MAX)
         if name.startswith("sha256:") and manifest.digest_of(data) != name:
@@ -132,7 +162,7 @@ class Registry:
 
     async def blob(self, digest: str, target: IO[bytes]) -> None:
         """Write a blob to target and prove its digest. Raises: PullError, HttpError, OSError."""
-        response = await self._get(self._url("blobs", digest))
+        response = await self._get(self.url("blobs", digest))
         await self._check(response, digest)
         proof = hashlib.sha256()
         size = 0
@@ -169,6 +199,7 @@ class Resolved:
     digest: str
     manifest: dict[str, Any]
     config: bytes
+    document: bytes  # The manifest as it came.
 
 
 async def resolve(
@@ -176,13 +207,14 @@ async def resolve(
     mirrors: Mapping[str, Sequence[str]],
     credentials: Credentials,
     machine: str,
+    authorities: str = AUTHORITIES,
 ) -> Resolved:
     """Ask the endpoints in order; the first that has the image serves all of it.
 
     Raises: PullError with containerd's words.
     """
     failures: list[PullError] = []
-    for endpoint in endpoints(reference.host, mirrors):
+    for endpoint in endpoints(reference.host, mirrors, authorities):
         registry = Registry(endpoint, reference.path, credentials)
         try:
             return await _resolve_at(registry, reference, machine)
@@ -203,12 +235,13 @@ async def _resolve_at(registry: Registry, reference: Reference, machine: str) ->
     digest = manifest.digest_of(data)
     document = manifest.decode(data)
     if manifest.is_index(document):
-        document = manifest.decode(await registry.document(manifest.choose(document, machine)))
+        data = await registry.document(manifest.choose(document, machine))
+        document = manifest.decode(data)
     if "config" not in document or "layers" not in document:
         raise PullError(f"{reference}: unsupported manifest {document.get('mediaType')}")
     config = _Memory(manifest.DOCUMENT_BYTES_MAX)
     await registry.blob(document["config"]["digest"], config)  # type: ignore[arg-type]
-    return Resolved(registry, digest, document, bytes(config.data))
+    return Resolved(registry, digest, document, bytes(config.data), data)
 
 
 class _Memory:

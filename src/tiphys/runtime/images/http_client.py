@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client for registries: one request per connection, bodies as they come.
+"""A small HTTP/1.1 client for registries: one request per connection, bodies as they come or go.
 
 Source: RFC 9112 (framing). TLS with the system's authorities.
 """
@@ -6,10 +6,11 @@ Source: RFC 9112 (framing). TLS with the system's authorities.
 import asyncio
 import base64
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import IO, Final
 from urllib.parse import urljoin, urlsplit
 
 from tiphys.lib.logs import Secret
@@ -19,6 +20,7 @@ IDLE_SECONDS: Final = 60.0  # Without a byte for so long a transfer has died.
 HEAD_BYTES_MAX: Final = 65536
 REDIRECTS_MAX: Final = 5
 READ_BYTES: Final = 1 << 16
+AUTHORITIES: Final = "/etc/docker/certs.d"  # Where Docker, too, looks for private authorities.
 
 
 class HttpError(Exception):
@@ -59,35 +61,66 @@ class Response:
         self._writer.close()
 
 
-async def request(
-    method: str, url: str, headers: Mapping[str, str], *, follow: bool = True
-) -> Response:
-    """Send a request without a body. Credentials are not sent on to another host.
+@dataclass(frozen=True)
+class Upload:
+    """The body of a request: size bytes of file, from where it stands."""
+
+    file: IO[bytes]
+    size: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """`authorities` is a directory of HOST[:PORT]/ca.crt, as Docker's certs.d."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    upload: Upload | None = None
+    authorities: str = AUTHORITIES
+
+
+def authority_file(directory: str, host: str) -> str:
+    """The certificates that host's is signed with, "" when nobody put any there."""
+    path = os.path.join(directory, host, "ca.crt")
+    return path if directory and os.path.exists(path) else ""
+
+
+async def request(wanted: Request, *, follow: bool = True) -> Response:
+    """Send a request. Credentials are not sent on to another host, an upload to no other place.
 
     Raises: HttpError.
     """
-    headers = dict(headers)
     for _ in range(REDIRECTS_MAX + 1):
-        response = await _request_once(method, url, headers)
+        response = await _request_once(wanted)
         location = response.headers.get("location")
-        if not follow or response.status not in (301, 302, 303, 307, 308) or not location:
+        moved = response.status in (301, 302, 303, 307, 308) and wanted.upload is None
+        if not follow or not moved or not location:
             return response
         response.close()
-        target = urljoin(url, location)
+        target, url, headers = urljoin(wanted.url, location), wanted.url, dict(wanted.headers)
         if urlsplit(target).scheme != "https" and urlsplit(url).scheme == "https":
             raise HttpError(f"{url}: redirected from https to {urlsplit(target).scheme}")
         if urlsplit(target).netloc != urlsplit(url).netloc:
             headers.pop("authorization", None)
-        url = target
-    raise HttpError(f"{url}: too many redirects")
+        wanted = replace(wanted, url=target, headers=headers)
+    raise HttpError(f"{wanted.url}: too many redirects")
 
 
-async def _request_once(method: str, url: str, headers: Mapping[str, str]) -> Response:
+def _context(wanted: Request, netloc: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if path := authority_file(wanted.authorities, netloc):
+        context.load_verify_locations(path)
+    return context
+
+
+async def _request_once(wanted: Request) -> Response:
+    method, url = wanted.method, wanted.url
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    context = ssl.create_default_context() if secure else None
     try:
+        context = _context(wanted, parts.netloc) if secure else None
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(
                 host, port, ssl=context, limit=HEAD_BYTES_MAX
@@ -97,10 +130,15 @@ async def _request_once(method: str, url: str, headers: Mapping[str, str]) -> Re
     except OSError as exc:
         raise HttpError(f'{method} "{url}": dial tcp {host}:{port}: {exc}') from exc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    fields = {"host": parts.netloc.rpartition("@")[2], "connection": "close"} | dict(headers)
+    fields = {"host": parts.netloc.rpartition("@")[2], "connection": "close"}
+    fields |= wanted.headers
+    if wanted.upload is not None:
+        fields["content-length"] = str(wanted.upload.size)
     lines = [f"{method} {target} HTTP/1.1", *[f"{k}: {v}" for k, v in fields.items()], "", ""]
     try:
         writer.write("\r\n".join(lines).encode("latin-1"))
+        if wanted.upload is not None:
+            await _send(writer, wanted.upload)
         async with asyncio.timeout(IDLE_SECONDS):
             status, found = _head(await reader.readuntil(b"\r\n\r\n"))
     except (OSError, TimeoutError, ValueError, EOFError, asyncio.LimitOverrunError) as exc:
@@ -110,6 +148,17 @@ async def _request_once(method: str, url: str, headers: Mapping[str, str]) -> Re
         found["content-length"] = "0"
         found.pop("transfer-encoding", None)
     return Response(url, status, found, reader, writer)
+
+
+async def _send(writer: asyncio.StreamWriter, upload: Upload) -> None:
+    left = upload.size
+    # A registry that says no stops reading: its answer is more use than the broken connection.
+    with contextlib.suppress(ConnectionError):
+        while left and (piece := upload.file.read(min(left, READ_BYTES))):
+            left -= len(piece)
+            writer.write(piece)
+            async with asyncio.timeout(IDLE_SECONDS):
+                await writer.drain()
 
 
 def _head(data: bytes) -> tuple[int, dict[str, str]]:

@@ -28,6 +28,7 @@ WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 READ_BYTES: Final = 1 << 16
 FILES_MAX: Final = 2_000_000  # Entries of one layer.
+LAYER_BYTES_MAX = 64 << 30  # Of the plain archive, and of its files: a few bytes may claim more.
 LINKS_MAX: Final = 40  # As the kernel's MAXSYMLINKS.
 NAME_HEX: Final = 24  # Digits of the digest in a directory's name: overlay options fit one page.
 _XATTR: Final = "SCHILY.xattr."
@@ -50,10 +51,14 @@ class Digester:
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self._hash = hashlib.sha256()
+        self._size_bytes = 0
 
     def read(self, count: int = -1) -> bytes:
         data = self._source.read(count)
         self._hash.update(data)
+        self._size_bytes += len(data)
+        if self._size_bytes > LAYER_BYTES_MAX:
+            raise LayerError(f"layer is larger than {LAYER_BYTES_MAX} bytes")
         return data
 
     def digest(self) -> str:
@@ -166,36 +171,85 @@ def _extract(source: Any, target: str) -> int:
     try:
         writer = _Writer(root)
         with tarfile.open(fileobj=source, mode="r|", errorlevel=2) as archive:
-            for count, member in enumerate(archive):
-                if count > FILES_MAX:
-                    raise LayerError("layer has too many files")
+            for member in _members(archive):
                 writer.add(archive, member)
-                archive.members = []  # type: ignore[attr-defined]  # It would keep every entry.
         writer.finish()
         return writer.size_bytes
     finally:
         os.close(root)
 
 
-class _Writer:
-    """Writes the members of one archive below a directory."""
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    size = 0
+    for count, member in enumerate(archive):
+        size += member.size
+        if count > FILES_MAX:
+            raise LayerError("layer has too many files")
+        if size > LAYER_BYTES_MAX:  # A sparse file's holes are in no byte of the archive.
+            raise LayerError(f"layer is larger than {LAYER_BYTES_MAX} bytes")
+        yield member
+        archive.members = []  # type: ignore[attr-defined]  # It would keep every entry.
 
-    def __init__(self, root: int) -> None:
+
+def check(source: IO[bytes], media_type: str, diff_id: str) -> None:
+    """Read a layer without writing anything: its entries stay inside and its digest is diff_id.
+
+    Raises: LayerError, OSError, tarfile.TarError, zlib.error.
+    """
+    digester: Any = Digester(decompressed(source, media_type))
+    with tarfile.open(fileobj=digester, mode="r|", errorlevel=2) as archive:
+        for member in _members(archive):
+            inside(member.name)
+            if member.islnk():
+                inside(member.linkname)
+    found = digester.digest()
+    if found != diff_id:
+        raise LayerError(f"layer is {found}, the image says {diff_id}")
+
+
+def extract_below(source: IO[bytes], root: int, place: str) -> None:
+    """Unpack an ordinary archive, compressed or not, at place inside root (a descriptor): ADD.
+
+    Raises: LayerError, OSError, tarfile.TarError.
+    """
+    writer = _Writer(root, place, whiteouts=False)
+    with tarfile.open(fileobj=source, mode="r:*", errorlevel=2) as archive:
+        for member in _members(archive):
+            writer.add(archive, member)
+    writer.finish()
+
+
+def inside(name: str) -> str:
+    """name as a path relative to the root of a layer. Raises: LayerError when it leads outside."""
+    path = os.path.normpath(name.lstrip("/") or ".")
+    if path == ".." or path.startswith("../") or "\0" in path:
+        raise LayerError(f"{name!r} leads outside of the layer")
+    return "" if path == "." else path
+
+
+class _Writer:
+    """Writes the members of one archive below place of a directory."""
+
+    def __init__(self, root: int, place: str = "", *, whiteouts: bool = True) -> None:
         self._root = root
+        self._place = place.strip("/")
+        self._whiteouts = whiteouts
         self._directory_times: dict[str, float] = {}
         self.size_bytes = 0
 
     def add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        path = os.path.normpath("/" + member.name).lstrip("/")
+        path = inside(member.name)
         if not path:
-            self._attributes(self._root, member)
+            if not self._place:
+                self._attributes(self._root, member)
             return
+        path = os.path.join(self._place, path)
         parent_path, name = os.path.split(path)
         parent = self._parent(parent_path)
         try:
-            if name == OPAQUE:
+            if self._whiteouts and name == OPAQUE:
                 os.setxattr(f"/proc/self/fd/{parent}", "trusted.overlay.opaque", b"y")
-            elif name.startswith(WHITEOUT):
+            elif self._whiteouts and name.startswith(WHITEOUT):
                 self._whiteout(parent, name.removeprefix(WHITEOUT))
             else:
                 self._write(archive, member, parent, name, path)
@@ -299,7 +353,7 @@ class _Writer:
         self.size_bytes += member.size
 
     def _link(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
-        target = os.path.normpath("/" + member.linkname).lstrip("/")
+        target = os.path.join(self._place, inside(member.linkname))
         above, base = os.path.split(target)
         at = self._open(above, os.O_RDONLY | os.O_DIRECTORY)
         try:

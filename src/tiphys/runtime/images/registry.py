@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import IO, Final
@@ -85,17 +86,23 @@ class RegistryServer:
         self._storage = storage
         self._push_token = push_token
         self._uploads: dict[str, IO[bytes]] = {}
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port. Raises: OSError."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES_MAX)
-        found: int = self._server.sockets[0].getsockname()[1]
+        server = await self.listen(socket.create_server((host, port)))
+        found: int = server.sockets[0].getsockname()[1]
         return found
 
+    async def listen(self, listener: socket.socket) -> asyncio.Server:
+        """Serve on a socket, of whatever network namespace; close the result to stop that."""
+        server = await asyncio.start_server(self._serve, sock=listener, limit=HEAD_BYTES_MAX)
+        self._servers.append(server)
+        return server
+
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for file in self._uploads.values():
             self._discard(file)
         self._uploads.clear()

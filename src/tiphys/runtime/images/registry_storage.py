@@ -7,10 +7,11 @@ Source: OCI distribution-spec.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Final
 
 from tiphys.runtime.images import manifest
@@ -41,6 +42,10 @@ class RegistryStorage:
     def open_blob(self, digest: str) -> IO[bytes]:
         """Raises: FileNotFoundError, ValueError."""
         return open(self.blob_path(digest), "rb")
+
+    def blobs(self) -> Iterable[str]:
+        """The digests of all blobs."""
+        return [f"sha256:{name}" for name in os.listdir(self._blobs)]
 
     def blob_size(self, digest: str) -> int:
         return os.path.getsize(self.blob_path(digest))
@@ -85,6 +90,11 @@ class RegistryStorage:
         os.chmod(file.name, 0o644)
         os.rename(file.name, os.path.join(directory, reference.tag))
 
+    def tagged_at(self, reference: Reference) -> float:
+        """When the tag was set last, in seconds since 1970. Raises: FileNotFoundError."""
+        directory = self._tag_directory(reference.repository)
+        return os.path.getmtime(os.path.join(directory, reference.tag))
+
     def put_manifest(self, reference: Reference, data: bytes) -> str:
         """Store a manifest or index whose blobs are there. Raises: ValueError."""
         document = manifest.decode(data)
@@ -123,6 +133,41 @@ class RegistryStorage:
                 found.append(os.path.relpath(path, self._repositories))
         return sorted(found)
 
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """While blobs are written that no tag names yet: `sweep` keeps away."""
+        with open(os.path.join(self.directory, ".lock"), "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    def sweep(self) -> list[str]:
+        """Remove the blobs that no tag leads to, and return their digests; none while somebody
+        writes."""
+        with open(os.path.join(self.directory, ".lock"), "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return []
+            used = {part for _, digest in self.list() for part in self._parts(digest)}
+            left = set(self.blobs()) - used
+            for digest in left:
+                os.unlink(self.blob_path(digest))
+            return sorted(left)
+
+    def _parts(self, digest: str) -> Iterator[str]:
+        """A manifest and all that it names."""
+        if not self.has_blob(digest):
+            return
+        yield digest
+        with self.open_blob(digest) as file:
+            document = manifest.decode(file.read(manifest.DOCUMENT_BYTES_MAX))
+        for row in document.get("manifests") or ():
+            if self.has_blob(row["digest"]):
+                yield from self._parts(row["digest"])
+        for row in (document.get("config"), *(document.get("layers") or ())):
+            if row is not None:
+                yield row["digest"]
+
     def list(self) -> list[tuple[Reference, str]]:
         """Every tag with its digest."""
         names = [f"{name}:{tag}" for name in self.repositories() for tag in self.tags(name)]
@@ -134,6 +179,8 @@ class RegistryStorage:
             os.unlink(os.path.join(self._tag_directory(reference.repository), reference.tag))
         except FileNotFoundError:
             return False
+        with contextlib.suppress(OSError):  # Others tags, or other names below this one.
+            os.removedirs(self._tag_directory(reference.repository))
         return True
 
     def clear(self) -> None:

@@ -121,6 +121,13 @@ class ImageStore:
         self._save()
         return image
 
+    def hold(self, image: Image) -> None:
+        """Let image be found by its id, until `let_go` or the end of the process."""
+        self._images[image.id] = image
+
+    def let_go(self, image: Image) -> None:
+        self._images.pop(image.id, None)
+
     @contextlib.contextmanager
     def holding(self, diff_ids: Iterable[str]) -> Iterator[None]:
         """Keep layers of a pull under way from being swept."""

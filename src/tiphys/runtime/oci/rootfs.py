@@ -133,6 +133,9 @@ class Rootfs:
             at = found
         return at
 
+    def make_directory(self, path: str) -> None:
+        os.close(self.make(path, directory=True))
+
     def _inside(self, fd: int) -> str:
         """The absolute path inside the root of what fd is open on."""
         return "/" + os.readlink(f"/proc/self/fd/{fd}").removeprefix(self.path).lstrip("/")

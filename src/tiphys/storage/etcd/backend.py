@@ -6,6 +6,8 @@ member died, an election came between), it is sent again to the next member: the
 that safe, and the key's events since tell whether it had happened the first time. Only when no
 member answers for CALL_SECONDS_MAX does the writer hear that the outcome is unknown. (Upstream
 never sends a write twice and leaves every unknown outcome to its client.)
+Revisions are etcd's plus an offset, which a store brought here from elsewhere needs so that its
+revisions never go back (see offset); methods beginning with `_` speak of etcd's own.
 One watch over all keys feeds all subscriptions. When its events are lost for good (compacted while
 no member could be reached), `failed` is set, upon which the process must end and load anew.
 Upstream: apiserver pkg/storage/etcd3/store.go.
@@ -36,6 +38,7 @@ from tiphys.storage.etcd.compaction import COMPACT_KEY, Compactor, compact, comp
 from tiphys.storage.etcd.currency import Currency
 from tiphys.storage.etcd.errors import EtcdError, NoAnswer
 from tiphys.storage.etcd.leases import Leases
+from tiphys.storage.etcd.offset import read_offset
 from tiphys.storage.etcd.transactions import Change, key_value
 from tiphys.storage.etcd.watch import Follower, key_bytes, past
 from tiphys.storage.subscriptions import Subscription, Subscriptions
@@ -52,10 +55,13 @@ class EtcdBackend:
 
     is_shared: Final = True
 
-    def __init__(self, client: EtcdClient, clock: Clock, revision: int, compacted: int) -> None:
+    def __init__(
+        self, client: EtcdClient, clock: Clock, revision: int, compacted: int, offset: int
+    ) -> None:
         self.failed = asyncio.Event()
         self._client = client
         self._compacted = compacted
+        self._offset = offset
         self._follower = Follower(client, revision, self._took)
         self._leases = Leases(client, clock)
         self._currency = Currency(self._ask_revision)
@@ -75,17 +81,18 @@ class EtcdBackend:
         client = EtcdClient(endpoints, tls)
         try:
             answer = await client.call("Range", {"key": COMPACT_KEY}, OPEN_SECONDS_MAX)
+            offset = await read_offset(client)
         except BaseException:
             client.close()
             raise
         compacted = compacted_revision(answer.get("kvs", []))
-        return cls(client, clock, answer["header"]["revision"], compacted)
+        return cls(client, clock, answer["header"]["revision"], compacted, offset)
 
     # --- following
 
     @property
     def revision(self) -> int:
-        return self._follower.revision
+        return self._follower.revision + self._offset
 
     async def _follow(self) -> None:
         try:
@@ -103,8 +110,13 @@ class EtcdBackend:
                 seen.append(event)
             if event.key == _COMPACT_KEY_TEXT and event.value and event.value.isdigit():
                 self._compacted = max(self._compacted, int(event.value))
-        self._subscriptions.offer(events)
+        self._subscriptions.offer(self._public(events))
         self._arrivals.arrived(self._follower.revision)
+
+    def _public(self, events: Sequence[Event]) -> Sequence[Event]:
+        if not self._offset:
+            return events
+        return [Event(e.key, e.value, e.revision + self._offset) for e in events]
 
     async def _followed(self, revision: int) -> None:
         """Return once the watch has brought this revision. Raises StorageError when it is lost."""
@@ -118,7 +130,7 @@ class EtcdBackend:
         """See Backend. One linearizable read for all who wait."""
         revision = await self._currency.get()
         await self._followed(revision)
-        return revision
+        return revision + self._offset
 
     async def _ask_revision(self) -> int:
         answer = await self._client.call("Range", {"key": COMPACT_KEY, "count_only": True})
@@ -128,9 +140,9 @@ class EtcdBackend:
     # --- reading
 
     async def get(self, key: str, revision: int = 0) -> KeyValue | None:
-        answer = await self._range({"key": key_bytes(key), "revision": revision})
+        answer = await self._range({"key": key_bytes(key)}, revision)
         kvs = answer.get("kvs", [])
-        return key_value(kvs[0]) if kvs else None
+        return key_value(kvs[0], self._offset) if kvs else None
 
     async def range(
         self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0
@@ -139,43 +151,50 @@ class EtcdBackend:
         first, end = key_bytes(max(prefix, start)), key_bytes(prefix_end(prefix))
         while True:
             page = min(PAGE_KEYS, limit - len(items)) if limit else PAGE_KEYS
-            answer = await self._range(
-                {"key": first, "range_end": end, "limit": page, "revision": revision}
-            )
+            request = {"key": first, "range_end": end, "limit": page}
+            answer = await self._range(request, revision)
             # The first page tells the revision at which the others are read.
-            revision = revision or answer["header"]["revision"]
+            revision = revision or answer["header"]["revision"] + self._offset
             kvs = answer.get("kvs", [])
-            items += map(key_value, kvs)
+            items += [key_value(kv, self._offset) for kv in kvs]
             if not answer.get("more") or (limit and len(items) >= limit):
                 left = answer.get("count", 0) - len(kvs)
                 return RangeResult(items, revision, left > 0, left)
             first = kvs[-1]["key"] + b"\x00"
 
-    async def _range(self, request: dict[str, Any]) -> dict[str, Any]:
-        revision = request.get("revision", 0)
+    async def _range(self, request: dict[str, Any], revision: int) -> dict[str, Any]:
+        """As of a public revision; 0: now."""
+        at = revision - self._offset if revision else 0
+        if revision and at <= 0:
+            raise Compacted(revision, self._compacted + self._offset)
         try:
-            return await self._client.call("Range", request)
+            return await self._client.call("Range", request | {"revision": at})
         except EtcdError as error:
             if error.is_compacted:
-                raise Compacted(revision, max(self._compacted, revision + 1)) from error
+                oldest = max(self._compacted + self._offset, revision + 1)
+                raise Compacted(revision, oldest) from error
             if error.is_future:
                 raise FutureRevision(revision, self.revision) from error
             raise
 
     async def watch(self, prefix: str, start_revision: int, deliver: Deliver) -> Callable[[], None]:
         # etcd itself would leave out a deletion at the very revision of the compaction.
-        if start_revision <= self._compacted:
-            raise Compacted(start_revision, self._compacted + 1)
+        start = start_revision - self._offset
+        if start <= self._compacted:
+            raise Compacted(start_revision, self._compacted + self._offset + 1)
         subscription = Subscription(prefix, deliver, start_revision)
         number = self._subscriptions.add(subscription)
-        now, found = self.revision, []
+        now, found = self._follower.revision, []
         try:
-            if start_revision <= now:
-                found = await past(self._client, start_revision, now)
+            if start <= now:
+                found = await past(self._client, start, now)
+        except Compacted as error:
+            self._subscriptions.remove(number)
+            raise Compacted(start_revision, error.oldest + self._offset) from error
         except BaseException:
             self._subscriptions.remove(number)
             raise
-        subscription.go_live([e for e in found if e.key.startswith(prefix)])
+        subscription.go_live([e for e in self._public(found) if e.key.startswith(prefix)])
         return lambda: self._subscriptions.remove(number)
 
     # --- writing
@@ -187,15 +206,16 @@ class EtcdBackend:
         self, key: str, value: bytes, expected_revision: int, *, ttl_seconds: int = 0
     ) -> int:
         await self._check_expected(key, expected_revision)
-        return await self._write(key, value, expected_revision, ttl_seconds)
+        expected = expected_revision - self._offset
+        return await self._write(key, value, expected, ttl_seconds)
 
     async def delete(self, key: str, expected_revision: int) -> int:
         await self._check_expected(key, expected_revision)
-        return await self._write(key, None, expected_revision, 0)
+        return await self._write(key, None, expected_revision - self._offset, 0)
 
     async def _check_expected(self, key: str, expected: int) -> None:
-        """0 is the revision of a key that is not there: for etcd the comparison would hold."""
-        if not expected:
+        """For etcd 0 is the revision of a key that is not there: the comparison would hold."""
+        if expected <= self._offset:
             found = await self.get(key)
             raise RevisionMismatch(key, found.revision if found else 0)
 
@@ -203,7 +223,7 @@ class EtcdBackend:
         for last in (False, True):
             lease = await self._leases.lease_for(ttl_seconds)
             try:
-                return await self._commit(Change(key, value, expected, lease))
+                return await self._commit(Change(key, value, expected, lease)) + self._offset
             except EtcdError as error:
                 if not error.is_without_lease or last:
                     raise
@@ -222,7 +242,7 @@ class EtcdBackend:
                 return revision
             if is_uncertain and (done := change.done_at(seen)):
                 return done
-            raise change.refusal(answer)
+            raise change.refusal(answer, self._offset)
         finally:
             witnesses = self._witnesses[change.key]
             witnesses[:] = [w for w in witnesses if w is not seen]
@@ -250,15 +270,17 @@ class EtcdBackend:
     # --- what time does
 
     async def compact(self, revision: int) -> None:
-        if not self._compacted < revision <= self.revision:
+        until = revision - self._offset
+        if not self._compacted < until <= self._follower.revision:
             return
-        await compact(self._client, revision)
-        self._compacted = max(self._compacted, revision)
+        await compact(self._client, until)
+        self._compacted = max(self._compacted, until)
 
     async def close(self) -> None:
+        self._error = self._error or StorageError("it is closed")
         await self._tasks.close()
         await self._currency.close()
-        self._arrivals.fail(StorageError("the store is closed"))
+        self._arrivals.fail(self._error)
         self._client.close()
 
 

@@ -60,6 +60,7 @@ class EtcdClient:
         self._tls = tls
         self._channels: dict[int, grpclib.client.Channel] = {}
         self._current = 0
+        self._closed = False
         self._alive_at: dict[int, float] = {}
         self._silent_at: dict[int, float] = {}
         self._failing_since: float | None = None  # The member in use lives, but does not serve.
@@ -107,6 +108,8 @@ class EtcdClient:
 
     async def connect(self) -> Member:
         """The member in use, connected. Raises NoAnswer, upon which the next one is in use."""
+        if self._closed:
+            raise StorageError("the store is closed")
         number = self._current
         channel = self._channels.get(number) or self._open(number)
         member = Member(self.endpoints[number], number, channel)
@@ -164,6 +167,7 @@ class EtcdClient:
         return channel
 
     def close(self) -> None:
+        self._closed = True
         for channel in self._channels.values():
             channel.close()
         self._channels.clear()

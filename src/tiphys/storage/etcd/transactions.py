@@ -34,12 +34,12 @@ class Change(NamedTuple):
         look = {"request_range": {"key": key, "keys_only": True}}
         return {"compare": [unchanged], "success": [write], "failure": [look]}
 
-    def refusal(self, answer: dict[str, Any]) -> StorageError:
-        """Why the comparison failed."""
+    def refusal(self, answer: dict[str, Any], offset: int) -> StorageError:
+        """Why the comparison failed; offset is between etcd's revisions and the store's."""
         if not self.expected:
             return KeyExists(self.key)
         kvs = answer["responses"][0].get("response_range", {}).get("kvs", [])
-        return RevisionMismatch(self.key, kvs[0]["mod_revision"] if kvs else 0)
+        return RevisionMismatch(self.key, kvs[0]["mod_revision"] + offset if kvs else 0)
 
     def done_at(self, seen: list[Event]) -> int:
         """The revision at which it happened, from the key's events since before it was sent; or 0.
@@ -55,5 +55,5 @@ class Change(NamedTuple):
         return 0
 
 
-def key_value(kv: dict[str, Any]) -> KeyValue:
-    return KeyValue(key_text(kv["key"]), kv.get("value", b""), kv["mod_revision"])
+def key_value(kv: dict[str, Any], offset: int) -> KeyValue:
+    return KeyValue(key_text(kv["key"]), kv.get("value", b""), kv["mod_revision"] + offset)

@@ -6,7 +6,6 @@ uses, robfig/cron v3 (ParseStandard).
 
 import re
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tiphys.api.field_errors import FieldError, invalid, required
 
@@ -74,6 +73,9 @@ def time_zone(value: str | None, path: str) -> list[FieldError]:
 
 
 def _is_known(zone: str) -> bool:
+    # Imported where it is used: it brings a megabyte that every process would carry.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,12 +1,23 @@
 """Validation of CertificateSigningRequests. Upstream: pkg/apis/certificates/validation."""
 
 import base64
+import re
 from typing import Final
 
+from cryptography import x509
+
 from tiphys.api import names
-from tiphys.api.field_errors import FieldError, invalid, required
-from tiphys.api.meta import Obj
+from tiphys.api.field_errors import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+from tiphys.api.meta import Obj, at
 from tiphys.apiserver.resources.rules.texts import each, unsupported
+from tiphys.lib import certificate_request
 
 _USAGES: Final = (
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign",
@@ -16,16 +27,22 @@ _USAGES: Final = (
     "signing", "timestamping",
 )  # fmt: skip
 _SECONDS_MIN: Final = 600
-_BEGIN: Final = b"-----BEGIN CERTIFICATE REQUEST-----"
+_BLOCKS: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+APPROVALS: Final = ("Approved", "Denied")
+_LASTING: Final = (*APPROVALS, "Failed")  # Conditions that stay, and that are only ever True.
+_LEGACY_SIGNER: Final = "kubernetes.io/legacy-unknown"
+_CONDITIONS: Final = "status.conditions"
+_CERTIFICATE: Final = "status.certificate"
 
 
 def validate(request: Obj) -> list[FieldError]:
     spec = request["spec"]
     errors: list[FieldError] = []
     pem = spec.get("request")
-    if _BEGIN not in base64.b64decode(pem or ""):
-        text = "PEM block type must be CERTIFICATE REQUEST"
-        errors.append(invalid("spec.request", pem, text))
+    try:
+        certificate_request.check_signature(certificate_request.parse(base64.b64decode(pem or "")))
+    except ValueError as exc:
+        errors.append(invalid("spec.request", pem, str(exc)))
     usages = spec.get("usages") or []
     if not usages:
         errors.append(required("spec.usages"))
@@ -39,7 +56,91 @@ def validate(request: Obj) -> list[FieldError]:
     if seconds is not None and seconds < _SECONDS_MIN:
         text = "may not specify a duration less than 600 seconds (10 minutes)"
         errors.append(invalid("spec.expirationSeconds", seconds, text))
+    return errors + _condition_errors(request)
+
+
+def validate_create(request: Obj) -> list[FieldError]:
+    signer = request["spec"].get("signerName")
+    if signer != _LEGACY_SIGNER:
+        return []
+    text = "the legacy signerName is not allowed via this API version"
+    return [invalid("spec.signerName", signer, text)]
+
+
+def validate_approval(new: Obj, old: Obj) -> list[FieldError]:
+    """Of the subresource approval; the certificate is out of its reach."""
+    return _removed(new, old)
+
+
+def validate_status(new: Obj, old: Obj) -> list[FieldError]:
+    """Of the subresource status: who signs does not approve, and signs once."""
+    errors = validate(new) + _removed(new, old)
+    for kind in APPROVALS:
+        if len(of_type(new, kind)) > len(of_type(old, kind)):
+            text = f'updates may not add a condition of type "{kind}"'
+            errors.append(forbidden(_CONDITIONS, text))
+    certificate, before = at(new, "status", "certificate"), at(old, "status", "certificate")
+    if certificate == before:
+        return errors
+    if before:
+        text = "updates may not modify existing certificate content"
+        errors.append(forbidden(_CERTIFICATE, text))
+    why = _certificate_error(certificate or "")
+    if why:
+        errors.append(invalid(_CERTIFICATE, "<certificate data>", why))
     return errors
+
+
+def of_type(request: Obj, kind: str) -> list[Obj]:
+    return [c for c in at(request, "status", "conditions", default=[]) if c.get("type") == kind]
+
+
+def _removed(new: Obj, old: Obj) -> list[FieldError]:
+    return [
+        forbidden(_CONDITIONS, f'updates may not remove a condition of type "{kind}"')
+        for kind in _LASTING
+        if len(of_type(new, kind)) < len(of_type(old, kind))
+    ]
+
+
+def _condition_errors(request: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for index, condition in enumerate(at(request, "status", "conditions", default=[])):
+        path = f"{_CONDITIONS}[{index}]"
+        kind, status = condition.get("type", ""), condition.get("status", "")
+        allowed = ("True",) if kind in _LASTING else ("True", "False", "Unknown")
+        if not kind:
+            errors.append(required(f"{path}.type"))
+        if not status:
+            errors.append(required(f"{path}.status"))
+        elif status not in allowed:
+            errors.append(not_supported(f"{path}.status", status, allowed))
+        if kind in APPROVALS and seen & (set(APPROVALS) - {kind}):
+            text = "Approved and Denied conditions are mutually exclusive"
+            errors.append(invalid(f"{path}.type", kind, text))
+        if kind in seen:
+            errors.append(duplicate(f"{path}.type", kind))
+        seen.add(kind)
+    return errors
+
+
+def _certificate_error(encoded: str) -> str:
+    """Why a status cannot hold this; empty when it can. Upstream: validateCertificate."""
+    pem = base64.b64decode(encoded)
+    if not pem:
+        return ""
+    try:
+        kinds = [k.decode() for k in _BLOCKS.findall(pem)]
+        if any(kind != "CERTIFICATE" for kind in kinds):
+            other = next(kind for kind in kinds if kind != "CERTIFICATE")
+            return f'only CERTIFICATE PEM blocks are allowed, found "{other}"'
+        if not kinds:
+            return "must contain at least one CERTIFICATE PEM block"
+        x509.load_pem_x509_certificates(pem)
+    except ValueError as exc:
+        return str(exc)
+    return ""
 
 
 def _signer(name: str, path: str) -> list[FieldError]:

@@ -64,24 +64,24 @@ def _limit(limit: Obj, kind: str, path: str) -> list[FieldError]:
     return errors
 
 
-# The lower field, the one it must not exceed, and the one the error shows.
+# The lower field, the one it must not exceed, where the error is, and whose value it shows.
 _ORDER: Final = (
-    ("min", "max", "min"),
-    ("min", "defaultRequest", "defaultRequest"),
-    ("defaultRequest", "max", "defaultRequest"),
-    ("defaultRequest", "default", "defaultRequest"),
-    ("min", "default", "default"),
-    ("default", "max", "default"),
+    ("min", "max", "min", "min"),
+    ("min", "defaultRequest", "defaultRequest", "defaultRequest"),
+    ("defaultRequest", "max", "defaultRequest", "defaultRequest"),
+    ("defaultRequest", "default", "defaultRequest", "defaultRequest"),
+    ("min", "default", "default", "min"),
+    ("default", "max", "default", "max"),
 )
 _CALLED: Final = {"defaultRequest": "default request"}
 
 
 def _order(values: dict[str, Obj], name: str, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    for low, high, shown in _ORDER:
+    for low, high, place, shown in _ORDER:
         a, b = values[low].get(name), values[high].get(name)
         if a is not None and b is not None and of(b) < of(a):
-            where = f"{path}.{shown}[{name}]"
+            where = f"{path}.{place}[{name}]"
             above = "default limit" if (low, high) == ("defaultRequest", "default") else high
             above = _CALLED.get(above, above)
             text = f"{_CALLED.get(low, low)} value {a} is greater than {above} value {b}"

@@ -4,7 +4,11 @@ from typing import Final
 
 from tiphys.api.field_errors import FieldError, invalid, required
 from tiphys.api.meta import Obj
-from tiphys.apiserver.resources.rules.resource_requirements import quantity, resource_name
+from tiphys.apiserver.resources.rules.resource_requirements import (
+    is_hugepages,
+    quantity,
+    resource_name,
+)
 
 _SCOPES: Final = frozenset(
     {
@@ -12,6 +16,20 @@ _SCOPES: Final = frozenset(
         "CrossNamespacePodAffinity", "VolumeAttributesClass",
     }
 )  # fmt: skip
+_COMPUTE: Final = frozenset(
+    f"{prefix}{name}" for prefix in ("", "requests.", "limits.") for name in ("cpu", "memory")
+)
+# What a quota may count beside plain prefixes, and what of it a scope fits.
+# Source: core/helper/helpers.go (standardQuotaResources, IsResourceQuotaScopeValidForResource).
+_STANDARD: Final = _COMPUTE | {
+    "ephemeral-storage", "requests.ephemeral-storage", "limits.ephemeral-storage",
+    "requests.storage", "pods", "resourcequotas", "services", "replicationcontrollers", "secrets",
+    "persistentvolumeclaims", "configmaps", "services.nodeports", "services.loadbalancers",
+}  # fmt: skip
+_SCOPED: Final = {
+    "BestEffort": frozenset({"pods"}),
+    "VolumeAttributesClass": frozenset({"persistentvolumeclaims", "requests.storage"}),
+}
 _PLAIN_SCOPES: Final = _SCOPES - {"PriorityClass", "VolumeAttributesClass"}
 
 
@@ -20,12 +38,17 @@ def validate(quota: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
     for name, value in sorted((spec.get("hard") or {}).items()):
         path = f"spec.hard[{name}]"
-        errors += resource_name(name, path) + quantity(name, value, path)
+        errors += resource_name(name, path)
+        if "/" not in name and not _is_standard(name):
+            errors.append(invalid(path, name, "must be a standard resource for quota"))
+        errors += quantity(name, value, path)
     scopes = spec.get("scopes") or []
     found = set(scopes)
     for scope in scopes:
         if scope not in _SCOPES:
             errors.append(invalid("spec.scopes", scopes, "unsupported scope"))
+        elif not all(_fits(scope, name) for name in spec.get("hard") or {}):
+            errors.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
     for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
         if pair <= found:
             errors.append(invalid("spec.scopes", scopes, "conflicting scopes"))
@@ -33,6 +56,14 @@ def validate(quota: Obj) -> list[FieldError]:
     for expression in expressions:
         errors += _expression(expression, "spec.scopeSelector.matchExpressions")
     return errors
+
+
+def _is_standard(name: str) -> bool:
+    return name in _STANDARD or is_hugepages(name.removeprefix("requests."))
+
+
+def _fits(scope: str, name: str) -> bool:
+    return not _is_standard(name) or name in _SCOPED.get(scope, _COMPUTE | {"pods"})
 
 
 def _expression(expression: Obj, path: str) -> list[FieldError]:

@@ -17,6 +17,7 @@ _STANDARD: Final = _CONTAINER | {
     "storage",
     "requests.cpu",
     "requests.memory",
+    "requests.storage",
     "requests.ephemeral-storage",
     "limits.cpu",
     "limits.memory",

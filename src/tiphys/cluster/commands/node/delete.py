@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import node_switch, nodes, processes
 from tiphys.cluster.commands.node import drain
+from tiphys.cluster.commands.node.list import from_api, joined_nodes
 from tiphys.cluster.commands.stop import existing
+from tiphys.cluster.profile import Profile
 from tiphys.cluster.readiness import Probe
 from tiphys.cluster.start_lock import start_lock
 
@@ -20,6 +22,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     steps = Steps(as_json=options.output == "json")
     profile = existing(name)
+    if profile.listen and options.node in joined_names(profile):
+        return _forget_joined(profile, options.node, steps, force=options.force)
     node = nodes.find(profile, options.node)
     if len(profile.nodes) == 1:
         raise CommandError(
@@ -37,4 +41,22 @@ def run(name: str, arguments: Sequence[str]) -> int:
         if runs:
             Probe.at_once(changed).delete(f"/api/v1/nodes/{node.name}")
     steps.done(f"Deleted node {node.name}", node=node.name)
+    return 0
+
+
+def joined_names(profile: Profile) -> set[str]:
+    """Machines that have joined: the API knows them, the profile does not."""
+    return {node.name for node in joined_nodes(profile, from_api(profile))}
+
+
+def _forget_joined(profile: Profile, node: str, steps: Steps, *, force: bool) -> int:
+    """Of a machine elsewhere only the API's object is ours; the rest is taken away there.
+
+    Raises CommandError.
+    """
+    if not force:
+        drain.drain(profile.name, [node])
+        steps.say("pods moved elsewhere")
+    Probe.at_once(profile).delete(f"/api/v1/nodes/{node}")
+    steps.done(f"Deleted node {node}; on that machine `tiphys delete` removes the rest", node=node)
     return 0

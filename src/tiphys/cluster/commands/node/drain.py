@@ -13,7 +13,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
     rest = [word for word in arguments if not word.startswith("-")]
     if len(rest) != 1:
         raise CommandError("name one node", fix="tiphys node drain NODE [kubectl drain's flags]")
-    nodes.find(existing(name), rest[0])
+    profile = existing(name)
+    if not profile.listen:  # Else it may be a machine that has joined: the API knows.
+        nodes.find(profile, rest[0])
     drain(name, arguments)
     return 0
 

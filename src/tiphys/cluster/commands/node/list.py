@@ -10,6 +10,7 @@ from tiphys.cli.output import table
 from tiphys.cluster import processes
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.profile import Node, Profile
+from tiphys.network.plan import internal_address
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -28,7 +29,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 def describe(profile: Profile) -> list[dict[str, Any]]:
     """One entry per machine; its status is the API's word if the API answers."""
-    known = _from_api(profile)
+    known = from_api(profile)
+    joined = joined_nodes(profile, known) if profile.listen else []
     return [
         {
             "name": node.name,
@@ -36,8 +38,14 @@ def describe(profile: Profile) -> list[dict[str, Any]]:
             "address": node.address,
             "status": status(profile, node, known.get(node.name)),
         }
-        for node in profile.nodes
+        for node in (*profile.nodes, *joined)
     ]
+
+
+def joined_nodes(profile: Profile, known: dict[str, Obj]) -> list[Node]:
+    """Machines that the API knows and the profile does not: they have joined. Pure."""
+    own = {node.name for node in profile.nodes}
+    return [Node(name, internal_address(known[name])) for name in sorted(known.keys() - own)]
 
 
 def status(profile: Profile, node: Node, seen: Obj | None) -> str:
@@ -50,7 +58,8 @@ def status(profile: Profile, node: Node, seen: Obj | None) -> str:
     return "Ready" if found.get("status") == "True" else "NotReady"
 
 
-def _from_api(profile: Profile) -> dict[str, Obj]:
+def from_api(profile: Profile) -> dict[str, Obj]:
+    """The Node objects by name; none when the cluster does not run."""
     if processes.supervisor(profile) is None:
         return {}
     from tiphys.cluster.readiness import Probe

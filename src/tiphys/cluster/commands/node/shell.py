@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from tiphys.cli.output import CommandError
 from tiphys.cluster import node_network, nodes
 from tiphys.cluster.commands.stop import existing
-from tiphys.lib.netlink import netns
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -15,7 +14,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     profile = existing(name)
     first = words[0] if words and words[0] != "--" else ""
     node = nodes.find(profile, first) if first else profile.nodes[0]
-    if not netns.is_alive(node_network.network_namespace(profile, node)):
+    if not node_network.is_up(profile, node):
         raise CommandError(
             f"node {node.name} is switched off", fix=f"tiphys node start {node.name} -p {name}"
         )

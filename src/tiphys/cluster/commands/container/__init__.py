@@ -1,0 +1,1 @@
+"""`tiphys container`: what a container is to the machine, one file per command."""

@@ -1,0 +1,179 @@
+"""`tiphys dashboard [--url]`: the web dashboard, as an ordinary workload of the cluster.
+
+Applies it, waits until it answers, and keeps a proxy on 127.0.0.1 until it is interrupted.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from tiphys.api.errors import ApiError
+from tiphys.api.meta import Obj, at
+from tiphys.cli.kubectl.client import KubeClient, Unreachable
+from tiphys.cli.kubectl.main import access_of
+from tiphys.cli.output import CommandError, report
+from tiphys.client.kubeconfig import KubeconfigError
+from tiphys.cluster.dashboard import bundle, manifests
+from tiphys.cluster.profile import Roots
+
+READY_SECONDS_MAX: Final = 60.0  # An image on the machine and one container: a second or two.
+POLL_SECONDS: Final = 0.1
+STRATEGIC: Final = "application/strategic-merge-patch+json"
+
+
+def run(profile: str, arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tiphys dashboard", description="the web dashboard")
+    parser.add_argument("--url", action="store_true", help="print the address, open nothing")
+    parser.add_argument("--port", type=int, default=0, help="of the proxy (default: a free one)")
+    options = parser.parse_args(arguments)
+    say = _say_nothing if options.url else _say
+    try:
+        kube = KubeClient(access_of(profile, {}))
+        say("🔌", "Enabling dashboard ...")
+        enable(kube)
+        say("🤔", "Verifying dashboard health ...")
+        wait_until_ready(kube)
+        say("🚀", "Launching proxy ...")
+        asyncio.run(_serve(kube, options.port, open_it=not options.url))
+    except ApiError as exc:
+        return report(CommandError(f"the API server says: {exc}"), as_json=False)
+    except (CommandError, KubeconfigError, Unreachable) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=False)
+    return 0
+
+
+def enable(kube: KubeClient) -> None:
+    """Build the image and apply the objects; safe to repeat. Raises CommandError, ApiError."""
+    from tiphys.runtime.images.bundled import BUSYBOX
+
+    try:
+        image = bundle.build(_registry(), bundle.pages(), BUSYBOX)
+    except bundle.NotBuilt as exc:
+        fix = "install Node.js with npm, then: make dashboard (a release's wheel has the pages)"
+        raise CommandError("this tiphys was built without the dashboard", fix=fix) from exc
+    except OSError as exc:
+        raise CommandError(f"cannot make the dashboard's image: {exc}") from exc
+    for path, obj in manifests.manifests(image):
+        _put(kube, path, obj)
+
+
+def _put(kube: KubeClient, path: str, obj: Obj) -> None:
+    """Create it, or set what is ours in what is there. Raises ApiError."""
+    try:
+        kube.request("POST", path.rpartition("/")[0], obj)
+    except ApiError as exc:
+        if exc.reason != "AlreadyExists":
+            raise
+        kube.request("PATCH", path, obj, content_type=STRATEGIC)
+
+
+def wait_until_ready(kube: KubeClient) -> None:
+    """Raises CommandError with what keeps it from being ready."""
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while True:
+        found = kube.request("GET", manifests.DEPLOYMENT)
+        status = found.get("status") or {}
+        seen = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+        # All replicas are of the new template: an old one would serve the old pages.
+        counts = {status.get(f, 0) for f in ("replicas", "updatedReplicas", "availableReplicas")}
+        if seen and counts == {found["spec"]["replicas"]} and counts != {0}:
+            return
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"the dashboard is not ready after {READY_SECONDS_MAX:g} s: {_why(kube)}",
+                fix=f"look: tiphys kubectl get pods,events -n {manifests.NAMESPACE}",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _why(kube: KubeClient) -> str:
+    reasons = []
+    for pod in kube.request("GET", manifests.PODS).get("items") or []:
+        for state in at(pod, "status", "containerStatuses", default=[]):
+            waiting = at(state, "state", "waiting", default={})
+            reasons.append(f"{waiting.get('reason', '')} {waiting.get('message', '')}".strip())
+        conditions = at(pod, "status", "conditions", default=[])
+        reasons += [c.get("message", "") for c in conditions if c.get("status") != "True"]
+    return "; ".join(r for r in reasons if r) or "there is no pod of it"
+
+
+async def _serve(kube: KubeClient, port: int, *, open_it: bool) -> None:
+    """The proxy, until SIGINT or SIGTERM. Raises CommandError."""
+    from tiphys.cluster.dashboard.image_layers import describe
+    from tiphys.cluster.dashboard.local_proxy import LocalProxy
+
+    proxy = LocalProxy(kube.access, partial(describe, _registry()))
+    try:
+        bound = await proxy.listen(port)
+    except OSError as exc:
+        fix = "choose another: --port N, or none for a free one"
+        raise CommandError(f"cannot listen on port {port}: {exc.strerror}", fix=fix) from exc
+    say = _say if open_it else _say_nothing
+    say("🤔", "Verifying proxy health ...")
+    address = f"http://127.0.0.1:{bound}{manifests.ADDRESS}"
+    await _verify(bound)
+    if open_it:
+        say("🎉", f"Opening {address} in your default browser...")
+        await asyncio.to_thread(_open, address)
+    else:
+        print(address, flush=True)
+    await _interrupted()
+    await proxy.stop()
+
+
+async def _verify(port: int) -> None:
+    from tiphys.lib.http.client import HttpClient, HttpError
+
+    client = HttpClient(f"http://127.0.0.1:{port}")
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    try:
+        while (answer := await client.request("GET", manifests.ADDRESS)).status != 200:
+            if time.monotonic() > deadline:
+                text = answer.body.decode(errors="replace").strip()[:300]
+                raise CommandError(f"the proxy answers {answer.status}: {text}")
+            await asyncio.sleep(POLL_SECONDS)
+    except (HttpError, TimeoutError) as exc:
+        raise CommandError(f"the proxy does not answer: {exc}") from exc
+    finally:
+        client.close()
+
+
+async def _interrupted() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _open(address: str) -> None:
+    """A browser, where there is a screen; the address stands in the line above anyway."""
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        print("There is no screen here: open the address yourself.", file=sys.stderr)
+        return
+    import webbrowser
+
+    webbrowser.open(address)
+
+
+def _registry() -> Any:
+    from tiphys.runtime.images.registry_storage import RegistryStorage
+
+    # Beside the profiles, which share it: node_components.registry_config.
+    return RegistryStorage(str(Roots.from_environment(os.environ).state / ".cache" / "registry"))
+
+
+def _say(sign: str, text: str) -> None:
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(f"{sign}  {text}" if utf8 else text, flush=True)
+
+
+def _say_nothing(sign: str, text: str) -> None:
+    pass

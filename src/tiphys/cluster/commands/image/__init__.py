@@ -1,0 +1,1 @@
+"""`tiphys image`: one file per command."""

@@ -1,0 +1,1 @@
+"""`tiphys store`: copies of all objects, one file per command."""

@@ -1,0 +1,1 @@
+"""`tiphys token`: what machines join with, one file per command."""

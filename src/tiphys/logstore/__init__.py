@@ -1,0 +1,1 @@
+"""The cluster's log: what containers wrote, kept and searchable after they are gone."""

@@ -1,0 +1,84 @@
+"""The cluster's log as a component: agent and store of one machine, until cancelled."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from tiphys.api.meta import GroupVersionResource, Obj, labels_of, uid_of
+from tiphys.client.informer import Informer
+from tiphys.client.rest import Client
+from tiphys.lib.clock import Clock, SystemClock
+from tiphys.lib.tasks import TaskSet, keep_running
+from tiphys.logstore.agent import LogAgent
+from tiphys.logstore.store import AGE_SECONDS_MAX, LogStore
+
+log = logging.getLogger(__name__)
+
+STEP_SECONDS: Final = 0.2  # Between two looks at files that had nothing new.
+RETRY_SECONDS: Final = 5.0  # After a full disk.
+RETAIN_SECONDS: Final = 60.0
+PODS: Final = GroupVersionResource("", "v1", "pods")
+
+
+@dataclass(frozen=True, slots=True)
+class LogStoreConfig:
+    """pod_logs tells each node's /var/log/pods as it lies on this machine, by the node's name."""
+
+    directory: Path
+    pod_logs: Callable[[], Mapping[str, Path]]
+
+
+async def run(config: LogStoreConfig, client: Client) -> None:
+    """Raises OSError, sqlite3.Error when the store cannot be opened."""
+    with LogStore(config.directory) as store:
+        await _Collector(store, config, client, SystemClock()).run()
+
+
+class _Collector:
+    def __init__(
+        self, store: LogStore, config: LogStoreConfig, client: Client, clock: Clock
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._pods = Informer(client, PODS, metadata_only=True)
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._agent = LogAgent(store, config.pod_logs, lambda uid: self._labels.get(uid, {}))
+
+    async def run(self) -> None:
+        tasks = TaskSet()
+        self._pods.on_change(self._note)
+        tasks.start(keep_running("informer pods", self._pods.run), "informer pods")
+        tasks.start(keep_running("retention", self._retain), "retention")
+        try:
+            while True:
+                await self._clock.sleep(await self._step())
+        finally:
+            await tasks.close()
+            self._agent.close()
+
+    async def _step(self) -> float:
+        """Seconds until the next one."""
+        try:
+            taken = self._agent.step()
+        except (OSError, sqlite3.Error) as exc:
+            log.error("lines not stored, trying again", extra={"why": str(exc)})
+            return RETRY_SECONDS
+        return 0.0 if taken else STEP_SECONDS
+
+    def _note(self, old: Obj | None, new: Obj | None) -> None:
+        if new is not None:
+            self._labels[uid_of(new)] = labels_of(new)
+        elif old is not None:
+            self._labels.pop(uid_of(old), None)
+
+    async def _retain(self) -> None:
+        while True:
+            oldest = self._clock.now() - timedelta(seconds=AGE_SECONDS_MAX)
+            removed = self._store.retain(oldest.strftime("%Y-%m-%dT%H:%M:%S.000000000Z"))
+            if removed:
+                log.info("old lines removed", extra={"segments": removed})
+            await self._clock.sleep(RETAIN_SECONDS)

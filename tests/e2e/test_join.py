@@ -1,0 +1,257 @@
+"""Two machines that share only a cable: one starts a cluster, the other joins it."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from e2e.clusters import until
+from e2e.machines import Machine, two_machines
+from tiphys.api.meta import parse_time
+from tiphys.kubelet import certificate_store
+
+WEB = (
+    "mkdir -p /w; hostname > /w/index.html; echo hello from $(hostname); exec httpd -f -p 80 -h /w"
+)
+SHORT_LIFE_SECONDS = 25
+
+Pair = tuple[Machine, Machine]
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Pair]:
+    assert os.geteuid() == 0, "machines need root"
+    first, second = two_machines()
+    try:
+        first.cluster.start("--listen", first.address)
+        second.cluster.tiphys(*join_words(first))
+        yield first, second
+    finally:
+        for machine in (second, first):
+            machine.cluster.tiphys("delete", check=False)
+            machine.close()
+            machine.cluster.forget()
+
+
+def join_words(first: Machine) -> list[str]:
+    text = first.cluster.tiphys("token", "create", "--print-join-command").stdout
+    return text.split()[1:]
+
+
+def pod(name: str, node: str) -> dict[str, Any]:
+    container = {"name": "c", "image": "busybox", "command": ["sh", "-c", WEB]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": "web"}},
+        "spec": {
+            "nodeName": node,
+            "containers": [container],
+            "terminationGracePeriodSeconds": 0,
+        },
+    }
+
+
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web"},
+    "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+}
+
+
+def apply(first: Machine, obj: dict[str, Any]) -> None:
+    first.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+
+
+def running(first: Machine, count: int) -> list[Any]:
+    found = first.cluster.running_pods("app=web")
+    return found if len(found) == count else []
+
+
+def fetched(first: Machine, own: str, url: str) -> str:
+    ask = ("exec", own, "--", "wget", "-qO-", "-T", "3", url)
+    return first.cluster.kubectl(*ask, check=False).strip()
+
+
+def is_ready(first: Machine, node: str) -> bool:
+    conditions = first.cluster.get("node", node)["status"]["conditions"]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def test_both_machines_are_nodes(machines: Pair) -> None:
+    first, second = machines
+    nodes = {n["metadata"]["name"]: n for n in first.cluster.get("nodes")["items"]}
+    assert set(nodes) == {first.name, second.name}
+    assert all(is_ready(first, name) for name in nodes)
+    addresses = nodes[second.name]["status"]["addresses"]
+    assert {"type": "InternalIP", "address": second.address} in addresses
+    requests = first.cluster.get("csr")["items"]
+    signed = {r["spec"]["signerName"] for r in requests if r["status"].get("certificate")}
+    assert signed == {
+        "kubernetes.io/kube-apiserver-client-kubelet",
+        "kubernetes.io/kubelet-serving",
+    }
+    assert second.cluster.status()["state"] == "Running"
+    assert first.cluster.status()["state"] == "Running"
+
+
+def test_pods_and_services_are_reached_across(machines: Pair) -> None:
+    first, second = machines
+    apply(first, pod("on-first", first.name))
+    apply(first, pod("on-second", second.name))
+    apply(first, SERVICE)
+    pods = until(lambda: running(first, 2), what="a pod on each machine")
+    address = {p["metadata"]["name"]: p["status"]["podIP"] for p in pods}
+    assert fetched(first, "on-first", f"http://{address['on-second']}/") == "on-second"
+    assert fetched(first, "on-second", f"http://{address['on-first']}/") == "on-first"
+    for own in address:
+        seen: set[str] = set()
+
+        def both(own: str = own, seen: set[str] = seen) -> bool:
+            seen.add(fetched(first, own, "http://web.default/"))
+            return {"on-first", "on-second"} <= seen
+
+        until(both, what=f"{own} reaches both pods by the Service")
+    # The joined machine itself, and the API from a pod on it.
+    cluster_ip = first.cluster.get("service", "web")["spec"]["clusterIP"]
+    script = f"import urllib.request as u; print(u.urlopen('http://{cluster_ip}/').read().decode())"
+    assert second.run("python3", "-c", script).strip() in address
+    ask = "echo | nc -w 3 kubernetes.default 443 && echo open"
+    assert "open" in first.cluster.kubectl("exec", "on-second", "--", "sh", "-c", ask)
+
+
+def test_logs_and_exec_reach_the_joined_node(machines: Pair) -> None:
+    first, _ = machines
+    assert first.cluster.kubectl("logs", "on-second").strip() == "hello from on-second"
+    assert first.cluster.kubectl("exec", "on-second", "--", "hostname").strip() == "on-second"
+
+
+def test_a_joined_machine_stops_and_starts(machines: Pair) -> None:
+    first, second = machines
+    second.cluster.tiphys("stop")
+    assert second.cluster.status()["state"] == "Stopped"
+    assert second.run("ip", "-4", "-br", "addr", "show", "lo").split()[2:] == ["127.0.0.1/8"]
+    assert "10.96" not in second.run("ip", "route")
+    assert "kube-proxy" not in second.run("nft", "list", "tables")
+    second.cluster.tiphys("start", "--wait")
+    until(lambda: is_ready(first, second.name), what="the node is back")
+    until(lambda: running(first, 2), what="its pod runs again")
+    until(lambda: fetched(first, "on-first", "http://web.default/"), what="the Service answers")
+
+
+def test_only_who_is_meant_joins(machines: Pair) -> None:
+    first, second = machines
+    words = join_words(first)
+    wrong = [*words[:-1], "sha256:" + "0" * 64]
+    done = second.cluster.tiphys("-p", "other", *wrong, check=False)
+    assert done.returncode == 1
+    assert "not the given one" in done.stderr
+    done = second.cluster.tiphys(*words, check=False)
+    assert "there is a profile" in done.stderr
+    token = words[words.index("--token") + 1]
+    assert token in first.cluster.tiphys("token", "list").stdout
+    gone = first.cluster.tiphys("token", "delete", token).stdout
+    assert gone.strip() == f'bootstrap token "{token.partition(".")[0]}" deleted'
+    assert token not in first.cluster.tiphys("token", "list").stdout
+
+
+def test_certificates_are_renewed_while_everything_runs(machines: Pair) -> None:
+    first, second = machines
+    directory = second.cluster.home / "state" / second.name / "pki"
+    ended = give_short_certificate(first, second, directory)
+    (before,) = second.cluster.pids("kubelet")
+    others = second.cluster.pids("proxy") + second.cluster.pids("dns")
+    os.kill(before, signal.SIGKILL)  # It begins with the certificate that ends soon.
+    (kubelet,) = until(lambda: [p for p in second.cluster.pids("kubelet") if p not in (0, before)])
+    short = certificate_store.load(directory, certificate_store.CLIENT)
+    assert short is not None
+
+    def renewed() -> bool:
+        found = certificate_store.load(directory, certificate_store.CLIENT)
+        return found is not None and found.serial_number != short.serial_number
+
+    until(renewed, SHORT_LIFE_SECONDS, "a new certificate before the old one ends")
+    assert datetime.now(UTC) < ended
+    until(lambda: datetime.now(UTC) > ended + timedelta(seconds=1), SHORT_LIFE_SECONDS + 5)
+
+    def speaks() -> bool:
+        lease = first.cluster.get("lease", second.name, "-n", "kube-node-lease")
+        return parse_time(lease["spec"]["renewTime"]) > ended
+
+    until(speaks, 30, "the kubelet speaks with its new certificate")
+    apply(first, pod("after", second.name))
+    until(lambda: running(first, 3), what="a new pod on the joined machine")
+    until(lambda: fetched(first, "after", "http://web.default/") == "after", what="in the Service")
+    assert second.cluster.pids("kubelet") == [kubelet]
+    assert second.cluster.pids("proxy") + second.cluster.pids("dns") == others
+
+
+def give_short_certificate(first: Machine, second: Machine, directory: Path) -> datetime:
+    """A client certificate of the joined node that ends soon; until when."""
+    pki = first.cluster.home / "state" / first.name / "pki"
+    ca = x509.load_pem_x509_certificate((pki / "client-ca.crt").read_bytes())
+    ca_key = serialization.load_pem_private_key((pki / "client-ca.key").read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC).replace(microsecond=0)
+    end = now + timedelta(seconds=SHORT_LIFE_SECONDS)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{second.name}"),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(ca.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(seconds=1))
+        .not_valid_after(end)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    certificate_store.save(directory, certificate_store.CLIENT, pem, now)
+    return end
+
+
+def test_the_first_machine_knows_the_joined_one(machines: Pair) -> None:
+    first, second = machines
+    listed = json.loads(first.cluster.tiphys("node", "list", "-o", "json").stdout)["items"]
+    assert {(i["name"], i["address"], i["status"]) for i in listed} == {
+        (first.name, first.address, "Ready"),
+        (second.name, second.address, "Ready"),
+    }
+    second.cluster.tiphys("stop")
+    first.cluster.tiphys("node", "delete", second.name, "--force")
+    names = [n["metadata"]["name"] for n in first.cluster.get("nodes")["items"]]
+    assert names == [first.name]
+
+
+def test_delete_leaves_nothing_of_the_cluster(machines: Pair) -> None:
+    for machine in reversed(machines):
+        machine.cluster.tiphys("delete")
+        assert machine.run("ip", "-4", "-br", "addr", "show", "lo").split()[2:] == ["127.0.0.1/8"]
+        links = machine.run("ip", "-br", "link").split("\n")
+        assert {line.split("@")[0].split()[0] for line in links if line} == {"lo", "eth0"}
+        routes = machine.run("ip", "route").strip().split("\n")
+        assert [r.split()[0] for r in routes] == ["172.31.77.0/24"]
+        assert machine.run("nft", "list", "tables").strip() == ""
+        assert machine.run("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0"
+        assert not (machine.cluster.home / "state" / machine.name).exists()
