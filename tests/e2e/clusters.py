@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -
 
 
 class Cluster:
+    prefix: Sequence[str] = ()  # What leads to the machine on which commands run.
+
     def __init__(self, name: str, home: Path | None = None) -> None:
         self.name = name
         # Short: paths of sockets below it must stay under 108 bytes.
@@ -50,7 +52,7 @@ class Cluster:
 
     def tiphys(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [str(TIPHYS), "-p", self.name, *arguments],
+            [*self.prefix, str(TIPHYS), "-p", self.name, *arguments],
             capture_output=True,
             text=True,
             env=self.env,
@@ -75,7 +77,7 @@ class Cluster:
 
     def run(self, words: list[str], *, stdin: str = "", check: bool = True) -> str:
         done = subprocess.run(
-            [str(TIPHYS), "-p", self.name, *words],
+            [*self.prefix, str(TIPHYS), "-p", self.name, *words],
             input=stdin,
             capture_output=True,
             text=True,
@@ -90,7 +92,7 @@ class Cluster:
     def real(self, kubectl: Path, *arguments: str, stdin: str = "", check: bool = True) -> str:
         """A real kubectl."""
         done = subprocess.run(
-            [str(kubectl), *arguments],
+            [*self.prefix, str(kubectl), *arguments],
             input=stdin,
             capture_output=True,
             text=True,

@@ -7,10 +7,9 @@ profiles have names of their own.
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
-from e2e.clusters import TIPHYS, Cluster, until
+from e2e.clusters import Cluster, until
 
 # What other clusters keep mounted is let go of: they could not remove it.
 SETUP = """mount --make-rprivate / && for m in $(awk '$9 == "nsfs" || $8 == "nsfs" {print $5}' \\
@@ -55,35 +54,8 @@ class MachineCluster(Cluster):
     """The commands of a profile, run on its machine."""
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__(machine.name, Path(tempfile.mkdtemp(prefix="ty", dir="/tmp")))
-        self.machine = machine
-
-    def tiphys(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.machine.words(str(TIPHYS), "-p", self.name, *arguments),
-            capture_output=True,
-            text=True,
-            env=self.env,
-            timeout=180,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(f"tiphys {' '.join(arguments)}: {done.stdout}{done.stderr}")
-        return done
-
-    def run(self, words: list[str], *, stdin: str = "", check: bool = True) -> str:
-        done = subprocess.run(
-            self.machine.words(str(TIPHYS), "-p", self.name, *words),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self.env,
-            timeout=120,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(f"tiphys {' '.join(words)}: {done.stdout}{done.stderr}")
-        return done.stdout + (done.stderr if not check else "")
+        super().__init__(machine.name)
+        self.prefix = machine.words()
 
     def forget(self) -> None:
         """The files of a profile that has been deleted."""

@@ -379,6 +379,25 @@ def test_axe_finds_nothing_serious(
     assert found == []
 
 
+def test_works_through_kubectl_proxy(cluster: Cluster, address: str, browser: Browser) -> None:
+    words = [str(kubectls()[-1]), "proxy", "--port=0"]
+    page = browser.new_page()
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=cluster.env) as proxy:
+        assert proxy.stdout is not None
+        try:
+            host = proxy.stdout.readline().split()[-1]
+            path = address.split("/", 3)[3]
+            page.goto(f"http://{host}/{path}#/list/core/configmaps?ns=default")
+            expect(page.get_by_role("grid")).to_contain_text("kube-root-ca.crt")
+            make(cluster, "default", "ConfigMap", "by-kubectl")
+            expect(page.get_by_role("grid")).to_contain_text("by-kubectl")
+            cluster.kubectl("delete", "configmap", "by-kubectl", "-n", "default")
+            expect(page.get_by_role("grid")).not_to_contain_text("by-kubectl")
+        finally:
+            page.close()
+            proxy.terminate()
+
+
 def test_no_script_of_others_and_no_secret_in_the_address(browser: Browser, address: str) -> None:
     page = browser.new_page()
     answer = page.goto(address)
@@ -392,3 +411,15 @@ def test_no_script_of_others_and_no_secret_in_the_address(browser: Browser, addr
     with pytest.raises(Error, match="Content Security Policy"):
         page.add_script_tag(content="window.bad = 1")
     page.close()
+
+
+def test_is_an_addon(cluster: Cluster, address: str) -> None:
+    def status() -> Any:
+        return json.loads(cluster.tiphys("addons", "list", "-o", "json").stdout)
+
+    assert status() == [{"name": "dashboard", "enabled": True}]
+    cluster.tiphys("addons", "disable", "dashboard")
+    assert status() == [{"name": "dashboard", "enabled": False}]
+    assert "kubernetes-dashboard" not in cluster.kubectl("get", "namespaces")
+    cluster.tiphys("addons", "enable", "dashboard")
+    assert status() == [{"name": "dashboard", "enabled": True}]

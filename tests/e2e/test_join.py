@@ -1,10 +1,12 @@
 """Two machines that share only a cable: one starts a cluster, the other joins it."""
 
+import base64
 import json
 import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from e2e.clusters import until
+from e2e.clusters import kubectls, until
 from e2e.machines import Machine, two_machines
 from tiphys.api.meta import parse_time
 from tiphys.kubelet import certificate_store
+from tiphys.lib import certificate_request
 
 WEB = (
     "mkdir -p /w; hostname > /w/index.html; echo hello from $(hostname); exec httpd -f -p 80 -h /w"
@@ -133,7 +136,46 @@ def test_pods_and_services_are_reached_across(machines: Pair) -> None:
 def test_logs_and_exec_reach_the_joined_node(machines: Pair) -> None:
     first, _ = machines
     assert first.cluster.kubectl("logs", "on-second").strip() == "hello from on-second"
-    assert first.cluster.kubectl("exec", "on-second", "--", "hostname").strip() == "on-second"
+    assert kubectls(), "no kubectl on PATH"
+    for kubectl in kubectls():
+        assert first.cluster.real(kubectl, "logs", "on-second").strip() == "hello from on-second"
+        found = first.cluster.real(kubectl, "exec", "on-second", "--", "hostname")
+        assert found.strip() == "on-second"
+
+
+def test_an_administrator_approves_a_users_certificate(machines: Pair, tmp_path: Path) -> None:
+    first, _ = machines
+    kubectl = kubectls()[-1]
+    key = certificate_request.new_key()
+    request = certificate_request.make(key, "jane", ["writers"])
+    spec = {
+        "request": base64.b64encode(request).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+        "expirationSeconds": 3600,
+    }
+    manifest = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": "jane"},
+        "spec": spec,
+    }
+    first.cluster.real(kubectl, "create", "-f", "-", stdin=json.dumps(manifest))
+    assert "Pending" in first.cluster.real(kubectl, "get", "csr", "jane")
+    first.cluster.real(kubectl, "certificate", "approve", "jane")
+
+    def certificate() -> str:
+        status = first.cluster.get("csr", "jane")["status"]
+        return str(status.get("certificate", ""))
+
+    signed = base64.b64decode(until(certificate, what="the certificate"))
+    (tmp_path / "jane.crt").write_bytes(signed)
+    (tmp_path / "jane.key").write_bytes(certificate_request.key_pem(key))
+    flags = [f"--client-certificate={tmp_path}/jane.crt", f"--client-key={tmp_path}/jane.key"]
+    first.cluster.real(kubectl, "config", "set-credentials", "jane", *flags)
+    whoami = first.cluster.real(kubectl, "--user=jane", "auth", "whoami")
+    assert "jane" in whoami
+    assert "writers" in whoami
 
 
 def test_a_joined_machine_stops_and_starts(machines: Pair) -> None:
@@ -168,19 +210,14 @@ def test_only_who_is_meant_joins(machines: Pair) -> None:
 def test_certificates_are_renewed_while_everything_runs(machines: Pair) -> None:
     first, second = machines
     directory = second.cluster.home / "state" / second.name / "pki"
-    ended = give_short_certificate(first, second, directory)
+    ended = give_short_certificates(first, second, directory)
     (before,) = second.cluster.pids("kubelet")
     others = second.cluster.pids("proxy") + second.cluster.pids("dns")
-    os.kill(before, signal.SIGKILL)  # It begins with the certificate that ends soon.
+    os.kill(before, signal.SIGKILL)  # It begins with the certificates that end soon.
     (kubelet,) = until(lambda: [p for p in second.cluster.pids("kubelet") if p not in (0, before)])
-    short = certificate_store.load(directory, certificate_store.CLIENT)
-    assert short is not None
-
-    def renewed() -> bool:
-        found = certificate_store.load(directory, certificate_store.CLIENT)
-        return found is not None and found.serial_number != short.serial_number
-
-    until(renewed, SHORT_LIFE_SECONDS, "a new certificate before the old one ends")
+    short = serials(directory)
+    what = "new certificates before the old ones end"
+    until(lambda: not short & serials(directory), SHORT_LIFE_SECONDS, what)
     assert datetime.now(UTC) < ended
     until(lambda: datetime.now(UTC) > ended + timedelta(seconds=1), SHORT_LIFE_SECONDS + 5)
 
@@ -189,6 +226,7 @@ def test_certificates_are_renewed_while_everything_runs(machines: Pair) -> None:
         return parse_time(lease["spec"]["renewTime"]) > ended
 
     until(speaks, 30, "the kubelet speaks with its new certificate")
+    assert first.cluster.kubectl("logs", "on-second").strip() == "hello from on-second"
     apply(first, pod("after", second.name))
     until(lambda: running(first, 3), what="a new pod on the joined machine")
     until(lambda: fetched(first, "after", "http://web.default/") == "after", what="in the Service")
@@ -196,39 +234,62 @@ def test_certificates_are_renewed_while_everything_runs(machines: Pair) -> None:
     assert second.cluster.pids("proxy") + second.cluster.pids("dns") == others
 
 
-def give_short_certificate(first: Machine, second: Machine, directory: Path) -> datetime:
-    """A client certificate of the joined node that ends soon; until when."""
-    pki = first.cluster.home / "state" / first.name / "pki"
-    ca = x509.load_pem_x509_certificate((pki / "client-ca.crt").read_bytes())
-    ca_key = serialization.load_pem_private_key((pki / "client-ca.key").read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
-    key = ec.generate_private_key(ec.SECP256R1())
+def serials(directory: Path) -> set[int]:
+    stems = (certificate_store.CLIENT, certificate_store.SERVER)
+    found = (certificate_store.load(directory, stem) for stem in stems)
+    return {one.serial_number for one in found if one is not None}
+
+
+def give_short_certificates(first: Machine, second: Machine, directory: Path) -> datetime:
+    """Certificates of the joined node that end soon; until when."""
     now = datetime.now(UTC).replace(microsecond=0)
     end = now + timedelta(seconds=SHORT_LIFE_SECONDS)
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{second.name}"),
-        ]
-    )
+    pki = first.cluster.home / "state" / first.name / "pki"
+    client = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    serving = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address(second.address))])
+    for stem, authority, extensions in (
+        (certificate_store.CLIENT, "client-ca", [client]),
+        (certificate_store.SERVER, "ca", [serving, address]),
+    ):
+        builder = (
+            x509.CertificateBuilder()
+            .not_valid_before(now - timedelta(seconds=1))
+            .not_valid_after(end)
+            .subject_name(node_subject(second.name))
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        pem = issued(builder, pki / f"{authority}.crt", pki / f"{authority}.key")
+        certificate_store.save(directory, stem, pem, now)
+    return end
+
+
+def node_subject(name: str) -> x509.Name:
+    organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes")
+    return x509.Name([organization, x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{name}")])
+
+
+def issued(builder: x509.CertificateBuilder, ca_file: Path, key_file: Path) -> bytes:
+    """Certificate and key, PEM."""
+    ca = x509.load_pem_x509_certificate(ca_file.read_bytes())
+    ca_key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(ca.subject)
+        builder.issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(seconds=1))
-        .not_valid_after(end)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(identifier, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+    private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    certificate_store.save(directory, certificate_store.CLIENT, pem, now)
-    return end
+    return certificate.public_bytes(serialization.Encoding.PEM) + private
 
 
 def test_the_first_machine_knows_the_joined_one(machines: Pair) -> None:

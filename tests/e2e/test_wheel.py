@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,3 +31,9 @@ def test_the_version_from_the_wheel(tmp_path: Path) -> None:
         check=True,
     )
     assert int(listed.stdout) >= 68
+    # Where it was built: who installs the wheel needs no npm.
+    if (ROOT / "src/tiphys/cluster/dashboard/web/index.html").exists():
+        with zipfile.ZipFile(wheel) as archive:
+            names = [Path(n).name for n in archive.namelist() if "/dashboard/web/" in n]
+        kinds = {name.partition("-")[0] for name in names}
+        assert {"index.html", "main", "shell", "style"} <= kinds

@@ -34,6 +34,9 @@ const PAGE = 2500;
 const BACKOFF_MILLISECONDS_MAX = 15000;
 const QUICK_MILLISECONDS = 250; // A hidden tab gets no animation frames.
 
+const LONG = 1000;
+const LONG_PAUSE_MILLISECONDS = 400;
+
 export class LiveList<T> {
   readonly items = new Map<string, T>();
   columns: Column[] = [];
@@ -50,6 +53,7 @@ export class LiveList<T> {
   private timer = 0;
   private abort = new AbortController();
   private scheduled = false;
+  private toldAt = 0;
   private readonly listeners = new Set<() => void>();
 
   /** path may hold a query. */
@@ -161,7 +165,7 @@ export class LiveList<T> {
     return this.path + (this.path.includes("?") ? "&" : "?") + query;
   }
 
-  /** Tell once per frame, however many events came. */
+  /** Tell once per frame, of long lists less often: each time they are sorted anew. */
   private changed(): void {
     if (this.scheduled) return;
     this.scheduled = true;
@@ -170,11 +174,17 @@ export class LiveList<T> {
       if (told || this.stopped) return;
       told = true;
       this.scheduled = false;
+      this.toldAt = performance.now();
       this.version += 1;
       for (const listener of this.listeners) listener();
     };
-    requestAnimationFrame(tell);
-    setTimeout(tell, QUICK_MILLISECONDS);
+    const pause = this.items.size > LONG ? this.toldAt + LONG_PAUSE_MILLISECONDS - performance.now() : 0;
+    if (pause > 0) {
+      setTimeout(tell, pause);
+    } else {
+      requestAnimationFrame(tell);
+      setTimeout(tell, QUICK_MILLISECONDS);
+    }
   }
 }
 

@@ -28,6 +28,18 @@ _PURPOSES: Final = {
     "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
     "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
 }
+_KEY_USAGES: Final = frozenset(
+    {
+        "signing",
+        "digital signature",
+        "content commitment",
+        "key encipherment",
+        "data encipherment",
+        "key agreement",
+        "cert sign",
+        "crl sign",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +73,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(end)
-            .add_extension(_key_usage(usages), critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(identifier, critical=False)
         )
+        if not _KEY_USAGES.isdisjoint(usages):  # One that allows nothing would be refused.
+            builder = builder.add_extension(_key_usage(usages), critical=True)
         purposes = list(dict.fromkeys(_PURPOSES[u] for u in usages if u in _PURPOSES))
         if purposes:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)

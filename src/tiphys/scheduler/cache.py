@@ -4,6 +4,8 @@ A pod is assumed on its node from the decision on, so that the next pod sees it 
 said so; when binding fails it is forgotten. Upstream: pkg/scheduler/backend/cache.
 """
 
+from collections.abc import Mapping
+
 from tiphys.api.meta import Obj, at, name_of, uid_of
 from tiphys.scheduler.framework import NodeInfo, PodInfo, Snapshot
 
@@ -14,6 +16,26 @@ class Cache:
         self._homeless: dict[str, dict[str, PodInfo]] = {}  # pods of nodes not seen yet
         self._where: dict[str, str] = {}  # uid -> node name
         self._assumed: set[str] = set()
+        self._namespaces: dict[str, Mapping[str, str]] = {}
+        self._nominated: dict[str, dict[str, PodInfo]] = {}  # By node.
+
+    def set_namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        self._namespaces[name] = labels
+
+    def remove_namespace(self, name: str) -> None:
+        self._namespaces.pop(name, None)
+
+    def nominate(self, info: PodInfo, node: str) -> None:
+        """Room is being made for a pod on a node; "" takes that back."""
+        uid = uid_of(info.pod)
+        self._forget_nomination(uid)
+        if node and uid not in self._where:
+            self._nominated.setdefault(node, {})[uid] = info
+
+    def _forget_nomination(self, uid: str) -> None:
+        for node, waiting in list(self._nominated.items()):
+            if waiting.pop(uid, None) is not None and not waiting:
+                del self._nominated[node]
 
     def set_node(self, node: Obj) -> None:
         name = name_of(node)
@@ -59,9 +81,11 @@ class Cache:
         return self._nodes.get(name)
 
     def snapshot(self) -> Snapshot:
-        return Snapshot([self._nodes[name] for name in sorted(self._nodes)])
+        nodes = [self._nodes[name] for name in sorted(self._nodes)]
+        return Snapshot(nodes, self._namespaces, self._nominated)
 
     def _add(self, uid: str, node: str, info: PodInfo) -> None:
+        self._forget_nomination(uid)
         self._where[uid] = node
         found = self._nodes.get(node)
         if found is not None:
@@ -70,6 +94,7 @@ class Cache:
             self._homeless.setdefault(node, {})[uid] = info
 
     def _remove(self, uid: str) -> None:
+        self._forget_nomination(uid)
         node = self._where.pop(uid, None)
         if node is None:
             return

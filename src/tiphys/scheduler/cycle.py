@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tiphys.api.meta import at
-from tiphys.scheduler.framework import NodeInfo, PodInfo, Profile, Snapshot, Verdict
+from tiphys.scheduler.framework import (
+    Filter,
+    NodeInfo,
+    PodInfo,
+    Profile,
+    ScorePlugin,
+    Snapshot,
+    Verdict,
+)
 
 NO_NODES: Final = "no nodes available to schedule pods"
 FEASIBLE_NODES_MIN: Final = 100  # minFeasibleNodesToFind
-_NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
-_NO_VICTIMS: Final = "No preemption victims found for incoming pod"
-
 # Pre-filters after which upstream's DynamicResources has no state of its own.
 _BEFORE_DEVICES: Final = frozenset({"VolumeBinding"})
 
@@ -73,6 +78,8 @@ def find_feasible(
     if isinstance(allowed, Verdict):
         every = {node.name: allowed for node in snapshot.nodes}
         return [], Diagnosis(count, every, frozenset(by), ", ".join(allowed.reasons))
+    fit = Fit(pod, snapshot, profile)
+    nominated = nominated_node(pod)
     enough = nodes_to_find(count)
     feasible: list[NodeInfo] = []
     for step in range(count):
@@ -82,17 +89,71 @@ def find_feasible(
             verdicts[node.name] = Verdict((text,), unresolvable=True)
             plugins.update(by)
             continue
-        for plugin in profile.filters:
-            verdict = plugin.filter_node(pod, node)
-            if verdict is not None:
-                verdicts[node.name] = verdict
-                plugins.add(plugin.name)
-                break
+        found = fit.verdict(node)
+        if found is not None:
+            plugins.add(found[0])
+            verdicts[node.name] = found[1]
+        elif node.name == nominated:
+            return [node], Diagnosis(count)  # Room was made for it there.
         else:
             feasible.append(node)
-            if len(feasible) >= enough:
+            if len(feasible) >= enough and not nominated:
                 break
     return feasible, Diagnosis(count, verdicts, frozenset(plugins))
+
+
+def nominated_node(pod: PodInfo) -> str:
+    """The node on which others make room for the pod; "" for none."""
+    return str(at(pod.pod, "status", "nominatedNodeName", default=""))
+
+
+class Fit:
+    """Whether one pod fits nodes, with all that filters must know of the others prepared."""
+
+    def __init__(self, pod: PodInfo, snapshot: Snapshot, profile: Profile) -> None:
+        self._pod = pod
+        self._snapshot = snapshot
+        self._profile = profile
+        self._filters: list[tuple[str, Filter]] = []
+        self._sees_others = False
+        for plugin in profile.filters:
+            check = plugin.filter_node
+            if plugin.prepare is not None:
+                check = plugin.prepare(pod, snapshot)
+                self._sees_others = self._sees_others or check is not None
+            if check is not None:
+                self._filters.append((plugin.name, check))
+
+    def verdict(self, node: NodeInfo) -> tuple[str, Verdict] | None:
+        """The plugin that refuses the node and why; None when the pod fits.
+
+        It must fit with the pods that are to come there before it, and without them.
+        Source: RunFilterPluginsWithNominatedPods.
+        """
+        waiting = self._snapshot.nominated_on(node.name, self._pod)
+        if waiting:
+            crowded = node.copy()
+            for uid, info in waiting.items():
+                crowded.add(uid, info)
+            snapshot = self._snapshot.replaced(crowded)
+            found = Fit(self._pod, snapshot, self._profile).alone(crowded)
+            if found is not None:
+                return found
+        return self.alone(node)
+
+    def alone(self, node: NodeInfo) -> tuple[str, Verdict] | None:
+        """The same, whoever else is to come."""
+        for name, check in self._filters:
+            verdict = check(self._pod, node)
+            if verdict is not None:
+                return name, verdict
+        return None
+
+    def verdict_without_some(self, emptier: NodeInfo) -> tuple[str, Verdict] | None:
+        """The same for a node as it would be without some of its pods."""
+        if not self._sees_others:
+            return self.verdict(emptier)
+        return Fit(self._pod, self._snapshot.replaced(emptier), self._profile).verdict(emptier)
 
 
 def _allowed(
@@ -117,39 +178,41 @@ def total_scores(
     """Weighted sums by node name."""
     totals = dict.fromkeys((node.name for node in feasible), 0)
     for plugin in profile.scores:
-        scores = {node.name: plugin.score_node(pod, node, snapshot) for node in feasible}
-        if plugin.normalize is not None:
-            scores = plugin.normalize(scores)
+        scores = _scores(plugin, pod, feasible, snapshot)
         for name, score in scores.items():
             totals[name] += score * plugin.weight
     return totals
 
 
-def message(pod: PodInfo, diagnosis: Diagnosis) -> str:
-    """What users read in the event and the condition. Source: FitError.Error."""
+def _scores(
+    plugin: ScorePlugin, pod: PodInfo, feasible: Sequence[NodeInfo], snapshot: Snapshot
+) -> dict[str, int]:
+    if plugin.score_nodes is not None:
+        return plugin.score_nodes(pod, feasible, snapshot) or {}
+    assert plugin.score_node is not None
+    scores = {node.name: plugin.score_node(pod, node, snapshot) for node in feasible}
+    return plugin.normalize(scores) if plugin.normalize is not None else scores
+
+
+def message(diagnosis: Diagnosis, preemption: str = "") -> str:
+    """What users read in the event and the condition. Source: FitError.Error.
+
+    preemption: what came of trying to make room; "" when room is being made.
+    """
     if diagnosis.node_count == 0:
         return NO_NODES
     total = diagnosis.node_count
-    counts = Counter(r for v in diagnosis.verdicts.values() for r in v.reasons)
     text = f"0/{total} nodes are available"
     if diagnosis.pre_filter_text and diagnosis.plugins & _BEFORE_DEVICES:
         # DynamicResources has looked at nothing then, and says so instead of preemption.
         return f"{text}: {diagnosis.pre_filter_text}. not found"
-    if diagnosis.pre_filter_text:
-        text += f": {diagnosis.pre_filter_text}."
-    elif counts:
-        text += ": " + ", ".join(sorted(f"{n} {reason}" for reason, n in counts.items())) + "."
-    return f"{text} no new claims to deallocate, {preemption_text(pod, diagnosis)}"
+    reasons = diagnosis.pre_filter_text or counted(diagnosis.verdicts)
+    if reasons:
+        text += f": {reasons}."
+    return f"{text} no new claims to deallocate, {preemption}" if preemption else text
 
 
-def preemption_text(pod: PodInfo, diagnosis: Diagnosis) -> str:
-    """Whether evicting others would help. Source: preemption.go, default_preemption.go."""
-    if at(pod.pod, "spec", "preemptionPolicy") == "Never":
-        return "preemption: not eligible due to preemptionPolicy=Never."
-    total = diagnosis.node_count
-    counts = Counter(
-        _NOT_HELPFUL if verdict.unresolvable else _NO_VICTIMS
-        for verdict in diagnosis.verdicts.values()
-    )
-    reasons = ", ".join(sorted(f"{n} {reason}" for reason, n in counts.items()))
-    return f"preemption: 0/{total} nodes are available: {reasons}."
+def counted(verdicts: Mapping[str, Verdict]) -> str:
+    """`2 Insufficient cpu, 1 Too many pods`, in the order of the texts."""
+    counts = Counter(reason for verdict in verdicts.values() for reason in verdict.reasons)
+    return ", ".join(sorted(f"{n} {reason}" for reason, n in counts.items()))

@@ -2,7 +2,9 @@
 
 A plugin is a module in plugins/ with NAME and any of: pre_enqueue, pre_filter, filter_node,
 score_node (0 to 100 after `normalize`), and RETRY_ON, the events after which a pod that it
-rejected is worth another try. Upstream: pkg/scheduler/framework/interface.go.
+rejected is worth another try. Where the other nodes matter, `prepare` looks at all of them once and
+returns the filter (None: nothing to say on this pod), and `score_nodes` scores all at once.
+Upstream: pkg/scheduler/framework/interface.go.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,16 +12,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol
 
-from tiphys.api.meta import Obj, at, labels_of, name_of
+from tiphys.api.labels import EVERYTHING, Selector
+from tiphys.api.meta import Obj, at, is_terminating, labels_of, name_of, namespace_of, uid_of
+from tiphys.scheduler.affinity_terms import AffinityTerms, NamespaceLabels, read_terms
 from tiphys.scheduler.requests import Amounts, amounts, pod_requests
 
 SCORE_MAX: Final = 100
+MATCHING_MAX: Final = 256  # Counts remembered per node.
 
 # Cluster events that may make a pod schedulable.
 NODE_ADD: Final = "Node/Add"
 NODE_LABEL: Final = "Node/UpdateNodeLabel"
 NODE_TAINT: Final = "Node/UpdateNodeTaint"
 NODE_ALLOCATABLE: Final = "Node/UpdateNodeAllocatable"
+POD_ADD: Final = "AssignedPod/Add"
+POD_LABEL: Final = "AssignedPod/UpdatePodLabel"
 POD_DELETE: Final = "AssignedPod/Delete"
 POD_UPDATE: Final = "Pod/Update"
 CLAIM_CHANGE: Final = "PersistentVolumeClaim/Change"
@@ -64,9 +71,17 @@ class ClaimFacts:
 class PodInfo:
     """A pod and what is computed of it once."""
 
-    def __init__(self, pod: Obj, claims: Sequence[ClaimFacts] = ()) -> None:
+    def __init__(
+        self, pod: Obj, claims: Sequence[ClaimFacts] = (), siblings: Selector = EVERYTHING
+    ) -> None:
+        """siblings: the pods of the same Services and owner, EVERYTHING where there are none."""
         self.pod = pod
         self.claims = claims
+        self.siblings = siblings
+
+    @cached_property
+    def affinity(self) -> AffinityTerms:
+        return read_terms(self.pod)
 
     @cached_property
     def requests(self) -> Amounts:
@@ -103,6 +118,8 @@ class NodeInfo:
     ports: dict[tuple[str, str, int], int] = field(default_factory=dict)
     allocatable: Amounts = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
+    affine: dict[str, PodInfo] = field(default_factory=dict)  # Those with affinity terms, by uid.
+    _matching: dict[str, int] = field(default_factory=dict)  # See `matching`.
 
     @property
     def name(self) -> str:
@@ -123,14 +140,53 @@ class NodeInfo:
 
     def add(self, uid: str, info: PodInfo) -> None:
         self.pods[uid] = info
+        if info.affinity:
+            self.affine[uid] = info
         self._count(info, 1)
 
     def remove(self, uid: str) -> None:
         info = self.pods.pop(uid, None)
         if info is not None:
+            self.affine.pop(uid, None)
             self._count(info, -1)
 
+    def copy(self) -> "NodeInfo":
+        """One to try changes on."""
+        return NodeInfo(
+            self.node,
+            dict(self.pods),
+            dict(self.requested),
+            dict(self.scoring_requested),
+            dict(self.ports),
+            self.allocatable,
+            self.images,
+            dict(self.affine),
+        )
+
+    def matching(self, namespace: str, selector: Selector, text: str) -> int:
+        """How many pods of a namespace match, those being deleted apart; text: the selector's.
+
+        Remembered until the node's pods change: one decision changes one node of many.
+        """
+        if selector.is_everything:
+            return 0
+        key = f"{namespace}/{text}"
+        count = self._matching.get(key)
+        if count is None:
+            count = sum(
+                1
+                for info in self.pods.values()
+                if namespace_of(info.pod) == namespace
+                and not is_terminating(info.pod)
+                and selector.matches(labels_of(info.pod))
+            )
+            if len(self._matching) >= MATCHING_MAX:
+                self._matching.clear()
+            self._matching[key] = count
+        return count
+
     def _count(self, info: PodInfo, sign: int) -> None:
+        self._matching.clear()
         for name, value in info.requests.items():
             self.requested[name] = self.requested.get(name, 0) + sign * value
         for name in ("cpu", "memory"):
@@ -147,6 +203,22 @@ class Snapshot:
     """All nodes at one moment, in a stable order."""
 
     nodes: Sequence[NodeInfo]
+    namespaces: NamespaceLabels = field(default_factory=dict)
+    # Pods that wait for a node to which others make room for them.
+    nominated: Mapping[str, Mapping[str, PodInfo]] = field(default_factory=dict)
+
+    def replaced(self, changed: NodeInfo) -> "Snapshot":
+        """The same with one node as it would be."""
+        nodes = [changed if n.name == changed.name else n for n in self.nodes]
+        return Snapshot(nodes, self.namespaces, self.nominated)
+
+    def nominated_on(self, node: str, pod: PodInfo) -> dict[str, PodInfo]:
+        """By uid, those that go before a pod: its equals and betters."""
+        waiting = self.nominated.get(node)
+        if not waiting:
+            return {}
+        own = uid_of(pod.pod)
+        return {u: w for u, w in waiting.items() if u != own and w.priority >= pod.priority}
 
 
 class Plugin(Protocol):
@@ -160,22 +232,26 @@ PreEnqueue = Callable[[Obj], str | None]  # a reason to wait, or None
 PreFilter = Callable[[PodInfo, Snapshot], Collection[str] | Verdict | None]
 Filter = Callable[[PodInfo, NodeInfo], Verdict | None]
 Score = Callable[[PodInfo, NodeInfo, Snapshot], int]
+Prepare = Callable[[PodInfo, Snapshot], Filter | None]
+ScoreNodes = Callable[[PodInfo, Sequence[NodeInfo], Snapshot], dict[str, int] | None]
 Normalize = Callable[[dict[str, int]], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class FilterPlugin:
     name: str
-    filter_node: Filter
+    filter_node: Filter | None
     retry_on: frozenset[str]
+    prepare: Prepare | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScorePlugin:
     name: str
     weight: int
-    score_node: Score
+    score_node: Score | None
     normalize: Normalize | None = None
+    score_nodes: ScoreNodes | None = None
 
 
 @dataclass(frozen=True, slots=True)

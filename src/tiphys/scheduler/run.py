@@ -5,6 +5,7 @@ Upstream: pkg/scheduler/scheduler.go, schedule_one.go, eventhandlers.go.
 
 import logging
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.errors import ApiError, Conflict, NotFound
@@ -15,6 +16,7 @@ from tiphys.api.meta import (
     condition,
     is_terminating,
     key_of,
+    labels_of,
     name_of,
     namespace_of,
     rfc3339,
@@ -34,14 +36,18 @@ from tiphys.scheduler.cache import Cache
 from tiphys.scheduler.config import SchedulerConfig
 from tiphys.scheduler.framework import PodInfo
 from tiphys.scheduler.metrics import SchedulerMetrics
+from tiphys.scheduler.plugins import default_preemption
 from tiphys.scheduler.plugins.default_profile import DEFAULT
+from tiphys.scheduler.preemption import Preemptor
 from tiphys.scheduler.queue import SchedulingQueue, Waiting
+from tiphys.scheduler.siblings import Siblings
 from tiphys.scheduler.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
 PODS: Final = GroupVersionResource("", "v1", "pods")
 NODES: Final = GroupVersionResource("", "v1", "nodes")
+NAMESPACES: Final = GroupVersionResource("", "v1", "namespaces")
 FLUSH_SECONDS: Final = 30.0
 VOLUME_EVENTS: Final = {
     volumes.CLAIMS.resource: framework.CLAIM_CHANGE,
@@ -101,18 +107,23 @@ class Scheduler:
             max_seconds=config.pod_max_backoff_seconds,
         )
         self._volumes = Volumes(client, lambda kind: self._queue.move(VOLUME_EVENTS[kind]))
+        self._siblings = Siblings(client)
+        self._preemptor = Preemptor(client, self._recorder, clock, config.scheduler_name)
         self._start = 0  # The node at which the next search begins.
 
     async def run(self) -> None:
         pods, nodes = Informer(self._client, PODS), Informer(self._client, NODES)
+        namespaces = Informer(self._client, NAMESPACES, metadata_only=True)
+        namespaces.on_change(self._namespace_changed)
         nodes.on_change(self._node_changed)
         pods.on_change(self._pod_changed)
         try:
-            for informer in (nodes, *self._volumes.informers, pods):
+            facts = (nodes, namespaces, *self._volumes.informers, *self._siblings.informers)
+            for informer in (*facts, pods):
                 name = f"informer {informer.gvr.resource}"
                 self._tasks.start(keep_running(name, informer.run), name)
             self._tasks.start(keep_running("events", self._recorder.run), "events")
-            await all_synced([nodes, *self._volumes.informers, pods])
+            await all_synced([*facts, pods])
             log.info("scheduler started", extra={"nodes": len(nodes), "pods": len(pods)})
             self._tasks.start(keep_running("flush", self._flush), "flush")
             while True:
@@ -137,20 +148,30 @@ class Scheduler:
         for event in node_events(old, new):
             self._queue.move(event)
 
+    def _namespace_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is not None:
+            self._cache.set_namespace(name_of(new), labels_of(new))
+        elif old is not None:
+            self._cache.remove_namespace(name_of(old))
+
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
         pod = new or old
         assert pod is not None
         finished = at(pod, "status", "phase") in ("Succeeded", "Failed")
         if new is None or finished:
             self._queue.remove(key_of(pod))
+            self._cache.nominate(PodInfo(pod), "")
             if self._cache.is_known(uid_of(pod)):
                 self._cache.remove_pod(uid_of(pod))
                 self._queue.move(framework.POD_DELETE)
         elif at(new, "spec", "nodeName"):
             self._queue.remove(key_of(new))
             self._cache.set_pod(new)
+            for event in pod_events(old, new):
+                self._queue.move(event)
         elif self._is_ours(new) and not self._cache.is_known(uid_of(new)):
             gated = any(check(new) for _, check in DEFAULT.pre_enqueue)
+            self._cache.nominate(PodInfo(new), cycle.nominated_node(PodInfo(new)))
             self._queue.add(new, gated=gated)
 
     def _is_ours(self, pod: Obj) -> bool:
@@ -159,18 +180,35 @@ class Scheduler:
 
     async def _schedule(self, waiting: Waiting) -> None:
         began = self._clock.monotonic()
-        info = PodInfo(waiting.pod, self._volumes.facts(waiting.pod))
+        pod = waiting.pod
+        info = PodInfo(pod, self._volumes.facts(pod), self._siblings.of(pod))
         snapshot = self._cache.snapshot()
         decision = cycle.decide(info, snapshot, DEFAULT, self._rng, self._start)
         if snapshot.nodes:
             self._start = (self._start + 1) % len(snapshot.nodes)
         if decision.diagnosis is not None:
-            await self._say_unschedulable(waiting, info, decision.diagnosis)
+            await self._make_room(waiting, info, decision.diagnosis)
             self._metrics.attempted("unschedulable", self._clock.monotonic() - began)
             return
         self._cache.assume(info, decision.node)
         # Binding waits for the API; the next pod need not.
         self._tasks.start(self._bind(waiting, info, decision.node, began), f"bind {waiting.key}")
+
+    async def _make_room(self, waiting: Waiting, info: PodInfo, diagnosis: cycle.Diagnosis) -> None:
+        """Nothing fits: perhaps where less important pods go."""
+        budgets: Sequence[Obj] = ()
+        if default_preemption.may_help(info, self._cache.snapshot(), diagnosis):
+            budgets = await self._preemptor.budgets()
+        found = default_preemption.preempt(
+            info, self._cache.snapshot(), DEFAULT, diagnosis, budgets, self._start
+        )
+        nominated = found.candidate.node if found.candidate else ""
+        if found.is_waiting or at(info.pod, "spec", "preemptionPolicy") == "Never":
+            nominated = cycle.nominated_node(info)
+        self._cache.nominate(info, nominated)
+        await self._say_unschedulable(waiting, info, diagnosis, found.text, nominated)
+        if found.candidate is not None:
+            await self._preemptor.make_room(info, found)
 
     async def _bind(self, waiting: Waiting, info: PodInfo, node: str, began: float) -> None:
         pod = info.pod
@@ -203,12 +241,17 @@ class Scheduler:
             self._recorder.event(pod, "Normal", "Scheduled", text, action="Binding")
 
     async def _say_unschedulable(
-        self, waiting: Waiting, info: PodInfo, diagnosis: cycle.Diagnosis
+        self,
+        waiting: Waiting,
+        info: PodInfo,
+        diagnosis: cycle.Diagnosis,
+        preemption: str,
+        nominated: str,
     ) -> None:
-        text = cycle.message(info, diagnosis)
+        text = cycle.message(diagnosis, preemption)
         self._queue.reject(waiting, retry_events(diagnosis))
         self._recorder.event(info.pod, "Warning", "FailedScheduling", text, action="Scheduling")
-        patch = unschedulable_patch(info.pod, text, rfc3339(self._clock.now()))
+        patch = unschedulable_patch(info.pod, text, rfc3339(self._clock.now()), nominated)
         if patch is None:
             return
         try:
@@ -228,6 +271,13 @@ def retry_events(diagnosis: cycle.Diagnosis) -> frozenset[str]:
     return frozenset(events)
 
 
+def pod_events(old: Obj | None, new: Obj) -> list[str]:
+    """What changed of a pod that has a node and matters to waiting ones."""
+    if old is None or not at(old, "spec", "nodeName"):
+        return [framework.POD_ADD]
+    return [framework.POD_LABEL] if labels_of(old) != labels_of(new) else []
+
+
 def node_events(old: Obj | None, new: Obj) -> list[str]:
     """What changed of a node that matters to waiting pods."""
     if old is None:
@@ -243,20 +293,24 @@ def node_events(old: Obj | None, new: Obj) -> list[str]:
     return events
 
 
-def unschedulable_patch(pod: Obj, message: str, now: str) -> Obj | None:
-    """The PodScheduled condition; None when it says so already."""
+def unschedulable_patch(pod: Obj, message: str, now: str, nominated: str = "") -> Obj | None:
+    """The PodScheduled condition and the nominated node; None when the pod says so already."""
     found = condition(pod, "PodScheduled")
-    if found is not None and found.get("message") == message and found.get("status") == "False":
-        return None
-    changed = {
-        "type": "PodScheduled",
-        "status": "False",
-        "reason": "Unschedulable",
-        "message": message,
-        "lastProbeTime": None,
-        "lastTransitionTime": now,
-        "observedGeneration": at(pod, "metadata", "generation", default=1),
-    }
-    if found is not None and found.get("status") == "False":
-        changed["lastTransitionTime"] = found.get("lastTransitionTime") or now
-    return {"status": {"conditions": [changed]}}
+    status: Obj = {}
+    if nominated != at(pod, "status", "nominatedNodeName", default=""):
+        status["nominatedNodeName"] = nominated or None
+    is_false = found is not None and found.get("status") == "False"
+    if found is None or not is_false or found.get("message") != message:
+        changed = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": message,
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+            "observedGeneration": at(pod, "metadata", "generation", default=1),
+        }
+        if found is not None and is_false:
+            changed["lastTransitionTime"] = found.get("lastTransitionTime") or now
+        status["conditions"] = [changed]
+    return {"status": status} if status else None

@@ -15,7 +15,7 @@ from cryptography import x509
 
 from support.client_rig import Rig, Tell
 from tiphys.api.errors import Forbidden, NotFound, Unauthorized
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import GroupVersionResource, Obj, at
 from tiphys.client.component import run_controllers
 from tiphys.client.controller import Context, Controller
 from tiphys.client.rest import Client
@@ -142,6 +142,22 @@ def test_a_nodes_server_is_named_after_the_node(tell: Tell) -> None:
             posing = Wanted(SERVING_SIGNER, NODE, ("kubernetes", "10.96.0.1"))
             with pytest.raises(TimeoutError):
                 await obtain(node, posing, clock, 1.0)
+
+    tell(story)
+
+
+def test_a_token_review_knows_bootstrap_tokens(tell: Tell) -> None:
+    async def story(rig: Rig) -> None:
+        async with cluster(rig) as admin:
+            await make_token(admin)
+            for audiences, expected in (([], True), (["somebody"], None)):
+                spec = {"token": TOKEN, "audiences": audiences}
+                answer = await admin.create(
+                    GroupVersionResource("authentication.k8s.io", "v1", "tokenreviews"),
+                    {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec},
+                    "",
+                )
+                assert at(answer, "status", "authenticated") is expected
 
     tell(story)
 

@@ -155,6 +155,16 @@ def test_what_is_signed(tmp_path: Any) -> None:
     assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
+def test_who_asks_for_no_use_of_the_key_gets_no_limit_of_it(tmp_path: Any) -> None:
+    """As Go leaves the extension out; one without any bit would be good for nothing."""
+    throw_away = ThrowAway(tmp_path)
+    authority = Authority(throw_away.cert, throw_away.key)
+    for usages, limited in ((["client auth"], False), (["client auth", "digital signature"], True)):
+        pem = authority.sign(asked(a_request()), usages, timedelta(hours=1), NOW)
+        extensions = x509.load_pem_x509_certificate(pem).extensions
+        assert any(isinstance(e.value, x509.KeyUsage) for e in extensions) is limited
+
+
 END = NOW + timedelta(days=3650)
 
 

@@ -1,37 +1,14 @@
 """Which node, or why none: one row per plugin and the words users read."""
 
-import random
 from typing import Any
 
 import pytest
 
 from tiphys.api.meta import Obj
 from tiphys.scheduler import cycle
-from tiphys.scheduler.cache import Cache
-from tiphys.scheduler.framework import PodInfo
 from tiphys.scheduler.plugins import image_locality
-from tiphys.scheduler.plugins.default_profile import DEFAULT
 from unit.controllers.builders import a_node, a_pod
-
-
-def decide(pod: Obj, nodes: list[Obj], placed: list[Obj] | None = None) -> cycle.Decision:
-    cache = Cache()
-    for node in nodes:
-        cache.set_node(node)
-    for other in placed or []:
-        cache.set_pod(other)
-    return cycle.decide(PodInfo(pod), cache.snapshot(), DEFAULT, random.Random(7))
-
-
-def why(pod: Obj, nodes: list[Obj], placed: list[Obj] | None = None) -> str:
-    decision = decide(pod, nodes, placed)
-    assert decision.diagnosis is not None
-    return cycle.message(PodInfo(pod), decision.diagnosis)
-
-
-def asking(**requests: str) -> Obj:
-    container = {"name": "c", "image": "i", "resources": {"requests": requests}}
-    return a_pod(containers=[container])
+from unit.scheduler.rig import asking, decide, why
 
 
 def requiring(*expressions: Obj, fields: list[Obj] | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from tiphys.api.meta import Obj
 from tiphys.scheduler import cycle
 from tiphys.scheduler.framework import ClaimFacts, NodeInfo, PodInfo, Snapshot
+from tiphys.scheduler.plugins.default_preemption import preempt
 from tiphys.scheduler.plugins.default_profile import DEFAULT
 from tiphys.scheduler.volumes import claim_names
 from unit.controllers.builders import a_node, a_pod
@@ -50,10 +51,12 @@ def decided(facts: ClaimFacts, *, zones: tuple[str, str] = ("", "")) -> str:
         info.set_node(a_node(name, labels={ZONE: zone} if zone else {}))
         nodes.append(info)
     pod = PodInfo(a_pod(), [facts])
-    decision = cycle.decide(pod, Snapshot(nodes), DEFAULT, random.Random(1))
+    snapshot = Snapshot(nodes)
+    decision = cycle.decide(pod, snapshot, DEFAULT, random.Random(1))
     if decision.diagnosis is None:
         return decision.node
-    return cycle.message(pod, decision.diagnosis)
+    found = preempt(pod, snapshot, DEFAULT, decision.diagnosis, [])
+    return cycle.message(decision.diagnosis, found.text)
 
 
 HELPLESS = (

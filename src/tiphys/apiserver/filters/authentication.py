@@ -70,12 +70,14 @@ class Authenticator:
         return self._by_certificate(request, request.peer_certificate)
 
     def _by_token(self, token: str) -> User:
-        user = self._tokens.user_of(token)
-        if user is None and self._bootstrap is not None:
-            user = self._bootstrap.user_of(token)
+        user = self._tokens.user_of(token) or self.joining(token)
         if user is None:
             raise Unauthorized
         return user
+
+    def joining(self, token: str) -> User | None:
+        """The user of a bootstrap token."""
+        return None if self._bootstrap is None else self._bootstrap.user_of(token)
 
     def _by_certificate(self, request: Request, leaf_der: bytes) -> User:
         leaf = self._clients.verify(leaf_der, self._clock.now())

@@ -179,8 +179,14 @@ async def token_review(ctx: RequestContext) -> Answer:
         raise BadRequest("token is required for TokenReview in authentication")
     user = ctx.server.tokens.user_of(token, audiences)
     status: Obj = {"user": {}}
-    if user is not None:
-        wanted = audiences or [ctx.server.tokens.issuer]
+    issuer = ctx.server.tokens.issuer
+    joining = None
+    if user is None and (not audiences or issuer in audiences):
+        joining = ctx.server.authenticator.joining(token)  # Good for the API server alone.
+    if joining is not None:
+        status = {"authenticated": True, "user": joining.to_obj(), "audiences": [issuer]}
+    elif user is not None:
+        wanted = audiences or [issuer]
         of_token = ctx.server.tokens.audiences_of(token)
         status = {"authenticated": True, "user": user.to_obj()}
         status["audiences"] = [a for a in wanted if a in of_token]

@@ -11,20 +11,17 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from tiphys.api.errors import ApiError
-from tiphys.api.meta import Obj, at
 from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report
 from tiphys.client.kubeconfig import KubeconfigError
-from tiphys.cluster.dashboard import bundle, manifests
-from tiphys.cluster.profile import Roots
+from tiphys.cluster.dashboard import installation, manifests
 
-READY_SECONDS_MAX: Final = 60.0  # An image on the machine and one container: a second or two.
+ANSWER_SECONDS_MAX: Final = 20.0  # Endpoints follow a ready pod within a moment.
 POLL_SECONDS: Final = 0.1
-STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
@@ -36,9 +33,9 @@ def run(profile: str, arguments: Sequence[str]) -> int:
     try:
         kube = KubeClient(access_of(profile, {}))
         say("🔌", "Enabling dashboard ...")
-        enable(kube)
+        installation.enable(kube)
         say("🤔", "Verifying dashboard health ...")
-        wait_until_ready(kube)
+        installation.wait_until_ready(kube)
         say("🚀", "Launching proxy ...")
         asyncio.run(_serve(kube, options.port, open_it=not options.url))
     except ApiError as exc:
@@ -49,67 +46,12 @@ def run(profile: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def enable(kube: KubeClient) -> None:
-    """Build the image and apply the objects; safe to repeat. Raises CommandError, ApiError."""
-    from tiphys.runtime.images.bundled import BUSYBOX
-
-    try:
-        image = bundle.build(_registry(), bundle.pages(), BUSYBOX)
-    except bundle.NotBuilt as exc:
-        fix = "install Node.js with npm, then: make dashboard (a release's wheel has the pages)"
-        raise CommandError("this tiphys was built without the dashboard", fix=fix) from exc
-    except OSError as exc:
-        raise CommandError(f"cannot make the dashboard's image: {exc}") from exc
-    for path, obj in manifests.manifests(image):
-        _put(kube, path, obj)
-
-
-def _put(kube: KubeClient, path: str, obj: Obj) -> None:
-    """Create it, or set what is ours in what is there. Raises ApiError."""
-    try:
-        kube.request("POST", path.rpartition("/")[0], obj)
-    except ApiError as exc:
-        if exc.reason != "AlreadyExists":
-            raise
-        kube.request("PATCH", path, obj, content_type=STRATEGIC)
-
-
-def wait_until_ready(kube: KubeClient) -> None:
-    """Raises CommandError with what keeps it from being ready."""
-    deadline = time.monotonic() + READY_SECONDS_MAX
-    while True:
-        found = kube.request("GET", manifests.DEPLOYMENT)
-        status = found.get("status") or {}
-        seen = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
-        # All replicas are of the new template: an old one would serve the old pages.
-        counts = {status.get(f, 0) for f in ("replicas", "updatedReplicas", "availableReplicas")}
-        if seen and counts == {found["spec"]["replicas"]} and counts != {0}:
-            return
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"the dashboard is not ready after {READY_SECONDS_MAX:g} s: {_why(kube)}",
-                fix=f"look: tiphys kubectl get pods,events -n {manifests.NAMESPACE}",
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def _why(kube: KubeClient) -> str:
-    reasons = []
-    for pod in kube.request("GET", manifests.PODS).get("items") or []:
-        for state in at(pod, "status", "containerStatuses", default=[]):
-            waiting = at(state, "state", "waiting", default={})
-            reasons.append(f"{waiting.get('reason', '')} {waiting.get('message', '')}".strip())
-        conditions = at(pod, "status", "conditions", default=[])
-        reasons += [c.get("message", "") for c in conditions if c.get("status") != "True"]
-    return "; ".join(r for r in reasons if r) or "there is no pod of it"
-
-
 async def _serve(kube: KubeClient, port: int, *, open_it: bool) -> None:
     """The proxy, until SIGINT or SIGTERM. Raises CommandError."""
     from tiphys.cluster.dashboard.image_layers import describe
     from tiphys.cluster.dashboard.local_proxy import LocalProxy
 
-    proxy = LocalProxy(kube.access, partial(describe, _registry()))
+    proxy = LocalProxy(kube.access, partial(describe, installation.registry()))
     try:
         bound = await proxy.listen(port)
     except OSError as exc:
@@ -132,7 +74,7 @@ async def _verify(port: int) -> None:
     from tiphys.lib.http.client import HttpClient, HttpError
 
     client = HttpClient(f"http://127.0.0.1:{port}")
-    deadline = time.monotonic() + READY_SECONDS_MAX
+    deadline = time.monotonic() + ANSWER_SECONDS_MAX
     try:
         while (answer := await client.request("GET", manifests.ADDRESS)).status != 200:
             if time.monotonic() > deadline:
@@ -161,13 +103,6 @@ def _open(address: str) -> None:
     import webbrowser
 
     webbrowser.open(address)
-
-
-def _registry() -> Any:
-    from tiphys.runtime.images.registry_storage import RegistryStorage
-
-    # Beside the profiles, which share it: node_components.registry_config.
-    return RegistryStorage(str(Roots.from_environment(os.environ).state / ".cache" / "registry"))
 
 
 def _say(sign: str, text: str) -> None:

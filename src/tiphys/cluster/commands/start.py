@@ -294,6 +294,12 @@ def _check_machine(profile: Profile) -> None:
     from tiphys.cluster import addresses, host_node
 
     host_node.check_alone(profile)
+    node = profile.nodes[0]
+    if node.address not in addresses.own_addresses():
+        raise CommandError(
+            f"this machine no longer has the address {node.address}, by which others know it",
+            fix=f"give it back (`ip addr add`), or start over: tiphys delete -p {profile.name}",
+        )
     if not addresses.is_free(KUBELET_PORT):
         raise CommandError(
             f"port {KUBELET_PORT} is in use: this machine is a node of some cluster already",

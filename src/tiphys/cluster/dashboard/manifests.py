@@ -11,19 +11,19 @@ from tiphys.cluster.dashboard.bundle import PORT
 NAMESPACE: Final = "kubernetes-dashboard"
 NAME: Final = "kubernetes-dashboard"
 LABELS: Final = {"k8s-app": NAME}
+SPACE: Final = f"/api/v1/namespaces/{NAMESPACE}"
 DEPLOYMENT: Final = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
-PODS: Final = f"/api/v1/namespaces/{NAMESPACE}/pods"
+PODS: Final = f"{SPACE}/pods"
 # With the name of no port: the Service's only one (upstream services/proxy).
-ADDRESS: Final = f"/api/v1/namespaces/{NAMESPACE}/services/http:{NAME}:/proxy/"
+ADDRESS: Final = f"{SPACE}/services/http:{NAME}:/proxy/"
 
 
 def manifests(image: str) -> list[tuple[str, Obj]]:
     """(path, object) in the order of applying them."""
-    space = f"/api/v1/namespaces/{NAMESPACE}"
     return [
-        (space, _object("v1", "Namespace", NAMESPACE, namespaced=False)),
-        (f"{space}/serviceaccounts/{NAME}", _object("v1", "ServiceAccount", NAME)),
-        (f"{space}/services/{NAME}", _service()),
+        (SPACE, _object("v1", "Namespace", NAMESPACE, namespaced=False)),
+        (f"{SPACE}/serviceaccounts/{NAME}", _object("v1", "ServiceAccount", NAME)),
+        (f"{SPACE}/services/{NAME}", _service()),
         (DEPLOYMENT, _deployment(image)),
     ]
 
@@ -46,7 +46,7 @@ def _deployment(image: str) -> Obj:
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 2},
+        "readinessProbe": {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1},
         "resources": {
             "requests": {"cpu": "10m", "memory": "8Mi"},
             "limits": {"memory": "64Mi"},

@@ -1,0 +1,63 @@
+"""`tiphys addons list | enable NAME | disable NAME`: what a cluster can have beside itself."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from tiphys.api.errors import ApiError
+from tiphys.cli.kubectl.client import KubeClient, Unreachable
+from tiphys.cli.kubectl.main import access_of
+from tiphys.cli.output import CommandError, report, table
+from tiphys.client.kubeconfig import KubeconfigError
+from tiphys.cluster.dashboard import installation
+
+
+class Addon(NamedTuple):
+    about: str
+    enable: Callable[[KubeClient], None]
+    disable: Callable[[KubeClient], None]
+    is_enabled: Callable[[KubeClient], bool]
+
+
+ADDONS: Final = {
+    "dashboard": Addon(
+        "the web dashboard; open it: tiphys dashboard",
+        installation.enable,
+        installation.disable,
+        installation.is_enabled,
+    ),
+}
+
+
+def run(profile: str, arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tiphys addons", description="list, enable, disable")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|enable|disable")
+    listing = actions.add_parser("list", aliases=["ls"], help="list addons")
+    listing.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    for word in ("enable", "disable"):
+        actions.add_parser(word, help=f"{word} an addon").add_argument("name", choices=ADDONS)
+    options = parser.parse_args(arguments)
+    as_json = getattr(options, "output", "text") == "json"
+    try:
+        kube = KubeClient(access_of(profile, {}))
+        if options.action in ("enable", "disable"):
+            getattr(ADDONS[options.name], options.action)(kube)
+            print(f"{options.name}: {options.action}d")
+        else:
+            _list(kube, as_json=as_json)
+    except ApiError as exc:
+        return report(CommandError(f"the API server says: {exc}"), as_json=as_json)
+    except (CommandError, KubeconfigError, Unreachable) as exc:
+        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
+        return report(error, as_json=as_json)
+    return 0
+
+
+def _list(kube: KubeClient, *, as_json: bool) -> None:
+    found = {name: addon.is_enabled(kube) for name, addon in ADDONS.items()}
+    if as_json:
+        print(json.dumps([{"name": name, "enabled": on} for name, on in found.items()]))
+        return
+    rows = [[n, "enabled" if on else "disabled", ADDONS[n].about] for n, on in found.items()]
+    print(table(["NAME", "STATUS", "ABOUT"], rows))
