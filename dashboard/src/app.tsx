@@ -50,7 +50,8 @@ function Frame({ kinds, route }: { kinds: Kind[]; route: Route }) {
     { key: "n", text: "choose the namespace", run: () => document.getElementById("namespace")?.focus() },
     { key: "0", text: "the overview", run: () => go(linkTo("overview")) },
     { key: "c", text: "create an object", run: () => go(linkTo("create")) },
-    { key: "Escape", text: "back", run: () => history.back() },
+    // The overview is where one comes in: back from it would leave the dashboard.
+    { key: "Escape", text: "back", run: () => route.view !== "overview" && history.back() },
   ]);
   useEffect(() => {
     document.title = [route.parts.at(route.view === "object" ? 3 : -1) ?? route.view, "Tiphys"].join(" – ");

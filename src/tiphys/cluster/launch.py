@@ -112,7 +112,7 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
     from tiphys.cluster import preload
     from tiphys.cluster.components import components
     from tiphys.cluster.supervisor import Component, Supervisor
-    from tiphys.lib import logs, memory_holes
+    from tiphys.lib import logs
     from tiphys.lib.component import share_one_arena
 
     share_one_arena()
@@ -131,7 +131,6 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
 
     if not profile.is_joined:
         preload.rehearse_tls(profile.pki)
-    memory_holes.fill()
     supervisor = Supervisor(
         components(profile),
         profile.run_directory / "processes.json",

@@ -21,7 +21,7 @@ from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
-from tiphys.lib import logs
+from tiphys.lib import logs, memory_holes
 from tiphys.lib.backoff import Backoff
 from tiphys.lib.process import ProcessIdentity, boot_id, start_time
 
@@ -82,7 +82,7 @@ class Supervisor:
         setproctitle(self.title)
         raise_open_files()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        gc.collect()
+        memory_holes.fill()
         gc.freeze()
         for component in self.components:
             self._start(_Running(component))

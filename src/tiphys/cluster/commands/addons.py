@@ -10,12 +10,14 @@ from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report, table
 from tiphys.client.kubeconfig import KubeconfigError
+from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation
+from tiphys.cluster.profile import Profile, ProfileError
 
 
 class Addon(NamedTuple):
     about: str
-    enable: Callable[[KubeClient], None]
+    enable: Callable[[KubeClient, Profile], None]
     disable: Callable[[KubeClient], None]
     is_enabled: Callable[[KubeClient], bool]
 
@@ -41,14 +43,17 @@ def run(profile: str, arguments: Sequence[str]) -> int:
     as_json = getattr(options, "output", "text") == "json"
     try:
         kube = KubeClient(access_of(profile, {}))
-        if options.action in ("enable", "disable"):
-            getattr(ADDONS[options.name], options.action)(kube)
-            print(f"{options.name}: {options.action}d")
+        if options.action == "enable":
+            ADDONS[options.name].enable(kube, existing(profile))
+            print(f"{options.name}: enabled")
+        elif options.action == "disable":
+            ADDONS[options.name].disable(kube)
+            print(f"{options.name}: disabled")
         else:
             _list(kube, as_json=as_json)
     except ApiError as exc:
         return report(CommandError(f"the API server says: {exc}"), as_json=as_json)
-    except (CommandError, KubeconfigError, Unreachable) as exc:
+    except (CommandError, KubeconfigError, ProfileError, Unreachable) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(error, as_json=as_json)
     return 0

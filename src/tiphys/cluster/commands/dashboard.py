@@ -18,7 +18,9 @@ from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report
 from tiphys.client.kubeconfig import KubeconfigError
+from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation, manifests
+from tiphys.cluster.profile import ProfileError
 
 ANSWER_SECONDS_MAX: Final = 20.0  # Endpoints follow a ready pod within a moment.
 POLL_SECONDS: Final = 0.1
@@ -33,14 +35,14 @@ def run(profile: str, arguments: Sequence[str]) -> int:
     try:
         kube = KubeClient(access_of(profile, {}))
         say("🔌", "Enabling dashboard ...")
-        installation.enable(kube)
+        installation.enable(kube, existing(profile))
         say("🤔", "Verifying dashboard health ...")
         installation.wait_until_ready(kube)
         say("🚀", "Launching proxy ...")
         asyncio.run(_serve(kube, options.port, open_it=not options.url))
     except ApiError as exc:
         return report(CommandError(f"the API server says: {exc}"), as_json=False)
-    except (CommandError, KubeconfigError, Unreachable) as exc:
+    except (CommandError, KubeconfigError, ProfileError, Unreachable) as exc:
         error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
         return report(error, as_json=False)
     return 0

@@ -22,7 +22,6 @@ from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
 from tiphys.cluster.profile import MASTER, WORKER, Profile, ProfileError, Roots
 from tiphys.proxy.config import MODES as PROXY_MODES
 
-KUBELET_PORT: Final = 10250
 READY_SECONDS: Final = 120.0
 NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
 
@@ -90,8 +89,10 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
+    from tiphys.cluster import host_node_checks
+
     masters, workers = _wanted(existing, options)
-    _check_listen(existing, options, masters, workers)
+    host_node_checks.check_listen(existing, options.listen, masters, workers)
     _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
@@ -147,7 +148,10 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    _check_listen(profile, options, *_wanted(profile, options))
+    from tiphys.cluster import host_node_checks, processes
+
+    masters, workers = _wanted(profile, options)
+    host_node_checks.check_listen(profile, options.listen, masters, workers)
     if _wanted_mode(profile, options) != profile.proxy_mode:
         raise CommandError(
             f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
@@ -156,7 +160,6 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
         )
     if _has_context(profile, options):
         _set_context(profile)
-    from tiphys.cluster import processes
 
     chief = processes.supervisor(profile)
     recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
@@ -195,33 +198,6 @@ def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int,
     return masters, workers
 
 
-def _check_listen(
-    existing: Profile | None, options: argparse.Namespace, masters: int, workers: int
-) -> None:
-    """Raises CommandError."""
-    if not options.listen:
-        return
-    if existing is not None and existing.listen != options.listen:
-        raise CommandError(
-            f'profile "{existing.name}" was made with '
-            + (f"--listen {existing.listen}" if existing.listen else "no --listen"),
-            fix=f"`tiphys delete -p {existing.name}` starts over",
-        )
-    if masters or workers > 1:
-        raise CommandError(
-            "with --listen this machine is one node: it has one network",
-            fix="use --nodes 1 or --nodes 0; other machines run `tiphys join`",
-        )
-    from tiphys.cluster import addresses
-
-    found = addresses.own_addresses()
-    if options.listen not in found:
-        raise CommandError(
-            f"--listen {options.listen} is no address of this machine",
-            fix=f"use one that the other machines reach: {', '.join(found) or 'there is none'}",
-        )
-
-
 def _wanted_mode(existing: Profile | None, options: argparse.Namespace) -> str:
     """The proxy mode: what is said now, or was said before."""
     return options.proxy_mode or (existing.proxy_mode if existing else PROXY_MODES[0])
@@ -254,7 +230,7 @@ def _new_profile(
     roots: Roots, name: str, counts: tuple[int, int], options: argparse.Namespace
 ) -> Profile:
     """counts: masters and workers. Raises CommandError."""
-    from tiphys.cluster import addresses, leftovers, ranges
+    from tiphys.cluster import addresses, host_node_checks, leftovers, ranges
 
     masters, nodes = counts[0], sum(counts)
     if nodes:
@@ -282,37 +258,17 @@ def _new_profile(
     )
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
-    _check_machine(profile)
+    host_node_checks.check_machine(profile)
     profile.save()
     return profile
 
 
-def _check_machine(profile: Profile) -> None:
-    """For a node that is the machine itself, nobody else's may be. Raises CommandError."""
-    if not profile.uses_host_network or not profile.nodes:
-        return
-    from tiphys.cluster import addresses, host_node
-
-    host_node.check_alone(profile)
-    node = profile.nodes[0]
-    if node.address not in addresses.own_addresses():
-        raise CommandError(
-            f"this machine no longer has the address {node.address}, by which others know it",
-            fix=f"give it back (`ip addr add`), or start over: tiphys delete -p {profile.name}",
-        )
-    if not addresses.is_free(KUBELET_PORT):
-        raise CommandError(
-            f"port {KUBELET_PORT} is in use: this machine is a node of some cluster already",
-            fix="stop the kubelet that runs here",
-        )
-
-
 def _resumed(profile: Profile, proxy_mode: str) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
-    from tiphys.cluster import addresses, processes
+    from tiphys.cluster import addresses, host_node_checks, processes
 
     processes.stop(profile)  # What a killed supervisor left behind.
-    _check_machine(profile)
+    host_node_checks.check_machine(profile)
     # Where the node is the machine itself, what a crash left of its routes would be in its way.
     own_network = bool(profile.nodes) and not profile.uses_host_network
     overlaps = addresses.conflicts(profile) if own_network else []

@@ -9,15 +9,22 @@ from tiphys.api.meta import Obj, at
 from tiphys.cli.kubectl.client import KubeClient
 from tiphys.cli.output import CommandError
 from tiphys.cluster.dashboard import bundle, manifests
-from tiphys.cluster.profile import Roots
+from tiphys.cluster.profile import MASTER, Profile, Roots
 
 READY_SECONDS_MAX: Final = 60.0  # An image on the machine and one container: a second or two.
 POLL_SECONDS: Final = 0.1
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 
-def enable(kube: KubeClient) -> None:
-    """Build the image and apply the objects. Raises CommandError, ApiError."""
+def enable(kube: KubeClient, profile: Profile) -> None:
+    """Build the image and apply the objects. Raises CommandError, ApiError.
+
+    It runs on this machine's nodes: those of machines that joined have a registry of their own.
+    """
+    nodes = [node.name for node in profile.running_nodes if node.role != MASTER]
+    if not nodes:
+        fix = f"add one: tiphys node add -p {profile.name}"
+        raise CommandError("there is no node here on which the dashboard could run", fix=fix)
     from tiphys.runtime.images.bundled import BUSYBOX
 
     try:
@@ -28,7 +35,7 @@ def enable(kube: KubeClient) -> None:
     except OSError as exc:
         raise CommandError(f"cannot make the dashboard's image: {exc}") from exc
     _wait_until_gone(kube)
-    for path, obj in manifests.manifests(image):
+    for path, obj in manifests.manifests(image, nodes):
         _put(kube, path, obj)
 
 

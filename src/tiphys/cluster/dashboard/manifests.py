@@ -3,6 +3,7 @@
 Its account has no rights: the browser is the API client, with the rights of who runs the proxy.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.meta import Obj
@@ -17,14 +18,16 @@ PODS: Final = f"{SPACE}/pods"
 # With the name of no port: the Service's only one (upstream services/proxy).
 ADDRESS: Final = f"{SPACE}/services/http:{NAME}:/proxy/"
 
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
-def manifests(image: str) -> list[tuple[str, Obj]]:
-    """(path, object) in the order of applying them."""
+
+def manifests(image: str, nodes: Sequence[str]) -> list[tuple[str, Obj]]:
+    """(path, object) in the order of applying them. nodes: those whose registry has the image."""
     return [
         (SPACE, _object("v1", "Namespace", NAMESPACE, namespaced=False)),
         (f"{SPACE}/serviceaccounts/{NAME}", _object("v1", "ServiceAccount", NAME)),
         (f"{SPACE}/services/{NAME}", _service()),
-        (DEPLOYMENT, _deployment(image)),
+        (DEPLOYMENT, _deployment(image, nodes)),
     ]
 
 
@@ -40,7 +43,7 @@ def _service() -> Obj:
     return {**_object("v1", "Service", NAME), "spec": {"selector": LABELS, "ports": ports}}
 
 
-def _deployment(image: str) -> Obj:
+def _deployment(image: str, nodes: Sequence[str]) -> Obj:
     container = {
         "name": NAME,
         "image": image,
@@ -63,6 +66,7 @@ def _deployment(image: str) -> Obj:
     pod = {
         "serviceAccountName": NAME,
         "automountServiceAccountToken": False,
+        "affinity": {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": _terms(nodes)}}},
         "containers": [container],
     }
     return {
@@ -74,3 +78,11 @@ def _deployment(image: str) -> Obj:
             "template": {"metadata": {"labels": LABELS}, "spec": pod},
         },
     }
+
+
+def _terms(nodes: Sequence[str]) -> list[Obj]:
+    """One term per node: a field is compared with one value only (upstream validation)."""
+    return [
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+        for node in nodes
+    ]
