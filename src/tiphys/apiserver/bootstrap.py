@@ -5,6 +5,7 @@ Upstream: pkg/controlplane/controller (systemnamespaces, kubernetesservice), pkg
 """
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from typing import Final
@@ -70,6 +71,8 @@ class Bootstrap:
                 for version in GROUP_VERSIONS
             )
         )
+        trusted = extension_authentication(config)
+        await self.ensure("", "configmaps", trusted, replace=("data",))
         if not self._store.is_shared:
             await self.publish([config.advertise_address], config.advertise_port)
 
@@ -120,6 +123,29 @@ class Bootstrap:
             new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
         )
         return new
+
+
+def extension_authentication(config: ApiServerConfig) -> Obj:
+    """Whom other API servers are to believe. Upstream: controller/clusterauthenticationtrust."""
+    data = {"client-ca-file": config.client_ca.read_text()}
+    if config.requestheader_ca is not None:
+        said = config.requestheader
+        lists = {
+            "allowed-names": said.allowed_names,
+            "extra-headers-prefix": [_shown(name) for name in said.extra_prefixes],
+            "group-headers": [_shown(name) for name in said.group_headers],
+            "uid-headers": [_shown(name) for name in said.uid_headers],
+            "username-headers": [_shown(name) for name in said.username_headers],
+        }
+        data |= {f"requestheader-{k}": json.dumps(list(v)) for k, v in lists.items()}
+        data["requestheader-client-ca-file"] = config.requestheader_ca.read_text()
+    metadata = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
+    return {"metadata": metadata, "data": data}
+
+
+def _shown(header: str) -> str:
+    """`x-remote-user` as everybody writes it."""
+    return header.title()
 
 
 def api_service(first_address: str) -> Obj:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.apiserver.aggregation.availability import CHECKER
+from tiphys.apiserver.aggregation.remote import Remote
 from tiphys.apiserver.openapi import v2, v3
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import GZIP_BYTES_MIN, GZIP_LEVEL
@@ -16,6 +18,7 @@ from tiphys.lib.http.message import Answer, Headers, Request, Response
 
 if TYPE_CHECKING:
     from tiphys.apiserver.documents import Documents
+    from tiphys.apiserver.server import ApiServer
 
 V3: Final = "/openapi/v3"
 _OLD_PROTOBUF: Final = "application/com.github.googleapis.gnostic.OpenAPIv2@68f4ded+protobuf"
@@ -26,10 +29,14 @@ _YEAR: Final = ("Expires", "Fri, 31 Dec 2100 00:00:00 GMT")
 
 
 class OpenApiRoutes:
-    """`version` is the server's gitVersion."""
+    """`version` is the server's gitVersion; `server` knows the documents of other servers.
 
-    def __init__(self, version: str) -> None:
+    Their documents of v2 are not merged into ours.
+    """
+
+    def __init__(self, version: str, server: "ApiServer") -> None:
         self._version = version
+        self._server = server
         self._etags: dict[tuple[str, str], str] = {}
         self._compressed: dict[tuple[str, str], bytes] = {}
 
@@ -47,10 +54,25 @@ class OpenApiRoutes:
         return self._built(request, "v2", _SENT_TYPE, lambda: v2.protobuf_bytes(self._version))
 
     def _v3_index(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
-        return self._built(request, V3, "application/json", lambda: v3.index_bytes(self._version))
+        others = tuple(remote.path for remote in self._others())
+        return self._built(
+            request,
+            " ".join((V3, *others)),
+            "application/json",
+            lambda: v3.index_bytes(self._version, others),
+        )
+
+    def _others(self) -> list[Remote]:
+        """Other servers that describe what they serve."""
+        described = self._server.availability.described
+        remotes = self._server.aggregation.remotes.values()
+        return [r for r in remotes if r.is_available and r.key in described]
 
     def _v3_document(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
         path = info.path.removeprefix(f"{V3}/").strip("/")
+        for remote in self._others():
+            if path == remote.path.strip("/"):
+                return self._server.aggregation.forward(request, CHECKER, remote)
         group_version = next((v for v in GROUP_VERSIONS if v3.path_of(v) == path), None)
         if group_version is None:
             return Response(404, b"")

@@ -126,7 +126,7 @@ async def build(
         store.on_events(listener)
     where = f"{config.advertise_address}:{config.advertise_port}"
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
-    OpenApiRoutes(GIT_VERSION).add_to(server.documents)
+    OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
     server.is_ready = True
     return server
 

@@ -16,7 +16,7 @@ from tiphys.client.metrics_page import MetricsPage, refusal
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Answer, Request, Response, text_response
 from tiphys.lib.tls import LeafVerifier, common_name
-from tiphys.metrics_server import discovery, history_api, objects, targets
+from tiphys.metrics_server import discovery, history_api, objects, openapi, targets
 from tiphys.metrics_server.history_api import HistoryApi
 from tiphys.metrics_server.metrics_api import MetricsApi, Params
 from tiphys.metrics_server.objects import API_VERSION
@@ -69,6 +69,8 @@ class MetricsServer:
             f"/apis/{history_api.GROUP}": _history_group,
             history_api.PATH: history_api.resource_list,
             discovery.METRICS_PATH: discovery.resource_list,
+            openapi.INDEX: openapi.index,
+            openapi.DOCUMENT: openapi.document,
         }
 
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:

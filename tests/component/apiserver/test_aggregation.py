@@ -38,6 +38,8 @@ class Acme:
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
         if request.raw_path == "/apis/acme.io/v1":
             return Response(self.status, orjson.dumps(RESOURCES))
+        if request.raw_path == "/openapi/v3":
+            return Response(200, b'{"paths":{"apis/acme.io/v1":{"serverRelativeURL":"/x"}}}')
         self.seen.append({"method": request.method, "target": request.target, **request.headers})
         if request.wants_upgrade:
             headers = (("Upgrade", request.headers["upgrade"]), ("Connection", "Upgrade"))
@@ -236,5 +238,31 @@ def test_our_own_groups_are_listed_as_local(tmp_path: Path) -> None:
         assert found["metadata"]["labels"] == labels
         [condition] = found["status"]["conditions"]
         assert (condition["status"], condition["reason"]) == ("True", "Local")
+
+    in_lab(tmp_path, story)
+
+
+def test_other_servers_are_told_whom_to_believe(tmp_path: Path) -> None:
+    async def story(lab: Lab) -> None:
+        path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+        _, found = await lab.api("GET", path)
+        data = found["data"]
+        assert data["client-ca-file"] == lab.running.authority.path.read_text()
+        front_proxy = tmp_path / "front-proxy" / "front-proxy-ca.crt"
+        assert data["requestheader-client-ca-file"] == front_proxy.read_text()
+        assert orjson.loads(data["requestheader-allowed-names"]) == ["allowed"]
+        assert orjson.loads(data["requestheader-username-headers"]) == ["X-Remote-User"]
+
+    in_lab(tmp_path, story)
+
+
+def test_its_openapi_is_ours(tmp_path: Path) -> None:
+    async def story(lab: Lab) -> None:
+        await lab.is_up()
+        _, index = await lab.api("GET", "/openapi/v3")
+        url = index["paths"]["apis/acme.io/v1"]["serverRelativeURL"]
+        assert "apis/apps/v1" in index["paths"]
+        assert (await lab.api("GET", url))[0] == 201
+        assert lab.other.seen[-1]["target"] == "/openapi/v3/apis/acme.io/v1"
 
     in_lab(tmp_path, story)

@@ -22,7 +22,8 @@ from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.user import User
 from tiphys.apiserver.writes import encoded
 from tiphys.lib.clock import Clock
-from tiphys.lib.http.client import HttpClient, HttpError
+from tiphys.lib.http.client import Answer, HttpClient, HttpError
+from tiphys.lib.http.message import Headers
 from tiphys.storage.backend import Event, RevisionMismatch, StorageError
 from tiphys.storage.store import Store, resource_prefix
 
@@ -30,10 +31,11 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS_MAX: Final = 5.0  # Upstream's discovery timeout.
 CHECKS_MAX: Final = 8  # Servers that are asked at the same time.
+OPENAPI_V3: Final = "/openapi/v3"
 RESYNC_SECONDS: Final = 30.0  # Upstream's resync of its informers.
 RETRY_SECONDS: Final = 1.0  # While one is not available.
 # As whom upstream's check asks.
-_CHECKER: Final = User("system:kube-aggregator", ("system:masters",))
+CHECKER: Final = User("system:kube-aggregator", ("system:masters",))
 _BEHIND: Final = (
     resource_prefix("", "services"),
     resource_prefix("discovery.k8s.io", "endpointslices"),
@@ -61,6 +63,7 @@ class Availability:
         self._clock = clock
         self._wake = asyncio.Event()
         self.documents: dict[tuple[str, str], Obj] = {}
+        self.described: set[tuple[str, str]] = set()  # Those with a document of OpenAPI v3.
         aggregation.changed.append(self.wake)
 
     def wake(self) -> None:
@@ -102,24 +105,21 @@ class Availability:
         answers = await asyncio.gather(*(one(remote) for remote in remotes))
         for gone in self.documents.keys() - {r.key for r in remotes}:
             del self.documents[gone]
+            self.described.discard(gone)
         return all(answers)
 
     async def _check(self, remote: Remote) -> Finding:
         where = f"https://{remote.server_name}:{remote.port}{remote.path}"
         try:
-            target = self._aggregation.target(remote, remote.path, _CHECKER)
+            target = self._aggregation.target(remote, remote.path, CHECKER)
             client = HttpClient(
                 f"https://{target.host}:{target.port}",
                 tls=target.tls,
                 server_hostname=target.server_name,
             )
             try:
-                answer = await client.request(
-                    "GET",
-                    remote.path,
-                    headers=dict(target.headers),
-                    timeout_seconds=CHECK_SECONDS_MAX,
-                )
+                answer = await _get(client, remote.path, target.headers)
+                await self._look_for_openapi(client, remote, target.headers)
             finally:
                 client.close()
         except Unresolved as error:
@@ -134,6 +134,15 @@ class Availability:
             document = None
         usable = isinstance(document, dict) and isinstance(document.get("resources"), list)
         return Finding("True", "Passed", "all checks passed", document if usable else None)
+
+    async def _look_for_openapi(self, client: HttpClient, remote: Remote, headers: Headers) -> None:
+        """Upstream: kube-aggregator pkg/controllers/openapiv3/aggregator."""
+        self.described.discard(remote.key)
+        answer = await _get(client, OPENAPI_V3, headers)
+        with contextlib.suppress(orjson.JSONDecodeError):
+            index = orjson.loads(answer.body) if answer.status == 200 else None
+            if isinstance(index, dict) and remote.path.strip("/") in (index.get("paths") or {}):
+                self.described.add(remote.key)
 
     async def _write(self, remote: Remote, found: Finding) -> None:
         endpoint = self._api_services
@@ -150,6 +159,12 @@ class Availability:
             self.wake()  # Somebody wrote it: look again.
         except StorageError as error:
             log.warning("APIService not written", extra={"key": key, "why": str(error)})
+
+
+async def _get(client: HttpClient, path: str, headers: Headers) -> Answer:
+    return await client.request(
+        "GET", path, headers=dict(headers), timeout_seconds=CHECK_SECONDS_MAX
+    )
 
 
 def _failed(where: str, why: str) -> Finding:

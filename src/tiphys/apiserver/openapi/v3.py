@@ -31,14 +31,18 @@ def path_of(version: GroupVersionInfo) -> str:
 
 
 @lru_cache(maxsize=2)
-def index_bytes(version: str) -> bytes:
-    """`/openapi/v3`; version is the server's gitVersion, which the hashes hang on."""
+def index_bytes(version: str, others: tuple[str, ...] = ()) -> bytes:
+    """`/openapi/v3`; version is the server's gitVersion, which the hashes hang on.
+
+    others: paths of group versions that other servers describe, `/apis/metrics.k8s.io/v1beta1`.
+    """
     paths = {
         path_of(v): {
             "serverRelativeURL": f"/openapi/v3/{path_of(v)}?hash={document_hash(v, version)}"
         }
         for v in GROUP_VERSIONS
     }
+    paths |= {p.strip("/"): {"serverRelativeURL": f"/openapi/v3{p}"} for p in others}
     return orjson.dumps({"paths": paths})
 
 

@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from tiphys.cluster.etcd import CLIENT_PORT as ETCD_PORT
 from tiphys.cluster.metrics_ports import (
     CLOUD_PORT,
     CONTROLLERS_PORT,
@@ -17,6 +18,7 @@ from tiphys.metrics_server.config import PORT as METRICS_SERVER_PORT
 from tiphys.metrics_server.targets import PATH as TARGETS
 
 CONFIG_FILE = "prometheus.yml"
+ETCD_FILE = "prometheus_etcd.yml"  # The job for clusters whose masters have etcd.
 RULES_FILE = "alerts.yml"
 
 
@@ -28,7 +30,9 @@ def config_text(profile: Profile, rules: Path) -> str:
     def targets(port: int) -> str:
         return ", ".join(f'"{host}:{port}"' for host in hosts)
 
-    return Template(_text(CONFIG_FILE)).substitute(
+    template = _text(CONFIG_FILE) + (_text(ETCD_FILE) if profile.masters else "")
+    return Template(template).substitute(
+        etcd=targets(ETCD_PORT),
         profile=profile.name,
         pki=profile.pki,
         rules=rules,

@@ -16,6 +16,7 @@ from tiphys.kubelet.pod_events import WARNING, PodEvents
 from tiphys.kubelet.pod_spec import all_containers
 from tiphys.kubelet.probes import exec as exec_probe
 from tiphys.kubelet.probes import grpc, http, tcp
+from tiphys.kubelet.probes.metrics import ProbeMetrics
 from tiphys.kubelet.probes.probe import Outcome, PortError, Target
 from tiphys.kubelet.runtime_state import PodRuntime, RuntimeContainer
 from tiphys.kubelet.sync_plan import ProbeResults, Verdict
@@ -87,6 +88,7 @@ class Prober:
         self._clock = clock
         self._changed = changed
         self._tasks = TaskSet()
+        self.metrics = ProbeMetrics()
         self._running: dict[_Key, asyncio.Task[None]] = {}
         self._results: dict[_Key, Verdict] = {}
         self._started: dict[str, asyncio.Event] = {}
@@ -119,6 +121,7 @@ class Prober:
             del self._results[key]
             self._started.pop(key.container_id, None)
         self._pods.pop(uid, None)
+        self.metrics.remove(uid)
 
     def results(self, uid: str) -> ProbeResults:
         found: dict[Kind, dict[str, Verdict]] = {kind: {} for kind in KINDS}
@@ -158,7 +161,10 @@ class Prober:
         )
         while True:
             probe, _ = self._spec(key, name)
+            began = self._clock.monotonic()
             outcome = await self._run(key, name, probe, running, pod_ip)
+            took = self._clock.monotonic() - began
+            self.metrics.probed(self._pods[key.uid], name, key.kind, outcome.verdict, took)
             if outcome.verdict != "success":
                 self._tell(key, name, outcome)
             verdict = tally.add(outcome)

@@ -34,6 +34,7 @@ from tiphys.lib.http.message import (
     text_response,
 )
 from tiphys.lib.http.server import HttpServer
+from tiphys.lib.metrics import process_families
 from tiphys.lib.tls import server_context
 
 log = logging.getLogger(__name__)
@@ -275,6 +276,8 @@ class KubeletServer:
             case ["cadvisor"]:
                 used, root = self._usage.read(self._pods.items()), read_machine_usage()
                 found = cadvisor_metrics.families(self._deps.machine, root, used, now_ms)
+            case ["probes"]:
+                found = [*self._deps.prober.metrics.families(), *process_families()]
             case _:
                 return text_response(404, "404 page not found")
         return Response(200, prometheus_text.render(found), METRICS)

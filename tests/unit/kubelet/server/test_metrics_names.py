@@ -6,6 +6,7 @@ import pytest
 
 from shared import SHARED, needs_shared
 from tiphys.kubelet.machine import Machine
+from tiphys.kubelet.probes.metrics import ProbeMetrics
 from tiphys.kubelet.runtime_state import RuntimeContainer
 from tiphys.kubelet.server import cadvisor_metrics, resource_metrics
 from tiphys.kubelet.usage.cgroup_usage import CgroupUsage
@@ -67,6 +68,33 @@ def test_resource_metrics_are_upstreams() -> None:
 def test_cadvisor_metrics_are_upstreams() -> None:
     wanted = {k: v for k, v in recorded("cadvisor").items() if not NOT_SHOWN.match(k)}
     assert shown(of_cadvisor()) == wanted
+
+
+def of_probes(*verdicts: str) -> ProbeMetrics:
+    metrics = ProbeMetrics()
+    for verdict in verdicts:
+        metrics.probed(POD.pod, "c", "readiness", verdict, 0.01)
+    return metrics
+
+
+@needs_shared
+def test_probe_metrics_are_upstreams() -> None:
+    found = {
+        # The bounds of a histogram are no label of the metric's own.
+        name: (kind, labels - {"le"})
+        for name, (kind, labels) in shown(of_probes("success").families()).items()
+    }
+    wanted = {k: v for k, v in recorded("probes").items() if k.startswith("prober_")}
+    assert found == wanted
+
+
+def test_probes_are_counted_by_result_while_their_pod_is_here() -> None:
+    metrics = of_probes("success", "success", "failure", "unknown")
+    [_, total] = metrics.families()
+    counts = {dict(s.labels)["result"]: s.value for s in total.samples}
+    assert counts == {"successful": 2, "failed": 1, "unknown": 1}
+    metrics.remove("u")
+    assert all(not family.samples for family in metrics.families())
 
 
 @pytest.mark.parametrize(
