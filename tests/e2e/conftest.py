@@ -10,10 +10,25 @@ from e2e.clusters import Cluster, until
 
 _numbers = itertools.count(1)
 
+# Files whose clusters take a minute or more: run by `make e2e`, beside what is marked there itself.
+SLOW = {
+    "test_autoscaling",
+    "test_dashboard",
+    "test_images",
+    "test_join",
+    "test_monitoring",
+    "test_prometheus",
+    "test_proxy_modes",
+    "test_run",
+    "test_workloads",
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.e2e)
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
