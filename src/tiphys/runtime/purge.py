@@ -80,7 +80,9 @@ def _end(pid: int, deadline: float) -> None:
         handle = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
+            ended = select.poll()  # select(2) takes no descriptor above 1023.
+            ended.register(handle, select.POLLIN)
+            ended.poll(max(0.0, deadline - time.monotonic()) * 1000)
         finally:
             os.close(handle)
 

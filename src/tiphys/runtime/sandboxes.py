@@ -18,10 +18,11 @@ from tiphys.runtime.node import Node
 from tiphys.runtime.oci import spec as oci_spec
 from tiphys.runtime.records import NOT_READY, READY, RUNNING, Sandbox, boot_id
 from tiphys.runtime.selectors import labels_match
-from tiphys.runtime.shim_client import ShimClient, ShimError
+from tiphys.runtime.shim_client import ShimClient, ShimError, ShimGone
 
 log = logging.getLogger(__name__)
 
+FORK_TRIES_MAX: Final = 3
 HANDLERS: Final = ("", "runc")  # Names under which pods ask for the default handler.
 IPC_SYSCTLS: Final = frozenset(
     f"kernel.{name}"
@@ -94,8 +95,7 @@ class Sandboxes:
         linux = sandbox.config.get("linux") or {}
         if parent := self.cgroup_of(sandbox):
             node.cgroups.create(parent, oci_spec.resources(linux.get("resources") or {}))
-        client = self.client(sandbox)
-        state = await client.create(node.zygote_socket(), self._description(sandbox))
+        client, state = await self._fork(sandbox)
         node.shims[sandbox.id] = client
         sandbox.shim = {
             "pid": state["pid"],
@@ -108,6 +108,21 @@ class Sandboxes:
             await self._attach(sandbox)
         sandbox.state = READY
         node.records.save_sandbox(sandbox)
+
+    async def _fork(self, sandbox: Sandbox) -> tuple[ShimClient, Answer]:
+        """A new shim and its state; once more when the zygote died with the request in hand.
+
+        Raises: ShimError, OSError.
+        """
+        for attempt in range(FORK_TRIES_MAX):
+            client = self.client(sandbox)
+            try:
+                socket = self._node.zygote_socket()
+                return client, await client.create(socket, self._description(sandbox))
+            except ShimGone:
+                if attempt == FORK_TRIES_MAX - 1:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     async def _attach(self, sandbox: Sandbox) -> None:
         try:

@@ -20,6 +20,10 @@ class ShimError(Exception):
     """The shim refused or is gone; the text says why."""
 
 
+class ShimGone(ShimError):
+    """The other end has closed the connection."""
+
+
 class ShimClient:
     """One control connection. `on_exit(status)` is called when a container has ended, `on_gone()`
     when the shim has."""
@@ -39,9 +43,10 @@ class ShimClient:
         self._tasks = TaskSet()
 
     async def create(self, zygote_socket: str, sandbox: dict[str, Any]) -> dict[str, Any]:
-        """Fork a new shim for sandbox. Returns its state. Raises: ShimError.
+        """Fork a new shim for sandbox. Returns its state.
 
-        A zygote that has just been killed comes back: it is waited for.
+        A zygote that has just been killed comes back: it is waited for. Raises: ShimGone when it
+        was killed with the request in hand, ShimError.
         """
         try:
             async with asyncio.timeout(ZYGOTE_SECONDS_MAX):
@@ -82,7 +87,7 @@ class ShimClient:
     async def call(self, op: str, **fields: Any) -> dict[str, Any]:
         """One request. Raises: ShimError."""
         if self._writer is None:
-            raise ShimError(f"{op}: the shim is gone")
+            raise ShimGone(f"{op}: the shim is gone")
         self._last_id += 1
         number = self._last_id
         answer = self._expect(number)
@@ -97,7 +102,7 @@ class ShimClient:
         try:
             reader, writer = await _connect(self._socket_path)
         except OSError as exc:
-            raise ShimError(f"{op}: the shim is gone") from exc
+            raise ShimGone(f"{op}: the shim is gone") from exc
         writer.write(frames.pack_control(fields | {"id": 1, "op": op}))
         stream = ShimStream(reader, writer)
         try:
@@ -130,7 +135,7 @@ class ShimClient:
             self._writer = None
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(ShimError("the shim is gone"))
+                future.set_exception(ShimGone("the shim is gone"))
         self._waiting.clear()
         self._on_gone()
 
@@ -157,7 +162,7 @@ class ShimStream:
                 if "error" in message:
                     raise ShimError(message["error"])
                 return
-        raise ShimError("the shim is gone")
+        raise ShimGone("the shim is gone")
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """STDOUT and STDERR pieces until the process has ended."""
