@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROFILE ?= tiphys
 .DEFAULT_GOAL := help
 
-.PHONY: help setup system test-system dashboard check fmt test e2e bench oracle demo demo-clean
+.PHONY: help setup system test-system dashboard bytecode check fmt test e2e bench oracle demo demo-clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -29,7 +29,11 @@ $(VENV)/.installed: pyproject.toml | system $(BIN)/python
 dashboard: system ## build the dashboard's pages (needs npm)
 	@tools/build-dashboard.sh
 
-setup: $(VENV)/.installed dashboard ## make .venv and install the project into it
+# Bytecode beforehand: where PYTHONDONTWRITEBYTECODE is set, every start would compile everything.
+bytecode: $(VENV)/.installed
+	@$(BIN)/python -m compileall -q src
+
+setup: $(VENV)/.installed dashboard bytecode ## make .venv and install the project into it
 
 check: setup ## format, lint, types, import directions
 	$(BIN)/ruff format --check src tests tools bench

@@ -18,6 +18,7 @@ _PASSES: Final = 2  # Filling makes lists, whose blocks are freed again.
 _BLOCKS_MAX: Final = 200_000  # A statistic that says more was misread.
 _SIZES: Final = (65536, 32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 24)
 _CALLS_MAX: Final = 100_000
+_BATCH: Final = 32  # Between two looks at the statistics, which walk all holes.
 
 
 class _MallocInfo(ctypes.Structure):
@@ -102,10 +103,12 @@ def _fill_heap() -> None:
     for size in _SIZES:
         while calls < _CALLS_MAX:
             before = libc.mallinfo2()
-            if before.fordblks - before.keepcost <= size:
+            wanted = min((before.fordblks - before.keepcost) // size, _BATCH)
+            if wanted < 1:
                 break
-            libc.malloc(size)
-            calls += 1
+            for _ in range(wanted):
+                libc.malloc(size)
+            calls += wanted
             after = libc.mallinfo2()
             if after.arena != before.arena or after.keepcost < before.keepcost:
                 break

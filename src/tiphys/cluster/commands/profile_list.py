@@ -22,11 +22,12 @@ def run(name: str, arguments: Sequence[str]) -> int:
         try:
             profile = profiles.load(roots, one)
         except ProfileError:
+            profile = None
+        if profile is None:  # Also a folder in which nothing was chosen yet.
             rows.append([one, "Damaged", "-", "-"])
             continue
-        if profile is not None:
-            state = "Running" if processes.supervisor(profile) else "Stopped"
-            rows.append([one, state, profile.server, str(len(profile.nodes))])
+        state = "Running" if processes.supervisor(profile) else "Stopped"
+        rows.append([one, state, profile.server, str(len(profile.nodes))])
     header = ["PROFILE", "STATE", "SERVER", "NODES"]
     if options.output == "json":
         print(json.dumps([dict(zip(map(str.lower, header), r, strict=True)) for r in rows]))
