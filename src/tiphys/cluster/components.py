@@ -78,7 +78,7 @@ def component(
         name=name,
         title=f"tiphys: {name} [{label}]",
         log_file=profile.logs / f"{log_name}.log",
-        main=partial(_main, profile, node, work),
+        main=partial(_main, profile, node, work, is_busy=name == "apiserver"),
         node=node.name if node else "",
         stage=stage,
     )
@@ -96,11 +96,11 @@ def _waiting(one: Component, until: Callable[[], bool]) -> Component:
     )
 
 
-def _main(profile: Profile, node: Node | None, work: Work) -> int:
+def _main(profile: Profile, node: Node | None, work: Work, *, is_busy: bool) -> int:
     """In the child: into the node's namespaces first, then the component's loop."""
     if node is not None:
         node_network.enter(profile, node)
-    return run_until_signalled(work())
+    return run_until_signalled(work(), is_busy=is_busy)
 
 
 def _accepts(port: int) -> bool:

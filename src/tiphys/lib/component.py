@@ -51,18 +51,23 @@ def keep_big_blocks_apart() -> None:
 
     uvloop has a buffer of 256 KB for every TLS connection, of which a few KB are used. glibc raises
     its threshold once such a block is freed, and the next ones are cut from the heap, zeroed and
-    so resident in whole (mallopt(3), M_MMAP_THRESHOLD).
+    so resident in whole (mallopt(3), M_MMAP_THRESHOLD). Not for who serves thousands of requests a
+    second: each read over TLS takes such a block too, and then asks the kernel for it.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, BIG_BLOCK_BYTES)
 
 
-def run_until_signalled(work: Coroutine[Any, Any, None]) -> int:
-    """Run work in a fresh loop; SIGTERM and SIGINT cancel it. Returns the process's exit code."""
+def run_until_signalled(work: Coroutine[Any, Any, None], *, is_busy: bool = False) -> int:
+    """Run work in a fresh loop; SIGTERM and SIGINT cancel it. Returns the process's exit code.
+
+    is_busy: speed comes before memory.
+    """
     import uvloop
 
-    keep_big_blocks_apart()
+    if not is_busy:
+        keep_big_blocks_apart()
 
     async def main() -> int:
         task = asyncio.current_task()
