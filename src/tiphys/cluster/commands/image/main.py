@@ -1,15 +1,10 @@
 """`tiphys image COMMAND`: finds the command's module."""
 
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final
 
-from tiphys.cli.output import CommandError, report
-from tiphys.cluster.commands.stop import as_command_error
-from tiphys.cluster.profile import ProfileError
+from tiphys.cluster.commands.group import Group
 
-_COMMANDS: Final = "tiphys.cluster.commands.image"
 COMMANDS: Final = {
     "build": "build an image from a Dockerfile",
     "history": "show the steps an image was made of",
@@ -24,23 +19,14 @@ COMMANDS: Final = {
     "tree": "draw which image is forked from which",
 }
 ALIASES: Final = {"list": "ls", "rmi": "rm", "remove": "rm"}
+GROUP: Final = Group(
+    name="image",
+    package="tiphys.cluster.commands.image",
+    what="the image",
+    commands=COMMANDS,
+    aliases=ALIASES,
+)
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print("Usage: tiphys image COMMAND [ARGUMENTS]\n\nCommands:")
-        print("\n".join(f"  {name:9}{text}" for name, text in COMMANDS.items()))
-        return 0
-    name, rest = ALIASES.get(arguments[0], arguments[0]), list(arguments[1:])
-    if name not in COMMANDS:
-        print(f'Error: unknown command "{name}" for "tiphys image"', file=sys.stderr)
-        print("Run 'tiphys image --help' for usage.", file=sys.stderr)
-        return 2
-    module = import_module(f"{_COMMANDS}.{name}")
-    try:
-        code: int = module.run(profile, rest)
-    except BrokenPipeError:
-        raise  # The reader has gone: nothing is wrong.
-    except (CommandError, ProfileError, OSError, RuntimeError) as exc:
-        return report(as_command_error(exc, f"{name} the image"), as_json="json" in rest)
-    return code
+    return GROUP.run(profile, arguments)

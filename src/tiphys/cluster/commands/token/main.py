@@ -1,39 +1,31 @@
 """`tiphys token COMMAND`: finds the command's module. Words and flags are kubeadm's."""
 
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final
 
-from tiphys.cli.output import CommandError, report
-from tiphys.cluster.commands.stop import as_command_error, existing
-from tiphys.cluster.profile import Profile, ProfileError
+from tiphys.cli.output import CommandError
+from tiphys.cluster.commands.group import Group
+from tiphys.cluster.commands.stop import existing
+from tiphys.cluster.profile import Profile
 from tiphys.cluster.readiness import NotReady, Probe
 
-_COMMANDS: Final = "tiphys.cluster.commands.token"
 COMMANDS: Final = {
     "create": "make a token with which a machine can join",
     "list": "show the tokens there are",
     "delete": "take tokens away",
 }
 SECRETS: Final = "/api/v1/namespaces/kube-system/secrets"
+GROUP: Final = Group(
+    name="token",
+    package="tiphys.cluster.commands.token",
+    what="the token",
+    commands=COMMANDS,
+    errors=(NotReady,),
+)
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print("Usage: tiphys token COMMAND [ARGUMENTS]\n\nCommands:")
-        print("\n".join(f"  {name:8}{text}" for name, text in COMMANDS.items()))
-        return 0
-    name, rest = arguments[0], list(arguments[1:])
-    if name not in COMMANDS:
-        print(f'Error: unknown command "{name}" for "tiphys token"', file=sys.stderr)
-        print("Run 'tiphys token --help' for usage.", file=sys.stderr)
-        return 2
-    try:
-        code: int = import_module(f"{_COMMANDS}.{name}").run(profile, rest)
-    except (CommandError, ProfileError, OSError, NotReady) as exc:
-        return report(as_command_error(exc, f"{name} the token"), as_json="json" in rest)
-    return code
+    return GROUP.run(profile, arguments)
 
 
 def open_cluster(name: str) -> tuple[Profile, Probe]:
