@@ -16,6 +16,7 @@ SLOW = {
     "test_dashboard",
     "test_images",
     "test_join",
+    "test_learn",
     "test_monitoring",
     "test_prometheus",
     "test_proxy_modes",
