@@ -106,7 +106,6 @@ class _Route:
             self.cache = endpoint.cache
             self.key = endpoint.key(info.namespace, info.name)
 
-
     def is_allowed(self, user: User, authorizer: RbacAuthorizer) -> bool:
         """Who asked last is known to be allowed, and no rule has changed since."""
         return user is self._user and authorizer.generation == self._generation
@@ -298,7 +297,9 @@ class AuditIds:
         return self._form % self._count
 
 
-async def _identified(work: Awaitable[Answer], audit_id: bytes, meter: Meter, began: float) -> Answer:
+async def _identified(
+    work: Awaitable[Answer], audit_id: bytes, meter: Meter, began: float
+) -> Answer:
     answer = await work
     meter.observe(answer.status, perf_counter() - began)
     answer.own_headers = b"Audit-Id: %b\r\n" % audit_id

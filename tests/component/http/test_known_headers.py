@@ -21,7 +21,9 @@ PIECES = [
     pytest.param([GET + GET, GET], id="two at once"),
     pytest.param([GET, GET[:9], GET[9:], GET], id="in two pieces"),
     pytest.param([GET, b"FOR", GET], id="a method that ends in another"),
-    pytest.param([GET, b"POST /p HTTP/1.1\r\nContent-Length: 99\r\n\r\n", GET], id="a body like it"),
+    pytest.param(
+        [GET, b"POST /p HTTP/1.1\r\nContent-Length: 99\r\n\r\n", GET], id="a body like it"
+    ),
     pytest.param([GET, b"FETCH /f HTTP/1.1\r\n" + HEADERS, GET], id="an unknown method"),
     pytest.param([b"PURGE /p HTTP/1.1\r\n" + HEADERS, GET], id="the stand-in of such"),
     pytest.param([GET, b"GET /x HTTP/1.0\r\n" + HEADERS], id="an older version"),
