@@ -41,8 +41,8 @@ _NOT_KEPT: Final = frozenset({"content-length", "transfer-encoding", "expect", "
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1: a token.
 _names: dict[bytes, str] = {}  # Header names seen, lower case; bounded by _NAMES_MAX.
 _NAMES_MAX: Final = 512
-# Headers of requests without a body, by their bytes: a client sends the same ones with everything it
-# asks for, and reading them takes longer than answering. Bounded by both of these, shared by all
+# Headers of requests without a body, by their bytes: a client sends the same ones with all it asks
+# for, and reading them takes longer than answering. Bounded by both of these, shared by all
 # connections.
 _heads: dict[bytes, dict[str, str]] = {}
 _HEADS_MAX: Final = 512

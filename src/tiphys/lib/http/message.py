@@ -158,7 +158,7 @@ Handler: TypeAlias = Callable[[Request], Answer | Awaitable[Answer]]
 
 
 def header_line(name: str, value: str) -> bytes:
-    """Raises ValueError: a line break in a value would let its author write headers of their own."""
+    """Raises ValueError: who writes a line break into a value would write headers of their own."""
     if "\r" in value or "\n" in value or "\r" in name or "\n" in name or ":" in name:
         raise ValueError(f"header {name!r} has a forbidden character")
     return f"{name}: {value}\r\n".encode()
