@@ -2,10 +2,10 @@
 
     python bench/network/throughput.py
 
-Each way is measured in turn, a few rounds, in network namespaces of its own: bytes per second of one
-TCP connection, round trips of one byte, new connections per second. Yardsticks in the same minute:
-a bare veth pair for pods of one node and for nodes on one link, a bare VXLAN pair for the overlay,
-the pod's own address for its Service. Needs root.
+Each way is measured in turn, a few rounds, in network namespaces of its own: bytes per second of
+one TCP connection, round trips of one byte, new connections per second. Yardsticks in the same
+minute: a bare veth pair for pods of one node and for nodes on one link, a bare VXLAN pair for the
+overlay, the pod's own address for its Service. Needs root.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from support.proxy_lab import CLUSTER_IP, NODE, Lab, a_service, a_slice, an_endpoint
+from support.proxy_lab import CLUSTER_IP, Lab, a_service, a_slice, an_endpoint
 from tiphys.cni.routed_veth import RoutedVethNetwork
 from tiphys.lib import sysctl
 from tiphys.lib.netlink import netns
@@ -179,9 +179,8 @@ class Nodes:
 
 
 def join(one: Path, other: Path, addresses: tuple[str, str], mtu: int) -> None:
-    with netns.inside(one), route_socket() as route:
-        with other.open("rb") as there:
-            route.add_veth("eth0", "eth0", peer_netns_fd=there.fileno(), mtu=mtu)
+    with netns.inside(one), route_socket() as route, other.open("rb") as there:
+        route.add_veth("eth0", "eth0", peer_netns_fd=there.fileno(), mtu=mtu)
     for path, address in zip((one, other), addresses, strict=True):
         with netns.inside(path), route_socket() as route:
             for link in ("lo", "eth0"):
@@ -227,11 +226,15 @@ def compare(title: str, ways: list[Way], before: Callable[[Way], None] = lambda 
             statistics.median(f.connects for f in rounds),
         )
         yardstick = yardstick or best
-        print(
-            f"  {way.name:34} {best.gigabits:6.1f} Gbit/s ({best.gigabits / yardstick.gigabits:4.2f})"
-            f"   {best.trip_us:5.1f} us a trip ({best.trip_us / yardstick.trip_us:4.2f})"
-            f"   {best.connects:6.0f} connections/s ({best.connects / yardstick.connects:4.2f})"
-        )
+        cells = [
+            f"{value:8.1f} {unit} ({value / beside:4.2f})"
+            for value, beside, unit in (
+                (best.gigabits, yardstick.gigabits, "Gbit/s"),
+                (best.trip_us, yardstick.trip_us, "us a trip"),
+                (best.connects, yardstick.connects, "connections/s"),
+            )
+        ]
+        print(f"  {way.name:34}", *cells)
 
 
 def main() -> int:
@@ -258,9 +261,9 @@ def main() -> int:
         compare("A Service (1 = the pod's own address)", [pod, service])
         (directory / "nodes").mkdir()
         nodes = Nodes(directory / "nodes", stack)
-        across = (*nodes.pods, nodes.pod_addresses[1])
-        host_gw = Way("pod to pod across nodes, host-gw", *across)
-        overlay = Way("pod to pod across nodes, VXLAN", *across)
+        (one, other), address = nodes.pods, nodes.pod_addresses[1]
+        host_gw = Way("pod to pod across nodes, host-gw", one, other, address)
+        overlay = Way("pod to pod across nodes, VXLAN", one, other, address)
 
         def choose(way: Way) -> None:
             if way is host_gw or way is overlay:

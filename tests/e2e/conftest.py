@@ -14,6 +14,7 @@ _numbers = itertools.count(1)
 SLOW = {
     "test_autoscaling",
     "test_dashboard",
+    "test_faults",
     "test_images",
     "test_join",
     "test_learn",
