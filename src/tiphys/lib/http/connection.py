@@ -36,15 +36,17 @@ LINGER_SECONDS: Final = 0.5  # net/http rstAvoidanceDelay
 _BODILESS: Final = frozenset({204, 304})  # RFC 9112 section 6.3: not even an empty chunk.
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # The request lines whose headers are kept; the parser knows more, and reads all others.
-_LINE: Final = re.compile(rb"(GET|HEAD|DELETE) (/[\w./~%?=&:,+()!*'@$;-]*) HTTP/1\.1\r\n")
-_NOT_KEPT: Final = frozenset({"content-length", "transfer-encoding", "expect", "upgrade"})
+_LINE: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\w./~%?=&:,+()!*'@$;-]*) HTTP/1\.1\r\n"
+)
+_NOT_KEPT: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1: a token.
 _names: dict[bytes, str] = {}  # Header names seen, lower case; bounded by _NAMES_MAX.
 _NAMES_MAX: Final = 512
-# Headers of requests without a body, by their bytes: a client sends the same ones with all it asks
-# for, and reading them takes longer than answering. Bounded by both of these, shared by all
-# connections.
-_heads: dict[bytes, dict[str, str]] = {}
+# Headers by their bytes, and the length of the body that they announce: a client sends the same
+# ones with all it asks for, and reading them takes longer than answering. Bounded by both of these,
+# shared by all connections.
+_heads: dict[bytes, tuple[dict[str, str], int]] = {}
 _HEADS_MAX: Final = 512
 _HEAD_BYTES_MAX: Final = 4096
 
@@ -135,13 +137,8 @@ class Connection(asyncio.Protocol):
     def _feed(self, data: bytes) -> None:
         self.idle_since = self._server.now
         before = None if self._in_request or self._method else self._request_count
-        if before is not None and (line := _LINE.match(data)) is not None:
-            headers = _heads.get(data[line.end() :])
-            if headers is not None:
-                self._request_count += 1
-                method, target = line[1].decode(), line[2].decode()
-                self._take(Request(method, target, headers.copy(), b"", self._peer))
-                return
+        if before is not None and self._feed_known(data):
+            return
         self._last = None
         try:
             self._parser.feed_data(data)
@@ -158,18 +155,34 @@ class Connection(asyncio.Protocol):
             if not self._closing and not self._rejected:
                 self._reject(400, "malformed HTTP request")
 
+    def _feed_known(self, data: bytes) -> bool:
+        """Whether the bytes are one whole request whose headers are known: it is then taken."""
+        line = _LINE.match(data)
+        if line is None:
+            return False
+        end = data.find(b"\r\n\r\n", line.end() - 2) + 4
+        known = _heads.get(data[line.end() : end])
+        if known is None or len(data) - end != known[1]:
+            return False
+        self._request_count += 1
+        method, target = line[1].decode(), line[2].decode()
+        self._take(Request(method, target, known[0].copy(), data[end:], self._peer))
+        return True
+
     def _remember(self, data: bytes) -> None:
         """The bytes are one whole request: its headers are kept when nothing else is in them."""
         request, self._last = self._last, None
         line = _LINE.match(data)
-        if request is None or line is None or self._in_request or len(data) > _HEAD_BYTES_MAX:
+        if request is None or line is None or self._in_request:
             return
-        plain = request.keep_alive and not request.http_1_0 and not request.body
-        if not plain or not data.endswith(b"\r\n\r\n") or not _NOT_KEPT.isdisjoint(request.headers):
+        end = data.find(b"\r\n\r\n", line.end() - 2) + 4
+        whole = len(data) - end == len(request.body) and end - line.end() <= _HEAD_BYTES_MAX
+        plain = request.keep_alive and not request.http_1_0
+        if not whole or not plain or not _NOT_KEPT.isdisjoint(request.headers):
             return
         if len(_heads) >= _HEADS_MAX:
             _heads.clear()
-        _heads[data[line.end() :]] = self._headers
+        _heads[data[line.end() : end]] = self._headers, len(request.body)
 
     def _feed_unknown_method(self, data: bytes) -> None:
         """Any token is a method, and for the handler to refuse: the parser is shown another."""
