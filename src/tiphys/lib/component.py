@@ -14,8 +14,8 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 BIG_BLOCK_BYTES: Final = 128 * 1024  # glibc's threshold before it moves.
-# New objects before the collector looks for cycles among them, for who serves thousands of requests a
-# second: with Python's 700 it looked at every tenth write, a twentieth of the time.
+# New objects before the collector looks for cycles among them, for who serves thousands of requests
+# a second: with Python's 700 it looked at every tenth write, a twentieth of the time.
 YOUNG_OBJECTS: Final = 20_000
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _M_ARENA_MAX: Final = -8
