@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import socket
 import ssl
 import tempfile
@@ -34,6 +35,7 @@ from tiphys.ingress.table import (
 AVAILABLE = ("builtin", *(["nginx"] if find_nginx() else []))  # nginx is no requirement of ours.
 SECONDS_MAX = 60.0
 PIECE = b"x" * 65536
+DEFAULTS = Options()
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -56,6 +58,7 @@ class HttpBackend:
         self.asked = 0
         self.open = 0
         self.received = 0
+        self.sent = 0
         self.go_on = asyncio.Event()  # For answers that wait.
         self.writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -138,9 +141,7 @@ class HttpBackend:
             writer.write(head.encode() + (b"" if method == "HEAD" else body))
         await writer.drain()
 
-    async def _body(
-        self, headers: dict[str, str], reader: asyncio.StreamReader
-    ) -> tuple[int, str]:
+    async def _body(self, headers: dict[str, str], reader: asyncio.StreamReader) -> tuple[int, str]:
         digest, total = hashlib.sha256(), 0
         if headers.get("transfer-encoding") == "chunked":
             while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
@@ -179,6 +180,7 @@ class HttpBackend:
         for start in range(0, size, len(PIECE)):
             writer.write(PIECE[: min(len(PIECE), size - start)])
             await writer.drain()
+            self.sent = start + len(PIECE)
 
 
 class Lab:
@@ -290,7 +292,7 @@ async def lab(name: str) -> AsyncIterator[Lab]:
         "nginx": lambda directory: Nginx(where, Path(directory) / "ingress"),
     }
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o711)
+        os.chmod(directory, 0o711)
         plane = makers[name](directory)
         await plane.start()
         try:
@@ -300,7 +302,7 @@ async def lab(name: str) -> AsyncIterator[Lab]:
 
 
 def location(
-    *ports: int, path: str = "", match: Match = Match.PREFIX, options: Options = Options()
+    *ports: int, path: str = "", match: Match = Match.PREFIX, options: Options = DEFAULTS
 ) -> Location:
     """Requests of a path go to endpoints of 127.0.0.1."""
     endpoints = tuple(Endpoint("127.0.0.1", port) for port in ports)

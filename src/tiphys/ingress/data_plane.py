@@ -34,6 +34,10 @@ class DataPlane(Protocol):
         """
         ...
 
+    async def ended(self) -> None:
+        """Return when it has ended by itself and must be made anew."""
+        ...
+
     async def close(self) -> None:
         """End, after what is under way or a few seconds."""
         ...

@@ -31,7 +31,7 @@ CLIENTS = 8
 
 async def serial(one: Lab, name: str) -> int:
     """Of the certificate that a client is shown who asks for a name."""
-    reader, writer = await asyncio.open_connection(
+    _, writer = await asyncio.open_connection(
         "127.0.0.1", one.https_port, ssl=insecure(), server_hostname=name
     )
     shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -144,7 +144,8 @@ def test_endpoints_change_under_requests(plane: str) -> None:
                 await askers.more()
                 new = [await HttpBackend.start("new") for _ in range(2)]
                 await one.plane.apply(plan(a=location(*(b.port for b in new))))
-                # As pods end: told to the plane first, listening no more, then gone.
+                # As pods end: the plane is told first, what came before has its answer.
+                await askers.more(3 * CLIENTS)
                 for backend in old:
                     await backend.stop_listening()
                     await until(lambda b=backend: b.open == 0)  # type: ignore[misc]

@@ -59,10 +59,17 @@ def test_a_hundred_megabytes_down(plane: str, over_tls: bool) -> None:
         options = Options(ssl_redirect=False)
         async with lab(plane) as one:
             await one.plane.apply(plan(own, a=location(backend.port, options=options)))
-            tls = insecure() if over_tls else None
-            told = await one.get(f"/big?{BIG}", tls=tls)
-            assert len(told.body) == BIG
-            assert told.body.count(b"x") == BIG
+            # Kept open: uvloop's TLS forgets what a paused reader has not read at the end.
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1",
+                one.https_port if over_tls else one.http_port,
+                ssl=insecure() if over_tls else None,
+                server_hostname="a.test" if over_tls else None,
+            )
+            writer.write(b"GET /big?%d HTTP/1.1\r\nHost: a.test\r\n\r\n" % BIG)
+            told = await read_answer(reader)
+            assert told.body.count(b"x") == len(told.body) == BIG
+            writer.close()
 
     run(story())
 
@@ -118,10 +125,17 @@ def test_a_client_that_does_not_read_holds_its_backend(plane: str) -> None:
             await one.plane.apply(plan(a=location(backend.port)))
             reader, writer = await asyncio.open_connection("127.0.0.1", one.http_port, limit=65536)
             writer.write(b"GET /big?%d HTTP/1.1\r\nHost: a.test\r\n\r\n" % BIG)
-            await until(lambda: backend.open == 1 and backend.asked == 1)
+            await reader.readuntil(b"\r\n\r\n")
+            before = -1
+            while before != backend.sent:  # Until nothing moves any more.
+                before = backend.sent
+                await asyncio.sleep(0.3)
+            assert 0 < backend.sent < IN_FLIGHT_MAX
             assert (await one.get("/other")).status == 200
-            writer.transport.abort()
-            await until(lambda: backend.open <= 1)
+            left = BIG
+            while left:
+                left -= len(await reader.read(1 << 20))
+            writer.close()
 
     run(story())
 
@@ -136,7 +150,7 @@ def test_a_client_that_leaves_frees_its_backend(plane: str) -> None:
             await until(lambda: backend.open == 1)
             writer.transport.abort()
             backend.go_on.set()
-            await until(lambda: backend.open == 0 or plane == "builtin")
+            await until(lambda: backend.open == 0)
 
     run(story())
 

@@ -101,6 +101,10 @@ class Service:
         self._turns = {i.backend.name: self._turns.get(i.backend.name, 0) for i in locations}
         self.pool.keep_only(e for item in locations for e in item.backend.endpoints)
 
+    async def ended(self) -> None:
+        """It ends with this process only."""
+        await asyncio.Event().wait()
+
     async def close(self) -> None:
         self.is_stopping = True
         for listener in self._listeners:

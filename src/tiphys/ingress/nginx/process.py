@@ -98,10 +98,10 @@ class Nginx:
             process.send_signal(signal.SIGTERM)
             await process.wait()
 
-    async def ended(self) -> int:
-        """Wait for nginx to end by itself; its exit code."""
+    async def ended(self) -> None:
         assert self._process is not None
-        return await self._process.wait()
+        code = await self._process.wait()
+        log.error("nginx has ended", extra={"exit_code": code})
 
     # --- files
 
