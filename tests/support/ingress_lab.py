@@ -284,12 +284,12 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def lab(name: str) -> AsyncIterator[Lab]:
-    """A started plane, 404 everywhere."""
+async def lab(name: str, workers: int = 2) -> AsyncIterator[Lab]:
+    """A started plane, 404 everywhere. workers: nginx's processes."""
     where = Listening("127.0.0.1", free_port(), free_port(), fake_certificate(datetime.now(UTC)))
     makers: dict[str, Callable[[str], DataPlane]] = {
         "builtin": lambda _: Service(where),
-        "nginx": lambda directory: Nginx(where, Path(directory) / "ingress"),
+        "nginx": lambda directory: Nginx(where, Path(directory) / "ingress", workers=workers),
     }
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o711)

@@ -15,6 +15,7 @@ from tiphys.api.meta import Obj
 from tiphys.ingress.table import Certificate
 
 FAKE_NAME: Final = "Kubernetes Ingress Controller Fake Certificate"  # ingress-nginx's words.
+FAKE_HOST: Final = "ingress.local"
 FAKE_DAYS: Final = 365
 _BACKDATE: Final = timedelta(minutes=5)  # Clocks of machines differ.
 
@@ -73,7 +74,7 @@ def _names(leaf: x509.Certificate) -> frozenset[str]:
     return frozenset(name.lower() for name in names)
 
 
-def fake_certificate(now: datetime) -> Certificate:
+def fake_certificate(now: datetime, host: str = FAKE_HOST) -> Certificate:
     """Signed by itself: browsers warn, as they should."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
@@ -82,7 +83,7 @@ def fake_certificate(now: datetime) -> Certificate:
             x509.NameAttribute(NameOID.COMMON_NAME, FAKE_NAME),
         ]
     )
-    names = x509.SubjectAlternativeName([x509.DNSName("ingress.local")])
+    names = x509.SubjectAlternativeName([x509.DNSName(host)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -29,6 +29,9 @@ DEFAULT_NAME: Final = "default"  # Stem of the certificate of hosts without one.
 _HEADERS: Final = """
   proxy_http_version 1.1;
   proxy_buffering off;
+  proxy_buffer_size 32k;
+  proxy_buffers 2 32k;
+  proxy_busy_buffers_size 32k;
   proxy_request_buffering off;
   proxy_max_temp_file_size 0;
   proxy_ssl_verify off;
