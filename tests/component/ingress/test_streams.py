@@ -147,8 +147,9 @@ def test_a_client_that_leaves_frees_its_backend(plane: str) -> None:
             await one.plane.apply(plan(a=location(backend.port)))
             _, writer = await asyncio.open_connection("127.0.0.1", one.http_port)
             writer.write(b"GET /events HTTP/1.1\r\nHost: a.test\r\n\r\n")
-            await until(lambda: backend.open == 1)
+            await until(lambda: backend.asked == 1)
             writer.transport.abort()
+            await until(lambda: all(w.transport.is_closing() for w in backend.writers))
             backend.go_on.set()
             await until(lambda: backend.open == 0)
 

@@ -46,7 +46,7 @@ def test_the_class_of_a_new_ingress(classes: list[Obj], ingress: Obj, expected: 
     kind = ("networking.k8s.io/v1", "IngressClass")
     plugin = DefaultIngressClass(a_cache("/registry/ingressclasses/", *kind, classes))
     for operation in ("UPDATE", "CREATE"):
-        write = a_write(obj, "ingresses", operation=operation, group="networking.k8s.io")  # type: ignore[arg-type]
+        write = a_write(obj, "ingresses", operation=operation, group="networking.k8s.io")
         plugin.mutate(write)
         if operation == "UPDATE":
             assert obj["spec"].get("ingressClassName") == ingress["spec"].get("ingressClassName")

@@ -33,6 +33,8 @@ class ClientConnection(asyncio.Protocol):
         self._headers: Headers = []
         self._head_bytes = 0
         self._in_head = False
+        self._moved = False  # Whether the last bytes have brought a head or a part of a body.
+        self._quiet_bytes = 0  # Those that have not: a head, a chunk's size, trailers.
         self._held: bytearray | None = None  # Bytes behind a request for another protocol.
         self._tunnel: Exchange | None = None
         self._rejected: BadRequest | None = None
@@ -79,14 +81,16 @@ class ClientConnection(asyncio.Protocol):
         self.update_reading()
 
     def _feed(self, data: bytes) -> None:
+        self._moved = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._held = bytearray(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._reject(BadRequest(400, "what came is no proper HTTP request"))
-        if self._in_head:
-            self._count(len(data))
+        self._quiet_bytes = 0 if self._moved else self._quiet_bytes + len(data)
+        if self._quiet_bytes > HEAD_BYTES_MAX:
+            self._reject_large()
         self._advance()
         if self._exchanges:
             self._exchanges[0].flush_up()
@@ -109,15 +113,18 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self._rejected is not None:
+        self._moved = True
+        if self._rejected is not None or self._deaf:
             return
         parser = self._parser
+        headers, self._headers = self._headers, []  # Trailers are none of them.
         try:
             head = read_request(
                 parser.get_method(),
                 self._target,
-                self._headers,
+                headers,
                 http_1_0=parser.get_http_version() == "1.0",
+                close=not parser.should_keep_alive(),
                 upgrade=parser.should_upgrade(),
             )
         except BadRequest as exc:
@@ -127,10 +134,12 @@ class ClientConnection(asyncio.Protocol):
         self._exchanges.append(self._reading)
 
     def on_body(self, data: bytes) -> None:
+        self._moved = True
         if self._reading is not None and self._rejected is None:
             self._reading.body(data)
 
     def on_message_complete(self) -> None:
+        self._moved = True
         reading, self._reading = self._reading, None
         if reading is not None and self._rejected is None:
             reading.end()
@@ -162,12 +171,7 @@ class ClientConnection(asyncio.Protocol):
 
     def closes_after(self, exchange: Exchange) -> bool:
         """Whether an exchange's answer is this connection's last."""
-        wants_close = any(
-            value.lower() == b"close"
-            for name, value in exchange.head.headers
-            if len(name) == 10 and name.lower() == b"connection"
-        )
-        return self.service.is_stopping or wants_close
+        return self.service.is_stopping or exchange.head.close
 
     def switch(self) -> None:
         """From now on only bytes."""
@@ -202,7 +206,9 @@ class ClientConnection(asyncio.Protocol):
         if self._advancing:
             return
         self._advancing = True
-        while self._exchanges and not self._exchanges[0].started and not self._closing:
+        while self._exchanges and not self._exchanges[0].started:
+            if self._closing or self._deaf:
+                break
             self._exchanges[0].start()
             if self._exchanges:
                 self._exchanges[0].flush_up()
@@ -223,7 +229,10 @@ class ClientConnection(asyncio.Protocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES_MAX or len(self._headers) > HEADERS_MAX:
-            self._reject(BadRequest(431, f"the head is larger than {HEAD_BYTES_MAX} bytes"))
+            self._reject_large()
+
+    def _reject_large(self) -> None:
+        self._reject(BadRequest(431, f"the head is larger than {HEAD_BYTES_MAX} bytes"))
 
     def _reject(self, why: BadRequest) -> None:
         """After the answers to what came before."""

@@ -233,7 +233,7 @@ class Exchange:
             is_head=self.is_head,
             has_length=has_length,
             http_1_0=self.head.http_1_0,
-            close=self.head.http_1_0 or self._client.closes_after(self),
+            close=self._client.closes_after(self),
         )
         self._down.append(encode_answer(status, reason, headers, self._frame))
 
@@ -306,7 +306,7 @@ class Exchange:
         self._over = True
         self._held.clear()
         unsure = status == 400 or not self.complete
-        close = self.head.http_1_0 or unsure or self._client.closes_after(self)
+        close = unsure or self._client.closes_after(self)
         more = [("Location", location)] if location else []
         self._client.write([own_answer(status, text, close=close, more=more, head=self.is_head)])
         self._client.finished(close=close)

@@ -66,6 +66,7 @@ class RequestHead:
     host: bytes  # As sent, with a port if there was one.
     headers: Headers
     http_1_0: bool
+    close: bool  # The client wants no other answer on its connection.
     length: bytes | None = None
     chunked: bool = False
     upgrade: bytes = b""
@@ -89,12 +90,12 @@ class Origin(NamedTuple):
 
 
 def read_request(
-    method: bytes, target: bytes, headers: Headers, *, http_1_0: bool, upgrade: bool
+    method: bytes, target: bytes, headers: Headers, *, http_1_0: bool, close: bool, upgrade: bool
 ) -> RequestHead:
     """What a request says of itself. Raises BadRequest."""
     if method in (b"CONNECT", b"TRACE"):
         raise BadRequest(405, "this method is not passed on")
-    found = RequestHead(method, target, b"", headers, http_1_0)
+    found = RequestHead(method, target, b"", headers, http_1_0, close or http_1_0)
     hosts: list[bytes] = []
     encodings: list[bytes] = []
     wanted = b""
