@@ -61,6 +61,7 @@ class HttpBackend:
         self.sent = 0
         self.go_on = asyncio.Event()  # For answers that wait.
         self.writers: set[asyncio.StreamWriter] = set()
+        self.readers: set[asyncio.StreamReader] = set()
         self._server: asyncio.Server | None = None
 
     @classmethod
@@ -84,6 +85,7 @@ class HttpBackend:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
         self.writers.add(writer)
+        self.readers.add(reader)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -96,6 +98,7 @@ class HttpBackend:
         finally:
             self.open -= 1
             self.writers.discard(writer)
+            self.readers.discard(reader)
             writer.transport.abort()
 
     async def _answer(
