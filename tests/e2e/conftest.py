@@ -14,9 +14,11 @@ _numbers = itertools.count(1)
 SLOW = {
     "test_autoscaling",
     "test_dashboard",
+    "test_faults",
     "test_images",
     "test_ingress",
     "test_join",
+    "test_learn",
     "test_monitoring",
     "test_prometheus",
     "test_proxy_modes",
