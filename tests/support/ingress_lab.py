@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
+from cryptography import x509
 
 from tiphys.api.meta import ObjectKey
 from tiphys.ingress.builtin.service import Service
@@ -325,3 +326,17 @@ def insecure() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+async def serial(one: Lab, name: str) -> int:
+    """Of the certificate that a client is shown who asks for a name."""
+    _, writer = await asyncio.open_connection(
+        "127.0.0.1", one.https_port, ssl=insecure(), server_hostname=name
+    )
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
+    return x509.load_der_x509_certificate(shown).serial_number
+
+
+def number(certificate: Certificate) -> int:
+    return x509.load_pem_x509_certificate(certificate.chain).serial_number

@@ -15,9 +15,11 @@ from support.ingress_lab import (
     insecure,
     lab,
     location,
+    number,
     plan,
     read_answer,
     run,
+    serial,
 )
 from support.waiting import until
 from tiphys.ingress.certificates import FAKE_NAME, fake_certificate
@@ -27,20 +29,6 @@ from tiphys.ingress.table import Certificate, Host, Location, Match, Plan
 pytestmark = pytest.mark.parametrize("plane", AVAILABLE)
 
 CLIENTS = 8
-
-
-async def serial(one: Lab, name: str) -> int:
-    """Of the certificate that a client is shown who asks for a name."""
-    _, writer = await asyncio.open_connection(
-        "127.0.0.1", one.https_port, ssl=insecure(), server_hostname=name
-    )
-    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.transport.abort()
-    return x509.load_der_x509_certificate(shown).serial_number
-
-
-def number(certificate: Certificate) -> int:
-    return x509.load_pem_x509_certificate(certificate.chain).serial_number
 
 
 def made() -> Certificate:
