@@ -32,6 +32,7 @@ _MERGE: Final = "application/merge-patch+json"
 
 def enable(kube: KubeClient, profile: Profile, settings: Mapping[str, str]) -> None:
     """Returns when it listens. Raises CommandError, ApiError."""
+    _check_running(profile)
     plane = _plane(settings, profile)
     node = _node(profile)
     if profile.ingress and profile.ingress != plane:
@@ -50,6 +51,7 @@ def enable(kube: KubeClient, profile: Profile, settings: Mapping[str, str]) -> N
 
 def disable(kube: KubeClient, profile: Profile) -> None:
     """Its process, its objects and the addresses that it gave to Ingresses. Raises as enable."""
+    _check_running(profile)
     was_on = bool(profile.ingress)
     profile = _switch(profile, "")
     _wait(lambda: not _runs(profile), profile, "it ends")
@@ -64,6 +66,13 @@ def disable(kube: KubeClient, profile: Profile) -> None:
 
 def is_enabled(profile: Profile) -> bool:
     return bool(profile.ingress)
+
+
+def _check_running(profile: Profile) -> None:
+    """Raises CommandError."""
+    if processes.supervisor(profile) is None:
+        text = f'profile "{profile.name}" does not run'
+        raise CommandError(text, fix=f"start it first: tiphys start -p {profile.name}")
 
 
 def _plane(settings: Mapping[str, str], profile: Profile) -> str:

@@ -54,7 +54,7 @@ _HEADERS: Final = """
 _HEAD: Final = """daemon off;
 worker_processes {workers};
 {user}pid {directory}/nginx.pid;
-error_log stderr notice;
+error_log stderr warn;
 worker_shutdown_timeout 3600s;
 events {{ worker_connections 8192; multi_accept on; }}
 http {{
