@@ -142,9 +142,11 @@ class BackendConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
+        # uvloop's TLS forgets what a paused reader has not read: that end would be no end.
+        is_whole = exc is None and not (self.tls and self._reading_paused)
         if self._is_tunnel:
             exchange.tunnel_ended()
-        elif exc is None and self._has_head and not self._framed:
+        elif is_whole and self._has_head and not self._framed:
             exchange.answered(self)  # Its end is the connection's: RFC 9112 section 6.3.
         else:
             exchange.backend_failed(self, f"it closed the connection{f': {exc}' if exc else ''}")
