@@ -15,8 +15,6 @@ _SIZE: Final = re.compile(r"(\d{1,12})([kmg]?)", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # A path, a query, groups: nothing else of nginx's language, for it stands in its configuration.
 _TARGET: Final = re.compile(r"/(?:[A-Za-z0-9\-._~/%!&'()*+,=:@?]|\$[1-9])*")
-_COOKIE: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
-_COOKIE_DEFAULT: Final = "INGRESSCOOKIE"
 SECONDS_MAX: Final = 86400 * 7
 
 
@@ -64,18 +62,6 @@ def _is_https(text: str) -> bool:
     if text.upper() not in ("HTTP", "HTTPS", "AUTO_HTTP"):
         raise ValueError("neither HTTP nor HTTPS")
     return text.upper() == "HTTPS"
-
-
-def _affinity(text: str) -> str:
-    if text != "cookie":
-        raise ValueError('not "cookie"')
-    return _COOKIE_DEFAULT
-
-
-def _cookie(text: str) -> str:
-    if not _COOKIE.fullmatch(text):
-        raise ValueError("no name of letters, digits and _ (64 at most)")
-    return text
 
 
 _READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {

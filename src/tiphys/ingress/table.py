@@ -34,7 +34,6 @@ class Options:
     connect_seconds: int = 5
     send_seconds: int = 60  # Between two pieces that the backend takes.
     read_seconds: int = 60  # Between two pieces that the backend sends.
-    affinity_cookie: str = ""  # Its name; requests with it stay with one endpoint.
 
 
 @dataclass(frozen=True, slots=True)

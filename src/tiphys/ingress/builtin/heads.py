@@ -209,9 +209,7 @@ def framing(
     return Framing(has_body, chunked, close or (has_body and not has_length and not chunked))
 
 
-def encode_answer(
-    status: int, reason: bytes, headers: Headers, frame: Framing, cookie: bytes = b""
-) -> bytes:
+def encode_answer(status: int, reason: bytes, headers: Headers, frame: Framing) -> bytes:
     """The head as the client gets it."""
     lines = [b"HTTP/1.1 %d %b" % (status, reason or _REASONS.get(status, b"Unknown"))]
     named = _named_by_connection(headers)
@@ -219,8 +217,6 @@ def encode_answer(
         lower = name.lower()
         if lower not in _HOP_BY_HOP and lower not in named:
             lines.append(name + b": " + value)
-    if cookie:
-        lines.append(b"Set-Cookie: " + cookie)
     if frame.chunked:
         lines.append(b"Transfer-Encoding: chunked")
     lines.append(b"Connection: close\r\n\r\n" if frame.close else b"Connection: keep-alive\r\n\r\n")
