@@ -13,6 +13,7 @@ _numbers = itertools.count(1)
 # Files whose clusters take a minute or more: run by `make e2e`, beside what is marked there itself.
 SLOW = {
     "test_autoscaling",
+    "test_cloud",
     "test_dashboard",
     "test_images",
     "test_join",

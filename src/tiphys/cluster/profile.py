@@ -76,6 +76,10 @@ class Profile:
     # This machine's address for other machines; its node then uses the machine's own network.
     listen: str = ""
     joined_server: str = ""  # The API server of the cluster that this machine has joined.
+    cloud_provider: str = "local"  # One of tiphys.cloud.config.PROVIDERS.
+    cloud_config: str = ""  # The provider's configuration file.
+    external_cloud: bool = False  # Whether it tells of machines: kubelets wait for it then.
+    load_balancer: bool = True  # Whether Services of type LoadBalancer get addresses.
 
     @property
     def is_joined(self) -> bool:
