@@ -134,6 +134,7 @@ def log_store_config(
     return LogStoreConfig(
         directory=profile.log_store,
         pod_logs=pod_logs,
+        audit_logs=profile.audit_logs,
     )
 
 

@@ -127,6 +127,11 @@ class Profile:
         return self.directory / "logstore"
 
     @property
+    def audit_logs(self) -> Path:
+        """What API servers noted of requests: a file for each, and those before it."""
+        return self.directory / "audit"
+
+    @property
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"
