@@ -146,6 +146,10 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         profile=profile.name,
     )
+    if profile.audit_policy.exists():
+        name = "apiserver" if node is None else node.name
+        log_file = profile.audit_logs / f"{name}.log"
+        own = replace(own, audit_policy=profile.audit_policy, audit_log=log_file)
     if not profile.nodes and not profile.listen:
         own = replace(own, addresses=own.addresses[:1])
     return own if node is None else _on_master(own, profile, node)

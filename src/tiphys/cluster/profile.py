@@ -132,6 +132,11 @@ class Profile:
         return self.directory / "audit"
 
     @property
+    def audit_policy(self) -> Path:
+        """No such file: nothing is audited."""
+        return self.directory / "audit-policy.yaml"
+
+    @property
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"

@@ -89,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="addresses for Services of type LoadBalancer (default: yes)",
     )
+    parser.add_argument(
+        "--audit-policy",
+        metavar="FILE",
+        help="what is noted of requests: a policy's file, or default, or none (the default)",
+    )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -101,9 +106,10 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
-    from tiphys.cluster import host_node_checks
+    from tiphys.cluster import audit_choice, host_node_checks
 
     masters, workers = _wanted(existing, options)
+    audit_policy = audit_choice.read(options.audit_policy)
     host_node_checks.check_listen(existing, options.listen, masters, workers)
     _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
@@ -124,6 +130,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 profile = _resumed(existing, options)
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
+            audit_choice.keep(profile, audit_policy)
             _prepare(profile, steps)
             if _has_context(profile, options):
                 _set_context(profile)
@@ -160,7 +167,7 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    from tiphys.cluster import cloud_choices, host_node_checks, processes
+    from tiphys.cluster import audit_choice, cloud_choices, host_node_checks, processes
 
     masters, workers = _wanted(profile, options)
     host_node_checks.check_listen(profile, options.listen, masters, workers)
@@ -171,6 +178,7 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
             fix=f"stop it first: tiphys stop -p {profile.name}",
         )
     cloud_choices.check_unchanged(profile, options)
+    audit_choice.check_unchanged(profile, audit_choice.read(options.audit_policy))
     if _has_context(profile, options):
         _set_context(profile)
 
