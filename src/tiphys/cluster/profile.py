@@ -137,6 +137,11 @@ class Profile:
         return self.directory / "audit-policy.yaml"
 
     @property
+    def log_outputs(self) -> Path:
+        """Who gets the lines of the cluster's log too: tiphys.logstore.outputs.config."""
+        return self.directory / "log-outputs.yaml"
+
+    @property
     def cache(self) -> Path:
         """Shared by all profiles: bundled images."""
         return self.roots.state / ".cache"

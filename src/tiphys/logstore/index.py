@@ -219,6 +219,11 @@ class Index:
         )
         return [chunk for chunk in map(Chunk._make, rows) if chunk.stream in streams]
 
+    def first_chunk(self) -> int:
+        """The oldest one's id; 0 while there is none."""
+        row = self._db.execute("SELECT coalesce(min(id), 0) FROM chunks").fetchone()
+        return int(row[0])
+
     def last_chunk(self) -> int:
         """The newest one's id; 0 while there is none."""
         row = self._db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()

@@ -19,6 +19,10 @@ def run(name: str, arguments: Sequence[str]) -> int:
         from tiphys.cluster.commands import logs_search
 
         return logs_search.run(name, arguments[1:])
+    if arguments and arguments[0] == "outputs":
+        from tiphys.cluster.commands import logs_outputs
+
+        return logs_outputs.run(name, arguments[1:])
     parser = argparse.ArgumentParser(prog="tiphys logs", description="show a component's log")
     parser.add_argument("component", nargs="?", help="apiserver, scheduler, kubelet, ...")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
