@@ -17,6 +17,7 @@ SLOW = {
     "test_dashboard",
     "test_images",
     "test_join",
+    "test_logging",
     "test_monitoring",
     "test_prometheus",
     "test_proxy_modes",
