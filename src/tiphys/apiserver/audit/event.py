@@ -103,9 +103,26 @@ Noted = tuple[
 code), the request's and the answer's object, when it came, when the stage was, who allowed it."""
 
 
+_USUAL: Final = (
+    b'%b%b","stage":"%b",%b,"responseStatus":{"metadata":{},"code":%d},'
+    b'"requestReceivedTimestamp":"%b","stageTimestamp":"%b","annotations":%b}\n'
+)
+
+
 def encode(noted: Noted) -> bytes:
     """The line. Many at once are cheaper than one with each request: the code stays in caches."""
     verdict, audit_id, stage, middle, status, body, answer, received, now, decision = noted
+    if body is None and answer is None and decision is not None and isinstance(status, int):
+        return _USUAL % (
+            HEADS[verdict.level],
+            audit_id.encode("latin-1", "replace"),
+            stage,
+            middle,
+            status,
+            stamp(received),
+            stamp(now),
+            annotations(decision),
+        )
     pieces = [HEADS[verdict.level], audit_id.encode("latin-1", "replace")]
     pieces += [b'","stage":"', stage, b'",', middle]
     if status:
