@@ -4,6 +4,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -75,3 +76,47 @@ def answers(address: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def test_a_cloud_of_libcloud_completes_the_node() -> None:
+    """Libcloud's dummy has a machine dummy-1: the node's name is the profile's."""
+    found = Cluster("dummy-1")
+    (found.home / "key.yaml").write_text("creds: any\n")
+    (found.home / "key.yaml").chmod(0o600)
+    file = found.home / "cloud.yaml"
+    file.write_text("compute: {driver: dummy, credentialsFile: key.yaml}\n")
+    try:
+        refused = found.tiphys("start", "--cloud-provider", "libcloud", check=False)
+        assert "needs --cloud-config FILE" in refused.stderr
+        found.start("--cloud-provider", "libcloud", "--cloud-config", str(file))
+
+        def node() -> Any:
+            return found.get("node", "dummy-1")
+
+        until(lambda: node()["spec"].get("providerID"), what="providerID")
+        keys = [t["key"] for t in node()["spec"].get("taints", [])]
+        assert "node.cloudprovider.kubernetes.io/uninitialized" not in keys
+        kinds = {a["type"] for a in node()["status"]["addresses"]}
+        assert kinds == {"ExternalIP", "Hostname"}, "the cloud's addresses, and they stay"
+        assert node()["spec"]["providerID"] == "libcloud://dummy/1"
+    finally:
+        found.delete()
+
+
+def test_of_many_masters_one_leads_and_another_follows() -> None:
+    found = Cluster(f"lead{os.getpid() % 10000}")
+    lease = ("lease", "cloud-controller-manager", "-n", "kube-system")
+    try:
+        found.start("--control-planes", "3")
+        holder = until(lambda: found.get(*lease)["spec"].get("holderIdentity"), what="a leader")
+        found.tiphys("node", "stop", holder)
+
+        def another() -> bool:
+            now = found.get(*lease)["spec"].get("holderIdentity")
+            return bool(now) and now != holder
+
+        until(another, seconds=60, what="another leader")
+        found.real(kubectls()[-1], "create", "service", "loadbalancer", "web", "--tcp=80:80")
+        until(lambda: external_ip(found, "web") != "<pending>", what="an address by the new leader")
+    finally:
+        found.delete()

@@ -112,8 +112,11 @@ def missing_labels(node: Obj, config: KubeletConfig, machine: Machine) -> dict[s
 
 
 def addresses(config: KubeletConfig, before: Obj) -> list[Obj]:
-    """Our own, unless a cloud has told better ones. Upstream: nodestatus/setters.go NodeAddress."""
-    known: list[Obj] = at(before, "status", "addresses", default=[])
+    """Our own, unless a cloud has told better ones; before: the status.
+
+    Upstream: nodestatus/setters.go NodeAddress.
+    """
+    known: list[Obj] = before.get("addresses") or []
     if config.external_cloud and known:
         return known
     return [

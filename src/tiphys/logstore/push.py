@@ -37,6 +37,11 @@ def loki_batches(body: bytes) -> list[Batch]:
         document = orjson.loads(body)
     except ValueError as exc:
         raise PushError(f"is no JSON: {exc}") from exc
+    return document_batches(document)
+
+
+def document_batches(document: Any) -> list[Batch]:
+    """Raises PushError."""
     streams = document.get("streams") if isinstance(document, dict) else None
     if not isinstance(streams, list) or len(streams) > STREAMS_MAX:
         raise PushError(f"needs streams, at most {STREAMS_MAX}")

@@ -34,6 +34,7 @@ BODY_BYTES_MAX: Final = 8 << 20  # Loki's server.grpc_server_max_recv_msg_size i
 NODES_GROUP: Final = "system:nodes"
 NODE_USER: Final = "system:node:"
 KNOWN_MAX: Final = 4096
+PROTOBUF: Final = "application/x-protobuf"
 _PODS: Final = GroupVersionResource("", "v1", "pods")
 
 
@@ -82,11 +83,23 @@ class PushServer:
                 why = f'Forbidden: user "{user.name}" cannot post path "{PUSH_PATH}"\n'
                 return text_response(403, why)
             kind = request.headers.get("content-type", "").partition(";")[0].strip()
+            if kind == PROTOBUF:
+                return self._take_protobuf(request)
             if kind != "application/json":
-                return text_response(415, "only application/json is understood here\n")
+                return text_response(415, f"only application/json and {PROTOBUF} are understood\n")
             return self._stored(push.loki_batches(body_of(request)))
         except push.PushError as exc:
             return text_response(400, f"{exc}\n")
+
+    def _take_protobuf(self, request: Request) -> Answer:
+        """Raises PushError."""
+        from tiphys.logstore import loki_protobuf
+
+        if not loki_protobuf.snappy_is_there():
+            text = "protobuf needs the package cramjam here: pip install 'tiphys[loki]'\n"
+            return text_response(415, text)
+        document = loki_protobuf.document_of(request.body, BODY_BYTES_MAX)
+        return self._stored(push.document_batches(document))
 
     async def _take_from_node(self, request: Request, user: User) -> Answer:
         if NODES_GROUP not in user.groups or not user.name.startswith(NODE_USER):

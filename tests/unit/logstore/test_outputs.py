@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cramjam
 import pytest
 
+from tiphys.lib.grpc.codec import encode
+from tiphys.logstore import loki_protobuf
 from tiphys.logstore.index import AUDIT, EVENTS, PODS, PUSHED, Source
 from tiphys.logstore.outputs.config import LokiConfig, OutputsError, SyslogConfig, parse
 from tiphys.logstore.outputs.loki import nanoseconds, push_body
@@ -187,3 +190,38 @@ def test_files_that_cannot_be_used(text: str, why: str) -> None:
     with pytest.raises(OutputsError, match=why) as raised:
         parse(text.encode())
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("{}", {}),
+        ('{app="x"}', {"app": "x"}),
+        ('{app="x", pod = "a\\"b\\\\c\\n", e=""}', {"app": "x", "pod": 'a"b\\c\n', "e": ""}),
+        ('{a="}, b="}', {"a": "}, b="}),
+    ],
+)
+def test_labels_as_prometheus_writes_them(text: str, wanted: dict[str, str]) -> None:
+    assert loki_protobuf.labels_of(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "app=x", "{app}", "{app=x}", '{app="x" b="y"}', '{1="x"}'])
+def test_labels_that_are_none(text: str) -> None:
+    with pytest.raises(PushError, match="labels are not"):
+        loki_protobuf.labels_of(text)
+
+
+def test_a_push_in_protobuf() -> None:
+    entry = {"timestamp": {"seconds": 5, "nanos": 7}, "line": "one"}
+    push = {"streams": [{"labels": '{pod="p"}', "entries": [entry]}]}
+    plain = encode(loki_protobuf.schema(), "PushRequest", push)
+    body = bytes(cramjam.snappy.compress_raw(plain))
+    assert loki_protobuf.document_of(body, 1000) == {
+        "streams": [{"stream": {"pod": "p"}, "values": [["5000000007", "one"]]}]
+    }
+    for wrong in (b"", b"nonsense", bytes(cramjam.snappy.compress_raw(b"\xff" * 9))):
+        with pytest.raises(PushError, match="is no snappy"):
+            loki_protobuf.document_of(wrong, 1000)
+    bomb = bytes(cramjam.snappy.compress_raw(b"\0" * 100_000))
+    with pytest.raises(PushError, match="larger than 1000"):
+        loki_protobuf.document_of(bomb, 1000)
