@@ -68,7 +68,17 @@ _IMPERSONATION: Final = frozenset(
 class _Route:
     """What a request line means; kept, because the same ones come again and again."""
 
-    __slots__ = ("asked", "cache", "endpoint", "info", "key", "meter", "remote")
+    __slots__ = (
+        "_generation",
+        "_user",
+        "asked",
+        "cache",
+        "endpoint",
+        "info",
+        "key",
+        "meter",
+        "remote",
+    )
 
     def __init__(
         self,
@@ -80,6 +90,8 @@ class _Route:
         meter: Meter,
         is_shared: bool,
     ) -> None:
+        self._user: User | None = None
+        self._generation = -1
         self.meter = meter
         self.info = info
         self.endpoint = endpoint
@@ -96,6 +108,14 @@ class _Route:
         if plain and scoped and (info.group, info.resource) not in DEPRECATED:
             self.cache = endpoint.cache
             self.key = endpoint.key(info.namespace, info.name)
+
+    def is_allowed(self, user: User, authorizer: RbacAuthorizer) -> bool:
+        """Who asked last is known to be allowed, and no rule has changed since."""
+        return user is self._user and authorizer.generation == self._generation
+
+    def remember(self, user: User, authorizer: RbacAuthorizer) -> None:
+        self._user = user
+        self._generation = authorizer.generation
 
 
 class ApiServer:
@@ -138,6 +158,7 @@ class ApiServer:
         self.audit: Audit | None = None
         self.is_ready = False
         self._is_shared = store.is_shared
+        self._audit_ids = AuditIds(rng)
         self._kubelet_tls: ssl.SSLContext | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
 
@@ -145,19 +166,20 @@ class ApiServer:
         """Answer one request; all errors become Status answers. Each answer has an Audit-Id."""
         began = perf_counter()
         route = self._routes.get((request.method, request.target)) or self._route(request)
-        audit_id = request.headers.get(AUDIT_ID) or audit_id_of(self.rng)
+        given = request.headers.get(AUDIT_ID)
+        audit_id = given.encode() if given else self._audit_ids.next()
         if self.audit is None:
             answer = self._handle(request, route, audit_id)
         else:
             answer = self._audited(self.audit, request, route, audit_id)
         if isinstance(answer, (Response, StreamResponse, UpgradeResponse)):
-            answer.own_headers = (("Audit-Id", audit_id),)
+            answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
             route.meter.observe(answer.status, perf_counter() - began)
             return answer
         return _identified(answer, audit_id, route.meter, began)
 
     def _audited(
-        self, audit: "Audit", request: Request, route: _Route, audit_id: str
+        self, audit: "Audit", request: Request, route: _Route, audit_id: bytes
     ) -> Answer | Awaitable[Answer]:
         try:
             answer = self._handle(request, route, audit_id)
@@ -170,7 +192,7 @@ class ApiServer:
         return _recorded(answer, audit, request, route.info, audit_id)
 
     def _handle(
-        self, request: Request, route: _Route, audit_id: str, *, again: bool = False
+        self, request: Request, route: _Route, audit_id: bytes, *, again: bool = False
     ) -> Answer | Awaitable[Answer]:
         headers = request.headers
         record: Record | None = None
@@ -182,16 +204,18 @@ class ApiServer:
                 user = self.impersonation.user_of(user, headers)
                 if record is not None:
                     record.impersonated(user)
-            decision = self.authorizer.decide(user, route.asked)
-            if record is not None:
-                record.decided(decision)
-            if not decision.allowed:
-                raise forbidden(user, route.asked, decision.reason)
+            if record is not None or not route.is_allowed(user, self.authorizer):
+                decision = self.authorizer.decide(user, route.asked)
+                if record is not None:
+                    record.decided(decision)
+                if not decision.allowed:
+                    raise forbidden(user, route.asked, decision.reason)
+                if user.decisions.get(route.asked) is decision:  # It lasts until a rule changes.
+                    route.remember(user, self.authorizer)
         except ApiError as error:
             if self._is_shared and not again:
-                return self._handle_fresh(
-                    request, route, audit_id
-                )  # It may be allowed since a moment ago.
+                # It may be allowed since a moment ago.
+                return self._handle_fresh(request, route, audit_id)
             return error_response(error, headers.get("accept", ""))
         if route.key and route.cache:
             # The commonest request of all: one object as plain JSON.
@@ -204,7 +228,7 @@ class ApiServer:
             return self._without_endpoint(request, route, user)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
 
-    async def _handle_fresh(self, request: Request, route: _Route, audit_id: str) -> Answer:
+    async def _handle_fresh(self, request: Request, route: _Route, audit_id: bytes) -> Answer:
         """Ask once more who may do what, on caches that are current."""
         try:
             await prove_current(self.store)
@@ -287,21 +311,31 @@ class ApiServer:
         return self.endpoints[group, "v1", plural]
 
 
-def audit_id_of(rng: random.Random) -> str:
-    """A random UUID (version 4), quicker than by way of uuid.UUID."""
-    text = f"{rng.getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+class AuditIds:
+    """UUIDs (version 4) of requests: random for each server, the last 48 bits count from there."""
+
+    def __init__(self, rng: random.Random) -> None:
+        text = f"{rng.getrandbits(80):020x}"
+        head = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-"
+        self._form = head.encode() + b"%012x"
+        self._count = rng.getrandbits(47)
+
+    def next(self) -> bytes:
+        self._count += 1
+        return self._form % self._count
 
 
-async def _identified(work: Awaitable[Answer], audit_id: str, meter: Meter, began: float) -> Answer:
+async def _identified(
+    work: Awaitable[Answer], audit_id: bytes, meter: Meter, began: float
+) -> Answer:
     answer = await work
     meter.observe(answer.status, perf_counter() - began)
-    answer.own_headers = (("Audit-Id", audit_id),)
+    answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
     return answer
 
 
 async def _recorded(
-    work: Awaitable[Answer], audit: "Audit", request: Request, info: RequestInfo, audit_id: str
+    work: Awaitable[Answer], audit: "Audit", request: Request, info: RequestInfo, audit_id: bytes
 ) -> Answer:
     try:
         answer = await work

@@ -93,6 +93,14 @@ def test_a_write_is_told_in_full(tmp_path: Path) -> None:
     assert "requestObject" not in events[0]
 
 
+def test_an_id_that_a_client_chose_is_no_json(tmp_path: Path) -> None:
+    async def story(running: RunningApiServer, api: Api) -> None:
+        await api("GET", f"{MAPS}/x", None, {"audit-id": 'a","level":"None'})
+
+    events = told(tmp_path, METADATA, story)
+    assert {(e["auditID"], e["level"]) for e in events} == {('a","level":"None', "Metadata")}
+
+
 def test_failures_say_why(tmp_path: Path) -> None:
     async def story(running: RunningApiServer, api: Api) -> None:
         nobody = running.client("nobody")
@@ -207,7 +215,7 @@ def test_yaml_and_managed_fields(tmp_path: Path) -> None:
 def noted(number: int) -> Noted:
     moment = datetime(2026, 1, 31, tzinfo=UTC)
     verdict = Verdict(Level.METADATA)
-    return verdict, str(number), b"Panic", b'"verb":"x"', 200, None, None, moment, moment, None
+    return verdict, b"%d" % number, b"Panic", b'"verb":"x"', 200, None, None, moment, moment, None
 
 
 def test_files_are_bounded_and_lines_whole(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tiphys.codec.typed import DecodeError
 from tiphys.lib.http.message import Request, Response
 
 HEADS: Final = tuple(
-    b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"%b","auditID":"' % name.encode()
+    b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"%b","auditID":' % name.encode()
     for name in LEVELS
 )
 """By level; the audit ID follows."""
@@ -97,14 +97,14 @@ def stamp(moment: datetime) -> bytes:
 
 
 Noted = tuple[
-    Verdict, str, bytes, bytes, bytes | int, Any, Any, datetime, datetime, Decision | None
+    Verdict, bytes, bytes, bytes, bytes | int, Any, Any, datetime, datetime, Decision | None
 ]
 """An event before it is a line: what the policy said, audit ID, stage, middle, status (or only its
 code), the request's and the answer's object, when it came, when the stage was, who allowed it."""
 
 
 _USUAL: Final = (
-    b'%b%b","stage":"%b",%b,"responseStatus":{"metadata":{},"code":%d},'
+    b'%b%b,"stage":"%b",%b,"responseStatus":{"metadata":{},"code":%d},'
     b'"requestReceivedTimestamp":"%b","stageTimestamp":"%b","annotations":%b}\n'
 )
 
@@ -115,7 +115,7 @@ def encode(noted: Noted) -> bytes:
     if body is None and answer is None and decision is not None and isinstance(status, int):
         return _USUAL % (
             HEADS[verdict.level],
-            audit_id.encode("latin-1", "replace"),
+            _quoted(audit_id),
             stage,
             middle,
             status,
@@ -123,8 +123,8 @@ def encode(noted: Noted) -> bytes:
             stamp(now),
             annotations(decision),
         )
-    pieces = [HEADS[verdict.level], audit_id.encode("latin-1", "replace")]
-    pieces += [b'","stage":"', stage, b'",', middle]
+    pieces = [HEADS[verdict.level], _quoted(audit_id)]
+    pieces += [b',"stage":"', stage, b'",', middle]
     if status:
         shown = plain_status(status) if isinstance(status, int) else status
         pieces += [b',"responseStatus":', shown]
@@ -138,6 +138,11 @@ def encode(noted: Noted) -> bytes:
         pieces += [b',"annotations":', annotations(decision)]
     pieces.append(b"}\n")
     return b"".join(pieces)
+
+
+def _quoted(audit_id: bytes) -> bytes:
+    """A client may have chosen it."""
+    return orjson.dumps(audit_id.decode("utf-8", "replace"))
 
 
 def _shown(obj: Any, verdict: Verdict) -> bytes:

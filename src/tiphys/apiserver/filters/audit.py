@@ -55,7 +55,7 @@ class Audit:
         self.known: dict[_Key, tuple[Verdict, bytes]] = {}
 
     def begin(
-        self, request: Request, info: RequestInfo, audit_id: str, user: User
+        self, request: Request, info: RequestInfo, audit_id: bytes, user: User
     ) -> "Record | None":
         """Stage RequestReceived; None when nothing is to be noted.
 
@@ -79,7 +79,9 @@ class Audit:
         record.received()
         return record
 
-    def answered(self, request: Request, info: RequestInfo, audit_id: str, answer: Answer) -> None:
+    def answered(
+        self, request: Request, info: RequestInfo, audit_id: bytes, answer: Answer
+    ) -> None:
         """The answer is there; one that lasts gets its last event when it ends."""
         record: Record | None = request.notes
         if record is not None:
@@ -96,7 +98,7 @@ class Audit:
             record.failed(error)
 
     def _refused(
-        self, request: Request, info: RequestInfo, audit_id: str, answer: Response
+        self, request: Request, info: RequestInfo, audit_id: bytes, answer: Response
     ) -> None:
         """Nobody we know. Upstream: WithFailedAuthenticationAudit."""
         verdict = self.policy.verdict(_NO_USER, info)
@@ -150,7 +152,7 @@ class Record:
         audit: Audit,
         request: Request,
         info: RequestInfo,
-        audit_id: str,
+        audit_id: bytes,
         verdict: Verdict,
         user: User,
         middle: bytes,
