@@ -25,6 +25,7 @@ from tiphys.lib.http.message import Answer, Request, Response, text_response
 from tiphys.lib.http.server import HttpServer
 from tiphys.lib.tasks import TaskSet
 from tiphys.lib.tls import client_context, server_context
+from tiphys.logstore import segment
 from tiphys.logstore.forwarder import Cursor, Forwarder
 from tiphys.logstore.index import PUSHED, Filter, Source
 from tiphys.logstore.outputs.config import LokiConfig, SyslogConfig, Tls
@@ -406,3 +407,41 @@ def test_a_task_set_ends(tmp_path: Path) -> None:
             await tasks.close()
 
     asyncio.run(story())
+
+
+def test_what_retention_took_first_is_said_and_the_rest_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(segment, "SEGMENT_BYTES_MAX", 100)
+    directory, loki = tmp_path / "store", Loki()
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        with LogStore(directory, bytes_max=200) as store:
+            write(store, *range(10))
+            assert store.retain("") > 0
+            async with listening(authority, loki.answer) as port:
+                config = LokiConfig(f"https://127.0.0.1:{port}", Tls(authority.path))
+                output = LokiOutput(config)
+                forward = forwarder(directory, output)
+                while await forward.step():
+                    pass
+                output.close()
+
+    asyncio.run(story())
+    assert "removed before the output took them" in caplog.text
+    sent = {text for _, text in loki.entries}
+    assert "line-9." in sent
+    assert "line-0." not in sent
+
+
+def test_an_output_gets_the_sources_that_it_wants(tmp_path: Path) -> None:
+    with LogStore(tmp_path) as store:
+        write(store, 1)
+        write(store, 2, source=POD._replace(origin="audit"))
+        tail = Tail(tmp_path, {"audit"})
+        found_records = tail.after(0)
+        assert [r.text for r in found_records.records] == ["line-2."]
+        assert found_records.last == 2
+        assert tail.after(2).records == []
+        tail.close()
