@@ -215,7 +215,7 @@ def test_yaml_and_managed_fields(tmp_path: Path) -> None:
 def noted(number: int) -> Noted:
     moment = datetime(2026, 1, 31, tzinfo=UTC)
     verdict = Verdict(Level.METADATA)
-    return verdict, b"%d" % number, b"Panic", b'"verb":"x"', 200, None, None, moment, moment, None
+    return verdict, b"%d" % number, "Panic", '"verb":"x"', 200, None, None, moment, moment, None
 
 
 def test_files_are_bounded_and_lines_whole(tmp_path: Path) -> None:

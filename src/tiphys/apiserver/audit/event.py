@@ -21,7 +21,7 @@ from tiphys.codec.typed import DecodeError
 from tiphys.lib.http.message import Request, Response
 
 HEADS: Final = tuple(
-    b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"%b","auditID":' % name.encode()
+    f'{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"{name}","auditID":'
     for name in LEVELS
 )
 """By level; the audit ID follows."""
@@ -68,7 +68,7 @@ def object_ref(info: RequestInfo, body: Any) -> Obj | None:
 
 def middle(
     request: Request, info: RequestInfo, user: User | None, impersonated: User | None, body: Any
-) -> bytes:
+) -> str:
     """From requestURI to objectRef: the same for all stages, and for requests that are the same."""
     agent = request.headers.get("user-agent", "")
     if len(agent) > USER_AGENT_CHARS_MAX:
@@ -88,92 +88,80 @@ def middle(
     ref = object_ref(info, body)
     if ref is not None:
         found["objectRef"] = ref
-    return orjson.dumps(found)[1:-1]
+    return orjson.dumps(found)[1:-1].decode()
 
 
-def stamp(moment: datetime) -> bytes:
-    """UTC. isoformat is five times as quick as strftime."""
-    return b"%bZ" % moment.isoformat(timespec="microseconds")[:26].encode()
+def stamp(moment: datetime) -> str:
+    """UTC, to the microsecond. The second is put together once: isoformat takes twice the time."""
+    m = moment
+    second = _second(m.year, m.month, m.day, m.hour, m.minute, m.second)
+    return f"{second}.{m.microsecond:06d}Z"
 
 
-Noted = tuple[
-    Verdict, bytes, bytes, bytes, bytes | int, Any, Any, datetime, datetime, Decision | None
-]
+@lru_cache(2)
+def _second(year: int, month: int, day: int, hour: int, minute: int, second: int) -> str:
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
+
+
+Noted = tuple[Verdict, bytes, str, str, str | int, Any, Any, datetime, datetime, Decision | None]
 """An event before it is a line: what the policy said, audit ID, stage, middle, status (or only its
 code), the request's and the answer's object, when it came, when the stage was, who allowed it."""
 
 
-_USUAL: Final = (
-    b'%b%b,"stage":"%b",%b,"responseStatus":{"metadata":{},"code":%d},'
-    b'"requestReceivedTimestamp":"%b","stageTimestamp":"%b","annotations":%b}\n'
-)
-
-
-def encode(noted: Noted) -> bytes:
+def encode(noted: Noted) -> str:
     """The line. Many at once are cheaper than one with each request: the code stays in caches."""
     verdict, audit_id, stage, middle, status, body, answer, received, now, decision = noted
-    if body is None and answer is None and decision is not None and isinstance(status, int):
-        return _USUAL % (
-            HEADS[verdict.level],
-            _quoted(audit_id),
-            stage,
-            middle,
-            status,
-            stamp(received),
-            stamp(now),
-            annotations(decision),
-        )
-    pieces = [HEADS[verdict.level], _quoted(audit_id)]
-    pieces += [b',"stage":"', stage, b'",', middle]
-    if status:
-        shown = plain_status(status) if isinstance(status, int) else status
-        pieces += [b',"responseStatus":', shown]
-    if body is not None:
-        pieces += [b',"requestObject":', _shown(body, verdict)]
-    if answer is not None:
-        pieces += [b',"responseObject":', _shown(answer, verdict)]
-    pieces += [b',"requestReceivedTimestamp":"', stamp(received)]
-    pieces += [b'","stageTimestamp":"', stamp(now), b'"']
-    if decision is not None:
-        pieces += [b',"annotations":', annotations(decision)]
-    pieces.append(b"}\n")
-    return b"".join(pieces)
-
-
-def _quoted(audit_id: bytes) -> bytes:
-    """A client may have chosen it."""
-    return orjson.dumps(audit_id.decode("utf-8", "replace"))
-
-
-def _shown(obj: Any, verdict: Verdict) -> bytes:
-    if verdict.omit_managed_fields:
-        obj = without_managed_fields(obj)
-    return orjson.dumps(obj)
-
-
-@lru_cache(ANNOTATIONS_MAX)
-def annotations(decision: Decision) -> bytes:
-    return orjson.dumps(
-        {
-            "authorization.k8s.io/decision": "allow" if decision.allowed else "forbid",
-            "authorization.k8s.io/reason": decision.reason,
-        }
+    times = f'"requestReceivedTimestamp":"{stamp(received)}","stageTimestamp":"{stamp(now)}"'
+    shown = plain_status(status) if isinstance(status, int) else status
+    return (
+        f'{HEADS[verdict.level]}{_quoted(audit_id)},"stage":"{stage}",{middle}'
+        f"{_member('responseStatus', shown)}"
+        f"{_object('requestObject', body, verdict)}{_object('responseObject', answer, verdict)}"
+        f",{times}{_member('annotations', annotations(decision))}}}\n"
     )
 
 
-def plain_status(code: int) -> bytes:
+def _member(name: str, text: str) -> str:
+    return f',"{name}":{text}' if text else ""
+
+
+def _object(name: str, obj: Any, verdict: Verdict) -> str:
+    if obj is None:
+        return ""
+    if verdict.omit_managed_fields:
+        obj = without_managed_fields(obj)
+    return f',"{name}":{orjson.dumps(obj).decode()}'
+
+
+def _quoted(audit_id: bytes) -> str:
+    """A client may have chosen it."""
+    return orjson.dumps(audit_id.decode("utf-8", "replace")).decode()
+
+
+@lru_cache(ANNOTATIONS_MAX)
+def annotations(decision: Decision | None) -> str:
+    if decision is None:
+        return ""
+    document = {
+        "authorization.k8s.io/decision": "allow" if decision.allowed else "forbid",
+        "authorization.k8s.io/reason": decision.reason,
+    }
+    return orjson.dumps(document).decode()
+
+
+def plain_status(code: int) -> str:
     """Of an answer without a Status."""
-    return b'{"metadata":{},"code":%d}' % code
+    return f'{{"metadata":{{}},"code":{code}}}'
 
 
-def response_status(answer_code: int, body: Any) -> bytes:
+def response_status(answer_code: int, body: Any) -> str:
     """`code`, and what a Status says of a failure."""
     status: Obj = {"metadata": {}}
     if isinstance(body, dict) and body.get("kind") == "Status":
         for key in ("status", "message", "reason", "details"):
             if body.get(key):
                 status[key] = body[key]
-    return orjson.dumps(status | {"code": answer_code})
+    return orjson.dumps(status | {"code": answer_code}).decode()
 
 
 def decoded(data: bytes, content_type: str) -> Any:

@@ -64,7 +64,7 @@ class AuditLogFile:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        data = b"".join(map(encode, pending))
+        data = "".join(map(encode, pending)).encode()
         try:
             if self._size and self._size + len(data) > self._file_bytes_max:
                 self._rotate()

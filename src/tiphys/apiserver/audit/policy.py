@@ -59,7 +59,7 @@ class Verdict:
     """What a policy says of a request."""
 
     level: Level
-    omitted: frozenset[bytes] = frozenset()  # Stages.
+    omitted: frozenset[str] = frozenset()  # Stages.
     omit_managed_fields: bool = False
 
 
@@ -168,7 +168,7 @@ def parse(data: bytes) -> Policy:
     return Policy([_rule(f"rules[{i}]", r, stages, omits=omits) for i, r in enumerate(rules)])
 
 
-def _rule(where: str, rule: Any, stages: frozenset[bytes], *, omits: bool) -> Rule:
+def _rule(where: str, rule: Any, stages: frozenset[str], *, omits: bool) -> Rule:
     if not isinstance(rule, dict):
         raise PolicyError(f"{where}: is no object")
     _check_fields(f"{where}.", rule, _RULE_FIELDS)
@@ -218,12 +218,12 @@ def _texts(where: str, found: Mapping[str, Any], name: str) -> Sequence[str]:
     return tuple(value)
 
 
-def _stages(where: str, found: Mapping[str, Any]) -> frozenset[bytes]:
+def _stages(where: str, found: Mapping[str, Any]) -> frozenset[str]:
     stages = _texts(where.rstrip("."), found, "omitStages")
     for stage in stages:
         if stage not in STAGES:
             raise PolicyError(f"{where}omitStages: {stage!r} is none of {', '.join(STAGES)}")
-    return frozenset(stage.encode() for stage in stages)
+    return frozenset(stages)
 
 
 def _check_fields(where: str, found: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -17,10 +17,10 @@ from tiphys.lib.clock import Clock
 from tiphys.lib.http.flow import BodyWriter, RawStream
 from tiphys.lib.http.message import Answer, Request, Response, StreamResponse, UpgradeResponse
 
-RECEIVED: Final = b"RequestReceived"
-STARTED: Final = b"ResponseStarted"
-COMPLETE: Final = b"ResponseComplete"
-PANIC: Final = b"Panic"
+RECEIVED: Final = "RequestReceived"
+STARTED: Final = "ResponseStarted"
+COMPLETE: Final = "ResponseComplete"
+PANIC: Final = "Panic"
 KNOWN_MAX: Final = 4096  # Requests that come again, remembered.
 KNOWN_CHARS_MAX: Final = 512  # Longer request lines are not.
 # Upstream pkg/controlplane/apiserver/config.go, LongRunningFunc.
@@ -28,8 +28,8 @@ _LONG: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _PROXY_HEADERS: Final = frozenset({"x-forwarded-for", "x-real-ip"})
 _NO_USER: Final = User("", ())
 _PANIC_STATUS: Final = (
-    b'{"metadata":{},"status":"Failure","message":"APIServer panic\'d","reason":"InternalError",'
-    b'"code":500}'
+    '{"metadata":{},"status":"Failure","message":"APIServer panic\'d","reason":"InternalError",'
+    '"code":500}'
 )
 
 
@@ -52,7 +52,7 @@ class Audit:
         self.policy = policy
         self.sink = sink
         self.clock = clock
-        self.known: dict[_Key, tuple[Verdict, bytes]] = {}
+        self.known: dict[_Key, tuple[Verdict, str]] = {}
 
     def begin(
         self, request: Request, info: RequestInfo, audit_id: bytes, user: User
@@ -107,7 +107,7 @@ class Audit:
             record = Record(self, request, info, audit_id, verdict, _NO_USER, middle, None)
             record.refused(answer)
 
-    def _known(self, request: Request, info: RequestInfo, user: User) -> tuple[Verdict, bytes]:
+    def _known(self, request: Request, info: RequestInfo, user: User) -> tuple[Verdict, str]:
         """What is noted of a request without a body, and its event's middle."""
         headers = request.headers
         if len(request.target) > KNOWN_CHARS_MAX or not _PROXY_HEADERS.isdisjoint(headers):
@@ -121,10 +121,10 @@ class Audit:
             found = self.known[key] = self._made(request, info, user)
         return found
 
-    def _made(self, request: Request, info: RequestInfo, user: User) -> tuple[Verdict, bytes]:
+    def _made(self, request: Request, info: RequestInfo, user: User) -> tuple[Verdict, str]:
         verdict = self.policy.verdict(user, info)
         if verdict.level is Level.NONE:
-            return verdict, b""
+            return verdict, ""
         return verdict, event.middle(request, info, user, None, None)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class Record:
         audit_id: bytes,
         verdict: Verdict,
         user: User,
-        middle: bytes,
+        middle: str,
         body: Any,
     ) -> None:
         self._audit = audit
@@ -226,7 +226,7 @@ class Record:
 
         return run
 
-    def _emit(self, stage: bytes, status: bytes | int = b"", response: Any = None) -> None:
+    def _emit(self, stage: str, status: str | int = "", response: Any = None) -> None:
         verdict = self._verdict
         if stage in verdict.omitted:
             return
