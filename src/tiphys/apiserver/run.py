@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
 from tiphys.api.resources import GROUP_VERSIONS
@@ -58,6 +58,9 @@ from tiphys.lib.http.server import HttpServer
 from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.storage.backend import Backend, StorageError
 from tiphys.storage.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.filters.audit import Audit
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +129,22 @@ async def build(
     for listener in (server.aggregation.follow, server.availability.follow):
         store.on_events(listener)
     where = f"{config.advertise_address}:{config.advertise_port}"
+    server.audit = audit_of(config, clock)
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":
+    """Raises PolicyError for a policy that cannot be used, OSError for a log."""
+    if config.audit_policy is None or config.audit_log is None:
+        return None
+    from tiphys.apiserver.audit import policy
+    from tiphys.apiserver.audit.log_file import AuditLogFile
+    from tiphys.apiserver.filters.audit import Audit
+
+    return Audit(policy.load(config.audit_policy), AuditLogFile(config.audit_log, clock), clock)
 
 
 def served_by(server: ApiServer) -> Served:
@@ -231,6 +246,8 @@ class serving:
         await asyncio.shield(self._http.stop(STOP_SECONDS))
         if self._server.claims is not None:
             await self._server.claims.close()
+        if self._server.audit is not None:
+            self._server.audit.close()
 
 
 def _error(status: int, why: str) -> Response:

@@ -10,31 +10,46 @@ from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report, table
 from tiphys.client.kubeconfig import KubeconfigError
+from tiphys.cluster import load_balancer_addon
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation as dashboard
 from tiphys.cluster.ingress import installation as ingress
 from tiphys.cluster.profile import Profile, ProfileError
 
+Kube = Callable[[], KubeClient]
+
 
 class Addon(NamedTuple):
+    """kube is asked for only by those who need a cluster that runs."""
+
     about: str
-    enable: Callable[[KubeClient, Profile, Mapping[str, str]], None]
-    disable: Callable[[KubeClient, Profile], None]
-    is_enabled: Callable[[KubeClient, Profile], bool]
+    enable: Callable[[Kube, Profile, Mapping[str, str]], None]
+    disable: Callable[[Kube, Profile], None]
+    is_enabled: Callable[[Kube, Profile], bool]
 
 
 ADDONS: Final = {
     "dashboard": Addon(
         "the web dashboard; open it: tiphys dashboard",
-        lambda kube, profile, settings: _without(dashboard.enable, kube, profile, settings),
-        lambda kube, _: dashboard.disable(kube),
-        lambda kube, _: dashboard.is_enabled(kube),
+        lambda kube, profile, settings: _without(
+            settings, lambda: dashboard.enable(kube(), profile)
+        ),
+        lambda kube, _: dashboard.disable(kube()),
+        lambda kube, _: dashboard.is_enabled(kube()),
     ),
     "ingress": Addon(
         "serves Ingresses of class nginx on ports 80 and 443 of `tiphys ip`",
-        ingress.enable,
-        ingress.disable,
+        lambda kube, profile, settings: ingress.enable(kube(), profile, settings),
+        lambda kube, profile: ingress.disable(kube(), profile),
         lambda _, profile: ingress.is_enabled(profile),
+    ),
+    "load-balancer": Addon(
+        "addresses for Services of type LoadBalancer",
+        lambda _, profile, settings: _without(
+            settings, lambda: load_balancer_addon.switch(profile, on=True)
+        ),
+        lambda _, profile: load_balancer_addon.switch(profile, on=False),
+        lambda _, profile: profile.load_balancer,
     ),
 }
 
@@ -55,15 +70,19 @@ def run(profile: str, arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     as_json = getattr(options, "output", "text") == "json"
     try:
-        kube = KubeClient(access_of(profile, {}))
+        found = existing(profile)
+
+        def kube() -> KubeClient:
+            return KubeClient(access_of(profile, {}))
+
         if options.action == "enable":
-            ADDONS[options.name].enable(kube, existing(profile), _settings(options.set))
+            ADDONS[options.name].enable(kube, found, _settings(options.set))
             print(f"{options.name}: enabled")
         elif options.action == "disable":
-            ADDONS[options.name].disable(kube, existing(profile))
+            ADDONS[options.name].disable(kube, found)
             print(f"{options.name}: disabled")
         else:
-            _list(kube, existing(profile), as_json=as_json)
+            _list(kube, found, as_json=as_json)
     except ApiError as exc:
         return report(CommandError(f"the API server says: {exc}"), as_json=as_json)
     except (CommandError, KubeconfigError, ProfileError, Unreachable) as exc:
@@ -83,19 +102,14 @@ def _settings(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _without(
-    enable: Callable[[KubeClient, Profile], None],
-    kube: KubeClient,
-    profile: Profile,
-    settings: Mapping[str, str],
-) -> None:
+def _without(settings: Mapping[str, str], enable: Callable[[], object]) -> None:
     """Of an addon that has no settings. Raises CommandError."""
     if settings:
         raise CommandError("this addon has no settings", fix="leave --set out")
-    enable(kube, profile)
+    enable()
 
 
-def _list(kube: KubeClient, profile: Profile, *, as_json: bool) -> None:
+def _list(kube: Kube, profile: Profile, *, as_json: bool) -> None:
     found = {name: addon.is_enabled(kube, profile) for name, addon in ADDONS.items()}
     if as_json:
         print(json.dumps([{"name": name, "enabled": on} for name, on in found.items()]))
