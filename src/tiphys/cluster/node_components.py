@@ -121,6 +121,7 @@ def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
         client_ca_file=profile.pki / "client-ca.crt",
         cluster_dns=(profile.dns_service,),
         cgroup_root=cgroup_root(profile, node),
+        external_cloud=profile.external_cloud,
     )
 
 

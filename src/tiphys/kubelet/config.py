@@ -40,4 +40,6 @@ class KubeletConfig:
     register_taints: tuple[dict[str, str], ...] = ()
     kubelet_version: str = f"{UPSTREAM_VERSION}+tiphys.{__version__}"
     provider_id: str = ""
+    external_cloud: bool = False
+    """Whether a cloud's controllers complete the Node. Upstream: --cloud-provider=external."""
     resolv_conf: Path = Path("/etc/resolv.conf")

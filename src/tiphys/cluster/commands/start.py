@@ -16,6 +16,7 @@ from typing import Final
 
 from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cloud.providers import PROVIDERS as CLOUD_PROVIDERS
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.finding import Finding
 from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
@@ -77,6 +78,22 @@ def _parser() -> argparse.ArgumentParser:
         help="be reached by other machines there, so that they can join; the node is then this"
         " machine itself",
     )
+    parser.add_argument(
+        "--cloud-provider",
+        choices=CLOUD_PROVIDERS,
+        help=f"who gives load balancers and knows machines (default: {CLOUD_PROVIDERS[0]})",
+    )
+    parser.add_argument("--cloud-config", metavar="FILE", help="drivers of the provider libcloud")
+    parser.add_argument(
+        "--load-balancer",
+        action=argparse.BooleanOptionalAction,
+        help="addresses for Services of type LoadBalancer (default: yes)",
+    )
+    parser.add_argument(
+        "--audit-policy",
+        metavar="FILE",
+        help="what is noted of requests: a policy's file, or default, or none (the default)",
+    )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -89,9 +106,10 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
-    from tiphys.cluster import host_node_checks
+    from tiphys.cluster import audit_choice, host_node_checks
 
     masters, workers = _wanted(existing, options)
+    audit_policy = audit_choice.read(options.audit_policy)
     host_node_checks.check_listen(existing, options.listen, masters, workers)
     _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
     from tiphys.cluster.launch import launch
@@ -109,9 +127,10 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 waiting.give_up()
                 return _already(existing, options, steps)
             if existing is not None:
-                profile = _resumed(existing, _wanted_mode(existing, options))
+                profile = _resumed(existing, options)
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
+            audit_choice.keep(profile, audit_policy)
             _prepare(profile, steps)
             if _has_context(profile, options):
                 _set_context(profile)
@@ -148,7 +167,7 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    from tiphys.cluster import host_node_checks, processes
+    from tiphys.cluster import audit_choice, cloud_choices, host_node_checks, processes
 
     masters, workers = _wanted(profile, options)
     host_node_checks.check_listen(profile, options.listen, masters, workers)
@@ -158,6 +177,8 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
             f"not {options.proxy_mode}",
             fix=f"stop it first: tiphys stop -p {profile.name}",
         )
+    cloud_choices.check_unchanged(profile, options)
+    audit_choice.check_unchanged(profile, audit_choice.read(options.audit_policy))
     if _has_context(profile, options):
         _set_context(profile)
 
@@ -230,7 +251,7 @@ def _new_profile(
     roots: Roots, name: str, counts: tuple[int, int], options: argparse.Namespace
 ) -> Profile:
     """counts: masters and workers. Raises CommandError."""
-    from tiphys.cluster import addresses, host_node_checks, leftovers, ranges
+    from tiphys.cluster import addresses, cloud_choices, host_node_checks, leftovers, ranges
 
     masters, nodes = counts[0], sum(counts)
     if nodes:
@@ -256,6 +277,7 @@ def _new_profile(
         proxy_mode=_wanted_mode(None, options),
         listen=options.listen,
     )
+    profile = cloud_choices.chosen(profile, options)
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
     host_node_checks.check_machine(profile)
@@ -263,9 +285,9 @@ def _new_profile(
     return profile
 
 
-def _resumed(profile: Profile, proxy_mode: str) -> Profile:
+def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
-    from tiphys.cluster import addresses, host_node_checks, processes
+    from tiphys.cluster import addresses, cloud_choices, host_node_checks, processes
 
     processes.stop(profile)  # What a killed supervisor left behind.
     host_node_checks.check_machine(profile)
@@ -277,8 +299,10 @@ def _resumed(profile: Profile, proxy_mode: str) -> Profile:
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
         )
-    if proxy_mode != profile.proxy_mode:
-        profile = replace(profile, proxy_mode=proxy_mode)
+    wanted = replace(profile, proxy_mode=_wanted_mode(profile, options))
+    wanted = cloud_choices.chosen(wanted, options)
+    if wanted != profile:
+        profile = wanted
         profile.save()
     if profile.is_joined:
         return profile
