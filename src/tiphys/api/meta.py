@@ -92,6 +92,11 @@ def at(obj: Any, *path: str | int, default: Any = None) -> Any:
     return obj
 
 
+def is_core(obj: Mapping[str, Any], kind: str) -> bool:
+    """Of the core group: others may call their kinds the same."""
+    return bool(obj["kind"] == kind and obj["apiVersion"] == "v1")
+
+
 def condition(obj: Mapping[str, Any], kind: str) -> Obj | None:
     """The status condition of a type."""
     found: Sequence[Obj] = at(obj, "status", "conditions", default=[])

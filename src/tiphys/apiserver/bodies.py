@@ -6,9 +6,13 @@ runtime/serializer.
 
 from typing import Final
 
+import orjson
+
 from tiphys.api.errors import BadRequest, UnsupportedMediaType
-from tiphys.api.meta import GroupVersionKind, Obj
+from tiphys.api.field_errors import invalid, invalid_object
+from tiphys.api.meta import GroupVersionKind, Obj, at
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.custom_kind import CustomKind
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML
 from tiphys.codec import json, protobuf, yaml
 from tiphys.codec.typed import DecodeError, json_kind, to_typed
@@ -66,6 +70,8 @@ def typed_object(
     duplicates: list[str],
 ) -> Obj:
     """A loose object in its kind's form; `raw` is its JSON text where duplicates may hide."""
+    if ctx.endpoint.custom is not None and kind == ctx.endpoint.info.gvk:
+        return _custom_object(ctx, ctx.endpoint.custom, obj, kind, raw, duplicates)
     api_version = obj.get("apiVersion") or kind.api_version
     found_kind = obj.get("kind") or kind.kind
     type_name = protobuf.schema_type(kind.api_version, kind.kind)
@@ -96,6 +102,18 @@ def _check_strictly(
     strict: bool,
 ) -> None:
     unknown = json.strict_errors(obj, raw, type_name)
+    _tell_strictly(ctx, kind, duplicates, unknown, strict=strict)
+
+
+def _tell_strictly(
+    ctx: RequestContext,
+    kind: GroupVersionKind,
+    duplicates: list[str],
+    unknown: list[str],
+    *,
+    strict: bool,
+) -> None:
+    """Warn of what is unknown or there twice, or raise UnreadableObject for it."""
     texts = duplicates + unknown
     if not texts:
         return
@@ -111,14 +129,53 @@ def _cannot_be(kind: GroupVersionKind, why: str) -> str:
     return f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
 
 
+def _custom_object(
+    ctx: RequestContext,
+    custom: CustomKind,
+    obj: Obj,
+    kind: GroupVersionKind,
+    raw: bytes | None,
+    duplicates: list[str],
+) -> Obj:
+    """An object whose schema is a definition's."""
+    given = obj.get("apiVersion") or kind.api_version
+    if given != kind.api_version:
+        text = (
+            f"the API version in the data ({given}) does not match the expected API version"
+            f" ({kind.api_version})"
+        )
+        raise UnreadableObject(text, text)
+    if not obj.get("kind"):
+        shown = orjson.dumps(obj).decode()
+        text = f"Object 'Kind' is missing in '{shown}'"
+        raise UnreadableObject(text, text)
+    if obj["kind"] != kind.kind:
+        error = invalid("kind", obj["kind"], f"must be {kind.kind}")
+        raise invalid_object(kind.group, kind.kind, at(obj, "metadata", "name") or "", [error])
+    try:
+        made, unknown = custom.decoded(obj)
+    except DecodeError as error:
+        raise UnreadableObject(_cannot_be(kind, str(error)), str(error)) from None
+    if custom.deprecation and custom.deprecation not in ctx.warnings:
+        ctx.warnings.insert(0, custom.deprecation)  # Each try of a patch tells of its own.
+    validation = ctx.param("fieldValidation") if ctx.request.query else ""
+    if validation != "Ignore":
+        twice = [*duplicates, *(json.duplicate_fields(obj, raw) if raw is not None else ())]
+        texts = [f'unknown field "{path}"' for path in unknown]
+        _tell_strictly(ctx, kind, twice, texts, strict=validation == "Strict")
+    return made
+
+
 def content_type(ctx: RequestContext) -> str:
     """Raises UnsupportedMediaType."""
     text = ctx.request.headers.get("content-type") or JSON
     media_type = text.partition(";")[0].strip().lower()
-    if media_type not in {JSON, YAML, PROTOBUF}:
+    is_custom = ctx.endpoint.custom is not None and ctx.info.subresource != "scale"
+    accepted = (JSON, YAML) if is_custom else (JSON, YAML, PROTOBUF)
+    if media_type not in accepted:
         raise UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include:"
-            f" {JSON}, {YAML}, {PROTOBUF}"
+            f" {', '.join(accepted)}"
         )
     return media_type
 

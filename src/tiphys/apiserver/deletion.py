@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tiphys.api.errors import BadRequest, conflict
 from tiphys.api.field_errors import FieldError, invalid, invalid_object, not_supported
-from tiphys.api.meta import Obj, at, parse_time, rfc3339
+from tiphys.api.meta import Obj, at, is_core, parse_time, rfc3339
 from tiphys.api.resources import ResourceInfo
 
 ORPHAN: Final = "orphan"
@@ -100,7 +100,7 @@ def plan_delete(
         policy = "Orphan"
     finalizers = _finalizers(present, policy)
     waits = bool(grace or finalizers or at(obj, "spec", "finalizers"))
-    if obj["kind"] == "Namespace":
+    if is_core(obj, "Namespace"):
         waits = waits or not metadata.get("deletionTimestamp")
     if not waits:
         return None
@@ -110,7 +110,7 @@ def plan_delete(
         metadata.pop("finalizers", None)
     mark(metadata, grace, now)
     new = obj | {"metadata": metadata}
-    if obj["kind"] == "Namespace":
+    if is_core(obj, "Namespace"):
         metadata.pop("deletionGracePeriodSeconds", None)
         new["status"] = dict(obj.get("status") or {}) | {"phase": "Terminating"}
         if "deletionGracePeriodSeconds" not in obj["metadata"]:
@@ -138,7 +138,7 @@ def mark(metadata: Obj, grace: int, now: datetime) -> None:
 def _grace_seconds(obj: Obj, options: DeleteOptions) -> int:
     """Only pods end slowly. Raises BadRequest for a negative time."""
     asked = options.grace_period_seconds
-    if obj["kind"] != "Pod":
+    if not is_core(obj, "Pod"):
         return 0
     if asked is None:
         default = at(obj, "spec", "terminationGracePeriodSeconds", default=POD_GRACE_SECONDS)

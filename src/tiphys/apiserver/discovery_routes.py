@@ -68,10 +68,17 @@ class DiscoveryRoutes:
         return self._send(request, "", found)
 
     def _group_of_others(self, request: Request, info: RequestInfo) -> Answer | None:
-        """`/apis/GROUP` of a group that is not built in."""
+        """`/apis/GROUP` and `/apis/GROUP/VERSION` of a group that is not built in."""
         parts = info.path.strip("/").split("/")
+        if len(parts) == 3 and self._is_custom(parts[1], parts[2]):
+            self._only_get(request)
+            document = legacy.api_resource_list(parts[1], parts[2], self._served().resources)
+            return self._send(request, "", document, scope="object")
         found = legacy.api_group(parts[1], self._served().versions) if len(parts) == 2 else None
         return None if found is None else self._send(request, "", found)
+
+    def _is_custom(self, group: str, version: str) -> bool:
+        return any((v.group, v.version) == (group, version) for v in self._served().versions)
 
     def _resources(self, request: Request, info: RequestInfo) -> Answer:
         self._only_get(request)

@@ -7,6 +7,7 @@ import orjson
 
 from tiphys.api.meta import Obj
 from tiphys.api.resources import ResourceInfo
+from tiphys.apiserver.custom_kind import CustomKind
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.storage.cached_object import CachedObject, encode_head
 from tiphys.storage.store import Store, resource_prefix
@@ -34,6 +35,7 @@ class Endpoint:
     resource: Resource
     cache: WatchCache
     conversion: Conversion | None = None
+    custom: CustomKind | None = None
     head: bytes = b""
     list_head: bytes = b""
     _converted: dict[str, tuple[int, CachedObject]] = field(default_factory=dict)
@@ -41,7 +43,16 @@ class Endpoint:
     def __post_init__(self) -> None:
         info = self.info
         self.head = encode_head(info.gvk.api_version, info.kind)
-        self.list_head = encode_head(info.gvk.api_version, f"{info.kind}List")
+        self.list_head = encode_head(info.gvk.api_version, self.list_kind)
+
+    @property
+    def list_kind(self) -> str:
+        return self.custom.list_kind if self.custom else f"{self.info.kind}List"
+
+    @property
+    def item_head(self) -> bytes:
+        """What an item of a list begins with: those of built-in kinds do not say what they are."""
+        return self.head if self.custom else b"{"
 
     @property
     def info(self) -> ResourceInfo:
@@ -69,7 +80,9 @@ class Endpoint:
         if known is not None and cached.revision and known[0] == cached.revision:
             return known[1]
         obj = self.decode(cached)
-        made = CachedObject(cached.key, cached.revision, encode_tail(obj))
+        tail = encode_tail(obj)
+        same = tail == cached.tail  # Bytes that are alike are kept once.
+        made = cached if same else CachedObject(cached.key, cached.revision, tail)
         if len(self._converted) >= CONVERTED_MAX:
             self._converted.clear()
         self._converted[cached.key] = (cached.revision, made)

@@ -241,6 +241,8 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
 def validate_kind_update(kind: str, new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:
     """All metadata rules that an update of a kind checks, as often as upstream does.
 
+    The kind is empty for a custom resource.
+
     The generic layer checks metadata as a whole and as a change; most kinds check the change
     again, and those that validate the whole object check the whole again.
     """
@@ -248,7 +250,7 @@ def validate_kind_update(kind: str, new: Obj, old: Obj, *, namespaced: bool) -> 
     errors = validate_meta(new, namespaced=namespaced, validate_name=names.path_segment_name)
     errors += change
     if kind not in KINDS_WITHOUT_CHANGE_RULES:
-        errors += change + validate_finalizer_names(new)
+        errors += change + (validate_finalizer_names(new) if kind else [])
     if kind in KINDS_CHECKED_WHOLE:
         errors += validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
         errors += validate_finalizer_names(new)

@@ -8,17 +8,21 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from tiphys.apiserver.aggregation.availability import CHECKER
 from tiphys.apiserver.aggregation.remote import Remote
-from tiphys.apiserver.openapi import v2, v3
+from tiphys.apiserver.openapi import v2, v2_protobuf, v3
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import GZIP_BYTES_MIN, GZIP_LEVEL
 from tiphys.lib.http.message import Answer, Headers, Request, Response
 
 if TYPE_CHECKING:
+    from tiphys.apiserver.custom_resources.openapi import CustomDocuments
     from tiphys.apiserver.documents import Documents
     from tiphys.apiserver.server import ApiServer
 
+_JSON: Final = "application/json"
 V3: Final = "/openapi/v3"
 _OLD_PROTOBUF: Final = "application/com.github.googleapis.gnostic.OpenAPIv2@68f4ded+protobuf"
 # Asked for with an "@", which is no valid media type in an answer.
@@ -38,6 +42,7 @@ class OpenApiRoutes:
         self._server = server
         self._etags: dict[tuple[str, str], str] = {}
         self._compressed: dict[tuple[str, str], bytes] = {}
+        self._custom_v2: dict[str, bytes] = {}
 
     def add_to(self, documents: "Documents") -> None:
         documents.add("/openapi/v2", self._v2)
@@ -48,17 +53,54 @@ class OpenApiRoutes:
         media_type = v2_media_type(request.headers.get("accept", ""))
         if media_type is None:
             return Response(406, b"")
+        custom = self._server.definitions
+        if custom is not None and custom.versions:
+            return self._v2_with(request, custom.documents, media_type)
         if media_type == "application/json":
             return self._built(request, "v2", media_type, lambda: v2.json_bytes(self._version))
         return self._built(request, "v2", _SENT_TYPE, lambda: v2.protobuf_bytes(self._version))
 
+    def _v2_with(
+        self, request: Request, custom: "CustomDocuments", media_type: str
+    ) -> Awaitable[Answer]:
+        """Custom resources are in it, so it is another one after each change of them."""
+        more = custom.v2_parts()
+
+        def build() -> bytes:
+            document = v2.merged(self._version, more)
+            return orjson.dumps(document) if media_type == _JSON else v2_protobuf.encode(document)
+
+        sent = _JSON if media_type == _JSON else _SENT_TYPE
+        return self._built(request, "v2", sent, lambda: self._kept(sent, build))
+
+    def _kept(self, media_type: str, build: Callable[[], bytes]) -> bytes:
+        found = self._custom_v2.get(media_type)
+        if found is None:
+            found = self._custom_v2[media_type] = build()
+        return found
+
+    def forget(self) -> None:
+        """Custom resources are others than before."""
+        self._custom_v2.clear()
+        self._etags.clear()
+        self._compressed.clear()
+
+    def _custom_v3(self) -> tuple[tuple[str, str], ...]:
+        """Paths and hashes."""
+        custom = self._server.definitions
+        if custom is None:
+            return ()
+        documents, version = custom.documents, self._version
+        return tuple((path, documents.hash(path, version)) for path in documents.paths())
+
     def _v3_index(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
         others = tuple(remote.path for remote in self._others())
+        custom = self._custom_v3()
         return self._built(
             request,
             " ".join((V3, *others)),
             "application/json",
-            lambda: v3.index_bytes(self._version, others),
+            lambda: v3.index_bytes(self._version, others, custom),
         )
 
     def _others(self) -> list[Remote]:
@@ -72,12 +114,13 @@ class OpenApiRoutes:
         for remote in self._others():
             if path == remote.path.strip("/"):
                 return self._server.aggregation.forward(request, CHECKER, remote)
-        if path not in v3.document_paths():
+        custom = dict(self._custom_v3())
+        if path not in custom and path not in v3.document_paths():
             return Response(404, b"")
         headers: Headers = ()
         asked = request.params().get("hash", [""])[0]
         if asked:
-            current = v3.document_hash(path, self._version)
+            current = custom.get(path) or v3.document_hash(path, self._version)
             if asked != current:
                 return Response(301, b"", (("Location", f"{V3}/{path}?hash={current}"),))
             headers = (_FOREVER, _YEAR)
@@ -85,9 +128,15 @@ class OpenApiRoutes:
             request,
             path,
             "application/json",
-            lambda: v3.document_bytes(path, self._version) or b"",
+            lambda: self._document(path),
             headers,
         )
+
+    def _document(self, path: str) -> bytes:
+        custom = self._server.definitions
+        if custom is not None and path in custom.documents.paths():
+            return custom.documents.document(path, self._version)
+        return v3.document_bytes(path, self._version) or b""
 
     async def _built(
         self,

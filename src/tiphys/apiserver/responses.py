@@ -115,20 +115,20 @@ def warning_headers(warnings: Iterable[str]) -> Headers:
     return tuple(found)
 
 
-def joined(tails: Sequence[bytes], start: bytes, end: bytes) -> list[bytes]:
+def joined(tails: Sequence[bytes], start: bytes, end: bytes, head: bytes = b"{") -> list[bytes]:
     """A JSON array's items from object tails, in pieces of about PIECE_BYTES."""
     pieces: list[bytes] = []
     held: list[bytes] = []
     held_bytes = 0
-    opening = start + b"{"
+    opening, between = start + head, b"," + head
     for tail in tails:
         held.append(tail)
         held_bytes += len(tail)
         if held_bytes >= PIECE_BYTES:
-            pieces.append(opening + b",{".join(held))
-            opening, held, held_bytes = b",{", [], 0
+            pieces.append(opening + between.join(held))
+            opening, held, held_bytes = between, [], 0
     if held:
-        pieces.append(opening + b",{".join(held) + end)
+        pieces.append(opening + between.join(held) + end)
     elif pieces:
         pieces[-1] += end
     else:

@@ -6,7 +6,7 @@ Upstream: apiserver pkg/endpoints/installer.go.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from tiphys.api.errors import MethodNotAllowed, NotFound
+from tiphys.api.errors import BadRequest, MethodNotAllowed, NotFound, not_found
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import check_timeout
 from tiphys.apiserver.verbs.binding import create_binding
@@ -122,7 +122,12 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
         raise no_such_resource()
     if info.verb not in ctx.endpoint.info.verbs or info.verb not in VERBS:
         raise method_not_allowed()
-    if (info.verb in _NAMED and not info.name) or (info.verb == "create" and info.name):
+    custom = ctx.endpoint.custom
+    if custom is not None and info.verb in _NAMED and not info.name:
+        raise BadRequest("name must be provided")
+    if (info.verb in _NAMED and not info.name) or (
+        info.verb == "create" and info.name and custom is None
+    ):
         raise method_not_allowed()
     if info.verb == "create":
         special = CREATE_ONLY.get((info.group, info.resource))
@@ -130,6 +135,10 @@ def serve(ctx: RequestContext) -> Answer | Awaitable[Answer]:
             return special(ctx)
     if info.verb == "create" and ctx.endpoint.info.namespaced and not info.namespace:
         raise method_not_allowed()
+    if custom is not None:
+        if custom.deprecation:
+            ctx.warnings.append(custom.deprecation)
+        return VERBS[info.verb](ctx)
     deprecated = DEPRECATED.get((info.group, info.resource))
     if deprecated is not None:
         ctx.warnings.append(deprecated)
@@ -147,12 +156,16 @@ DEPRECATED: Final[Mapping[tuple[str, str], str]] = {
 def _subresource(ctx: RequestContext) -> Answer | Awaitable[Answer]:
     info, known = ctx.info, ctx.endpoint.info
     offered = known.subresources.get(info.subresource)
+    if offered is None and ctx.endpoint.custom is not None:
+        raise not_found(known.group, known.plural, info.name)
     if offered is None or (info.rest and info.subresource != "proxy"):
         raise no_such_resource()
     table = SUBRESOURCES.get((known.group, known.plural, info.subresource))
     if table is None:
         table = SUBRESOURCES.get(("*", "*", info.subresource), {})
     verb = table.get(info.verb)
+    if ctx.endpoint.custom is not None and ctx.endpoint.custom.deprecation:
+        ctx.warnings.append(ctx.endpoint.custom.deprecation)
     if verb is None:
         raise method_not_allowed()
     return verb(ctx)

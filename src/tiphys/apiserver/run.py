@@ -6,11 +6,11 @@ Order at stop: not ready, watches told, listeners closed, answers ended, store c
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
-from tiphys.api.resources import GROUP_VERSIONS
+from tiphys.api.resources import GROUP_VERSIONS, GroupVersionInfo, ResourceInfo
 from tiphys.api.resources import RESOURCES as RESOURCE_INFOS
 from tiphys.apiserver.admission.certificate_approval import CertificateApproval
 from tiphys.apiserver.admission.certificate_signing import CertificateSigning
@@ -126,12 +126,15 @@ async def build(
         clock,
         rng,
     )
-    for listener in (server.aggregation.follow, server.availability.follow):
-        store.on_events(listener)
+    for follower in (server.aggregation, server.availability, server.custom_resources):
+        store.on_events(follower.follow)
     where = f"{config.advertise_address}:{config.advertise_port}"
     server.audit = audit_of(config, clock)
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
-    OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
+    open_api = OpenApiRoutes(GIT_VERSION, server)
+    open_api.add_to(server.documents)
+    server.on_kinds_changed.append(open_api.forget)
+    await server.custom_resources.start()
     server.is_ready = True
     return server
 
@@ -148,16 +151,18 @@ def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":
 
 
 def served_by(server: ApiServer) -> Served:
-    """Our own groups and those of other servers that are available."""
-    remotes = server.aggregation.remotes
+    """Our own groups, those of definitions, and those of other servers that are available."""
+    remotes, custom = server.aggregation.remotes, server.definitions
+    versions: Sequence[GroupVersionInfo] = GROUP_VERSIONS
+    infos: Sequence[ResourceInfo] = RESOURCE_INFOS
+    if custom is not None:
+        versions, infos = [*versions, *custom.group_versions()], [*infos, *custom.infos()]
     if not remotes:
-        return Served(GROUP_VERSIONS, RESOURCE_INFOS)
+        return Served(versions, infos)
     available = {key for key, remote in remotes.items() if remote.is_available}
     found = server.availability.documents
     documents = {key: found[key] for key in found if key in available}
-    return Served(
-        group_versions(GROUP_VERSIONS, remotes.values()), resources(RESOURCE_INFOS, documents)
-    )
+    return Served(group_versions(versions, remotes.values()), resources(infos, documents))
 
 
 def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthenticator | None:
@@ -236,6 +241,8 @@ class serving:
         for host, port in self._config.addresses:
             self.ports.append(await self._http.listen(host, port))
         log.info("serving", extra={"addresses": self._config.addresses})
+        custom = self._server.custom_resources.run
+        self._tasks.start(keep_running("CustomResourceDefinitions", custom), "definitions")
         check = self._server.availability.run
         self._tasks.start(keep_running("APIServices", check), "APIServices")
         return self

@@ -84,13 +84,16 @@ def _parse_fields(endpoint: Endpoint, text: str) -> fields.FieldSelector:
 
 
 def _always(endpoint: Endpoint) -> frozenset[str]:
-    if endpoint.info.namespaced or not endpoint.resource.selectable_fields:
+    is_bare = not endpoint.resource.selectable_fields and endpoint.custom is None
+    if endpoint.info.namespaced or is_bare:
         return frozenset({"metadata.name", "metadata.namespace"})
     return frozenset({"metadata.name"})
 
 
 def _unknown(endpoint: Endpoint, name: str) -> str:
     kind = endpoint.info.kind
+    if endpoint.custom is not None:
+        return f"field label not supported: {name}"
     if kind == "Job":
         return f'field label "{name}" not supported for Job'
     # ReplicaSets select by fields without a conversion of their own.

@@ -6,12 +6,13 @@ Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
 
 import random
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
+from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.apiserver.admission.chain import Chain
 from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.aggregation.aggregation import Aggregation
@@ -19,6 +20,7 @@ from tiphys.apiserver.aggregation.availability import Availability
 from tiphys.apiserver.aggregation.remote import Remote
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.custom_resources_loader import CustomResources
 from tiphys.apiserver.documents import Documents
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.authentication import Authenticator
@@ -54,9 +56,11 @@ from tiphys.storage.backend import StorageError
 from tiphys.storage.store import Store
 from tiphys.storage.watch_cache import WatchCache
 
-if TYPE_CHECKING:  # Loaded only where there is a policy.
+if TYPE_CHECKING:  # Loaded only where there is a policy, or a definition.
+    from tiphys.apiserver.custom_resources.definitions import Definitions
     from tiphys.apiserver.filters.audit import Audit, Record
 
+_GROUPS: Final = frozenset(v.group for v in GROUP_VERSIONS)
 ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
 ROUTE_CHARS_MAX: Final = 1024  # Longer ones are not: what is remembered stays below 16 MB.
 AUDIT_ID: Final = "audit-id"  # A client may choose; upstream filters/with_auditid.go.
@@ -154,6 +158,8 @@ class ApiServer:
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.requests = RequestMetrics()
         self.views = Views(clock)
+        self.custom_resources = CustomResources(self)
+        self.on_kinds_changed: list[Callable[[], None]] = [self._forget_routes, self.views.forget]
         self.documents = Documents(self)
         self.audit: Audit | None = None
         self.is_ready = False
@@ -248,6 +254,16 @@ class ApiServer:
             return work
         return _guarded(ctx, work)
 
+    @property
+    def definitions(self) -> "Definitions | None":
+        """What serves custom resources; None while there are none."""
+        return self.custom_resources.definitions
+
+    def kinds_changed(self) -> None:
+        """Endpoints are others than before."""
+        for notice in self.on_kinds_changed:
+            notice()
+
     def _forget_routes(self) -> None:
         self._routes.clear()
 
@@ -282,8 +298,7 @@ class ApiServer:
         if found is not None:
             return found
         first, group, *rest = [*info.path.removeprefix("/").rstrip("/").split("/"), "", ""]
-        groups = {g for g, _, _ in self.endpoints}
-        if (first == "api" and group) or (first == "apis" and group in groups and any(rest)):
+        if (first == "api" and group) or (first == "apis" and group in _GROUPS and any(rest)):
             return error_response(no_such_resource(), accept)
         return text_response(404, "404 page not found\n")
 
@@ -291,7 +306,7 @@ class ApiServer:
         self, ctx: RequestContext, new: Obj, old: Obj | None, reserved: Reservation
     ) -> None:
         """Addresses and ports of a Service, reserved for this write. Raises Invalid."""
-        if ctx.endpoint.info.kind != "Service" or ctx.info.subresource:
+        if ctx.endpoint.info.schema_type != "core.v1.Service" or ctx.info.subresource:
             return
         reserved.release()  # An earlier try's, on an older object.
         addresses = self.addresses

@@ -30,6 +30,10 @@ class Views:
         self._clock = clock
         self._watch_views: dict[tuple[str, str, str, str, str, str], View] = {}
 
+    def forget(self) -> None:
+        """Kinds are others than before."""
+        self._watch_views.clear()
+
     def render(self, ctx: RequestContext, media: MediaType, obj: Obj) -> Obj:
         """A view of an object or list. Raises NotAcceptable."""
         is_list = obj.get("kind", "").endswith("List") and "items" in obj
@@ -140,7 +144,10 @@ class Views:
                 "metadata": metadata,
             }
         document: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version}
-        document |= to_typed({"metadata": metadata}, info.schema_type)
+        if ctx.endpoint.custom is not None:
+            document["metadata"] = metadata
+        else:
+            document |= to_typed({"metadata": metadata}, info.schema_type)
         if media.as_kind == "Table":
             return without_columns(self.table(ctx, media, document, is_list=False))
         return document

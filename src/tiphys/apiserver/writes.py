@@ -21,7 +21,7 @@ from tiphys.api.errors import (
     not_found,
 )
 from tiphys.api.field_errors import FieldError, invalid_object
-from tiphys.api.meta import Obj
+from tiphys.api.meta import Obj, is_core
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
@@ -73,7 +73,9 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
     resource = endpoint.resource
-    errors += validate_finalizer_names(obj) + resource.validate(obj)
+    if endpoint.custom is None:  # Others are warned of, not refused.
+        errors += validate_finalizer_names(obj)
+    errors += resource.validate(obj)
     return errors + resource.validate_create(obj)
 
 
@@ -88,7 +90,8 @@ def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> Non
 
 def ttl_of(endpoint: Endpoint) -> int:
     """Events end after an hour."""
-    return EVENT_TTL_SECONDS if endpoint.info.kind == "Event" else 0
+    is_event = endpoint.info.kind == "Event" and endpoint.custom is None
+    return EVENT_TTL_SECONDS if is_event else 0
 
 
 def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
@@ -218,4 +221,4 @@ def is_finished(obj: Obj) -> bool:
         return False
     if metadata.get("deletionGracePeriodSeconds"):
         return False
-    return not (obj["kind"] == "Namespace" and (obj.get("spec") or {}).get("finalizers"))
+    return not (is_core(obj, "Namespace") and (obj.get("spec") or {}).get("finalizers"))

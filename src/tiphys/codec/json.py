@@ -74,6 +74,35 @@ def strict_errors(obj: Obj, raw: bytes | None, type_name: str) -> list[str]:
     return found[:STRICT_ERRORS_MAX]
 
 
+def duplicate_fields(obj: Obj, raw: bytes) -> list[str]:
+    """`duplicate field "spec.x"` of an object without a type."""
+    if not has_duplicates(obj, raw):
+        return []
+    found: list[str] = []
+    _walk_pairs(json.loads(raw, object_pairs_hook=_Pairs), "", found)
+    return found[:STRICT_ERRORS_MAX]
+
+
+def _walk_pairs(value: Any, path: str, found: list[str]) -> None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for name, given in value:
+            where = f"{path}.{name}" if path else name
+            _duplicate(name, where, seen, found)
+            _walk_pairs(given, where, found)
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            _walk_pairs(element, f"{path}[{index}]", found)
+
+
+def unknown_fields(value: Obj, type_name: str, path: str) -> list[str]:
+    """The paths below `path` of what a type does not know."""
+    found: list[str] = []
+    _walk_struct(value, type_name, path, found)
+    prefix, suffix = 'unknown field "', '"'
+    return [text.removeprefix(prefix).removesuffix(suffix) for text in found]
+
+
 def has_duplicates(obj: Obj, raw: bytes) -> bool:
     """Whether any object of the text has a key twice; `obj` is what was read of it."""
     # Colons that end a key: those within strings only add to them. As many as there are keys left

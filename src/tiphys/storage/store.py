@@ -29,6 +29,7 @@ class Store:
         self.backend = backend
         self.revision = 0
         self._caches: dict[str, WatchCache] = {}
+        self._filling: dict[str, list[Event]] = {}  # Events of caches that are being opened.
         self._arrivals = Arrivals()
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self._stop: Callable[[], None] | None = None
@@ -37,6 +38,32 @@ class Store:
         prefix = resource_prefix(group, plural)
         cache = self._caches[prefix] = WatchCache(prefix, head, index)
         return cache
+
+    async def open_cache(self, group: str, plural: str, head: bytes, index: Index) -> WatchCache:
+        """A cache that is added while the store runs, filled. Raises StorageError."""
+        prefix = resource_prefix(group, plural)
+        held = self._filling[prefix] = []
+        try:
+            snapshot = await self.backend.range(prefix)
+            await self._caught_up_with(snapshot.revision)
+        finally:
+            del self._filling[prefix]
+        cache = WatchCache(prefix, head, index, adopts=True)
+        cache.load(snapshot.items, snapshot.revision)
+        if newer := [event for event in held if event.revision > snapshot.revision]:
+            cache.apply(newer)
+        self._caches[prefix] = cache
+        return cache
+
+    def close_cache(self, cache: WatchCache) -> None:
+        """Forget a resource that is served no longer."""
+        self._caches.pop(cache.prefix, None)
+        cache.drop_watchers()
+
+    async def _caught_up_with(self, revision: int) -> None:
+        if self.backend.is_shared:
+            await self.current()  # The last write may have been to a key outside the root.
+        await self.reached(revision)
 
     async def start(self) -> None:
         """Fill the caches and follow the backend from there. Raises StorageError."""
@@ -82,6 +109,8 @@ class Store:
         cache = self._caches.get(prefix)
         if cache is not None:
             cache.apply(events)
+        elif prefix in self._filling:
+            self._filling[prefix] += events
 
     @property
     def is_shared(self) -> bool:

@@ -152,7 +152,9 @@ class _Group:
 class WatchCache:
     """See the module. `head` is what each object begins with, `index` reads labels and fields."""
 
-    def __init__(self, prefix: str, head: bytes, index: Index) -> None:
+    def __init__(self, prefix: str, head: bytes, index: Index, *, adopts: bool = False) -> None:
+        """`adopts`: objects may be stored in several versions, which differ in name only."""
+        self._adopts = adopts
         self.prefix = prefix
         self.head = head
         self.objects: dict[str, CachedObject] = {}
@@ -176,6 +178,12 @@ class WatchCache:
         self._oldest = revision
         self.changed_at = revision  # A delete may have been the last write.
 
+    def _taken(self, key: str, value: bytes, revision: int) -> CachedObject:
+        """An object of an event; one that is stored in another version where that may be."""
+        if not self._adopts or value.startswith(self.head):
+            return splice(key, value, revision, self.head)
+        return adopt(key, value, revision, self.head)
+
     def _load_foreign(self, item: KeyValue, error: StorageError) -> None:
         """An object in another form must not keep the server from starting."""
         try:
@@ -183,8 +191,26 @@ class WatchCache:
         except StorageError:
             log.error("object not readable", extra={"key": item.key, "why": error})
         else:
-            log.warning("object stored in another form", extra={"key": item.key})
+            if not self._adopts:
+                log.warning("object stored in another form", extra={"key": item.key})
             self.objects[item.key] = adopted
+
+    def reshape(self, head: bytes, index: Index) -> None:
+        """Objects are shown and selected otherwise from now on; who watches begins anew."""
+        self.head = head
+        self._index = index
+        for obj in self.objects.values():
+            obj.labels = obj.fields = None
+        self._window.clear()
+        self._window_bytes = 0
+        self._oldest = self.changed_at
+        self.drop_watchers()
+
+    def drop_watchers(self) -> None:
+        for group in list(self._groups.values()):
+            for watcher in list(group.watchers):
+                watcher.drop()
+        self._groups.clear()
 
     # --- reading
 
@@ -213,7 +239,7 @@ class WatchCache:
 
     def spliced(self, key: str, value: bytes, revision: int) -> CachedObject:
         """A stored value in the cache's form."""
-        return splice(key, value, revision, self.head)
+        return self._taken(key, value, revision)
 
     # --- writing
 
@@ -227,7 +253,7 @@ class WatchCache:
                 if self.objects.pop(event.key, None) is not None:
                     self._sorted_is_stale = True
             else:
-                new = splice(event.key, event.value, event.revision, self.head)
+                new = self._taken(event.key, event.value, event.revision)
                 self.objects[event.key] = new
                 self._sorted_is_stale = self._sorted_is_stale or old is None
             if old is not None or new is not None:

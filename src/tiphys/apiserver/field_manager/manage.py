@@ -49,16 +49,21 @@ _ALL_BUT_STATUS: Final[FieldSet] = {
 
 @lru_cache(maxsize=512)
 def scope_of(type_name: str, subresource: str, *, has_status: bool) -> Scope:
-    ignored = None
-    if subresource == "status":
-        ignored = _ALL_BUT_STATUS
-    elif has_status and not subresource:
-        ignored = _STATUS
+    ignored = _ignored(subresource, has_status=has_status)
     return Scope(shape_of(type_name), zero_of(type_name), ignored)
 
 
+def _ignored(subresource: str, *, has_status: bool) -> FieldSet | None:
+    if subresource == "status":
+        return _ALL_BUT_STATUS
+    return _STATUS if has_status and not subresource else None
+
+
 def _scope(ctx: RequestContext) -> Scope:
-    info = ctx.endpoint.info
+    info, custom = ctx.endpoint.info, ctx.endpoint.custom
+    if custom is not None and ctx.info.subresource != "scale":
+        ignored = _ignored(ctx.info.subresource, has_status=custom.has_status)
+        return Scope(custom.shape, {}, ignored)
     return scope_of(
         info.schema_type, ctx.info.subresource, has_status="status" in info.subresources
     )

@@ -35,7 +35,7 @@ def document(version: str) -> Obj:
     paths: dict[str, Obj] = {one.path: {"get": _discovery(one)} for one in _discoveries()}
     for operation in operations(RESOURCES):
         path = paths.setdefault(operation.path, {})
-        path[operation.method] = _operation(operation)
+        path[operation.method] = operation_of(operation)
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": version},
@@ -71,7 +71,8 @@ def _discovery(operation: DiscoveryOperation) -> Obj:
     }
 
 
-def _operation(operation: Operation) -> Obj:
+def operation_of(operation: Operation) -> Obj:
+    """One method of one path."""
     parameters = [_path_parameter(name) for name in operation.path_parameters]
     parameters += [_query_parameter(name) for name in operation.query]
     if body := _body(operation):
@@ -134,6 +135,12 @@ def _responses(operation: Operation) -> Obj:
             schema = _DEFINITIONS.ref(definition_name("meta.v1.WatchEvent"))
     ok: Obj = {"description": "OK"} | ({"schema": schema} if schema else {})
     return {"200": ok, "401": {"description": "Unauthorized"}}
+
+
+def merged(version: str, more: Obj) -> Obj:
+    """The whole document with further `paths` and `definitions`."""
+    whole = document(version)
+    return whole | {name: whole[name] | more[name] for name in ("paths", "definitions")}
 
 
 @lru_cache(maxsize=2)

@@ -33,14 +33,20 @@ def path_of(version: GroupVersionInfo) -> str:
 
 
 @lru_cache(maxsize=2)
-def index_bytes(version: str, others: tuple[str, ...] = ()) -> bytes:
+def index_bytes(
+    version: str, others: tuple[str, ...] = (), custom: tuple[tuple[str, str], ...] = ()
+) -> bytes:
     """`/openapi/v3`; version is the server's gitVersion, which the hashes hang on.
 
+    custom: (path, hash) of the documents of custom resources.
     others: paths of group versions that other servers describe, `/apis/metrics.k8s.io/v1beta1`.
     """
     paths = {
         path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={document_hash(path, version)}"}
         for path in document_paths()
+    }
+    paths |= {
+        path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={hash_}"} for path, hash_ in custom
     }
     paths |= {p.strip("/"): {"serverRelativeURL": f"/openapi/v3{p}"} for p in others}
     return orjson.dumps({"paths": paths})

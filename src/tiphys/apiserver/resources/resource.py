@@ -40,6 +40,11 @@ def nothing_of_request(new: Obj, old: Obj | None, user: User, now: datetime) -> 
     """A kind that keeps nothing of who asks and when."""
 
 
+def nothing_before_delete(obj: Obj, now: datetime) -> Obj | None:
+    """A kind that is deleted as any other."""
+    return None
+
+
 def no_errors(obj: Obj) -> list[FieldError]:
     return []
 
@@ -68,6 +73,8 @@ class Resource:
     before_status_update: Callable[[Obj, Obj], None] = nothing_on_update
     # (new, old, who asks, when): what the kind notes of a request, after the preparation.
     note_request: Callable[[Obj, Obj | None, User, datetime], None] = nothing_of_request
+    # (obj, when): the object to write at first instead of deleting it; None leaves it to the rules.
+    before_delete: Callable[[Obj, datetime], Obj | None] = nothing_before_delete
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from tiphys.api.errors import AlreadyExists
+from tiphys.api.errors import AlreadyExists, Forbidden
 from tiphys.api.meta import Obj
+from tiphys.api.resources import ResourceInfo
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.manage import track_create
@@ -32,6 +33,8 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     """From a decoded object to a stored one."""
     endpoint, server = ctx.endpoint, ctx.server
     resource, info = endpoint.resource, endpoint.info
+    if endpoint.custom is not None and endpoint.custom.is_terminating:
+        raise create_not_allowed(info, obj)
     is_generated = not obj["metadata"].get("name") and bool(obj["metadata"].get("generateName"))
     set_namespace(obj["metadata"], ctx.namespace, namespaced=info.namespaced)
     resource.default(obj)
@@ -57,6 +60,14 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
             await allocate_new(ctx, obj, reserved)
             await charges.take(write)
             return await _store(ctx, obj, is_generated=is_generated)
+
+
+def create_not_allowed(info: ResourceInfo, obj: Obj) -> Forbidden:
+    """What is defined is on its way out, with all its objects."""
+    name = obj["metadata"].get("name", "")
+    details = {"name": name, "group": info.group, "kind": info.plural}
+    text = "create not allowed while custom resource definition is terminating"
+    return Forbidden(f'{info.plural}.{info.group} "{name}" is forbidden: {text}', details=details)
 
 
 async def _store(ctx: RequestContext, obj: Obj, *, is_generated: bool) -> CachedObject:

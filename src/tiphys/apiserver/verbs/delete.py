@@ -29,6 +29,7 @@ from tiphys.storage.backend import RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject
 
 _KIND: Final = GroupVersionKind("meta.k8s.io", "v1", "DeleteOptions")
+_POD: Final = "core.v1.Pod"
 _SCHEME: Final = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 # Kinds whose delete answers with the object that was (upstream's ReturnDeletedObject).
 RETURNS_OBJECT: Final = frozenset(
@@ -46,7 +47,7 @@ async def delete(ctx: RequestContext) -> Answer:
     gone, left = await delete_object(ctx, ctx.endpoint, cached, options)
     if left is not None:
         return object_answer(ctx, 200, left)
-    if ctx.endpoint.info.kind in RETURNS_OBJECT:
+    if ctx.endpoint.custom is None and ctx.endpoint.info.kind in RETURNS_OBJECT:
         return object_answer(ctx, 200, gone)
     return document_answer(ctx, 200, success(ctx.endpoint, ctx.endpoint.decode(gone)))
 
@@ -129,10 +130,12 @@ async def delete_object(
         server.admission.mutate(write)
         server.admission.validate(write)
         orphans = endpoint.resource.orphans_by_default
-        new = plan_delete(obj, options, server.clock.now(), orphans_by_default=orphans)
+        new = endpoint.resource.before_delete(obj, server.clock.now()) or plan_delete(
+            obj, options, server.clock.now(), orphans_by_default=orphans
+        )
         try:
             if new is None:
-                if info.kind == "Pod":
+                if info.schema_type == _POD:
                     marked = dict(obj["metadata"])
                     mark(marked, 0, server.clock.now())
                     obj = obj | {"metadata": marked}
@@ -150,16 +153,12 @@ async def _remove(
     ctx: RequestContext, endpoint: Endpoint, current: CachedObject, obj: Obj, *, dry_run: bool
 ) -> tuple[CachedObject, None]:
     shown = current
-    if info_kind(endpoint) == "Pod":  # Answered as it was at its very end.
+    if endpoint.info.schema_type == _POD:  # Answered as it was at its very end.
         value = encoded(endpoint, obj)
         shown = endpoint.cache.spliced(current.key, value, current.revision)
     if not dry_run:
         await ctx.server.store.delete(endpoint.cache, current.key, current.revision)
     return shown, None
-
-
-def info_kind(endpoint: Endpoint) -> str:
-    return endpoint.info.kind
 
 
 async def _mark(

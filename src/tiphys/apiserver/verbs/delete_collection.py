@@ -10,7 +10,7 @@ from tiphys.apiserver.list_options import parse_list_options
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.selection import select
 from tiphys.apiserver.verbs.delete import delete_object, read_delete_options
-from tiphys.apiserver.verbs.list import list_metadata, read_page, without_kind
+from tiphys.apiserver.verbs.list import items_of, list_metadata, read_page
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
 
@@ -35,9 +35,9 @@ async def delete_collection(ctx: RequestContext) -> Answer:
 
     await asyncio.gather(*(one(item) for item in page.items))
     document: Obj = {
-        "kind": f"{endpoint.info.kind}List",
+        "kind": endpoint.list_kind,
         "apiVersion": endpoint.info.gvk.api_version,
-        "metadata": list_metadata(page),
-        "items": [without_kind(endpoint.decode(item)) for item in page.items],
+        "metadata": list_metadata(page, endpoint),
+        "items": items_of(page, endpoint),
     }
     return document_answer(ctx, 200, document)

@@ -16,6 +16,7 @@ import orjson
 from tiphys.api.errors import BadRequest, Expired
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.list_options import ListOptions, list_revision, parse_list_options
 from tiphys.apiserver.negotiation import JSON
 from tiphys.apiserver.responses import (
@@ -75,32 +76,36 @@ async def list_(ctx: RequestContext) -> Answer:
     options = parse_list_options(ctx.params, watch=False)
     page = await read_page(ctx, options, select(ctx.endpoint, ctx.namespace, options))
     endpoint = ctx.endpoint
-    metadata = list_metadata(page)
+    metadata = list_metadata(page, endpoint)
     if media.type == JSON and not media.as_kind and not ctx.pretty(media):
         start = b'%b"metadata":%b,"items":[' % (endpoint.list_head, orjson.dumps(metadata))
         tails = [endpoint.shown(item).tail for item in page.items]
         headers = JSON_HEADERS
         if ctx.warnings:
             headers = (CACHE_CONTROL, ("Content-Type", JSON), *warning_headers(ctx.warnings))
-        return bytes_answer(ctx, 200, joined(tails, start, b"]}\n"), headers)
-    items = [without_kind(endpoint.decode(item)) for item in page.items]
+        return bytes_answer(ctx, 200, joined(tails, start, b"]}\n", endpoint.item_head), headers)
     document = {
-        "kind": f"{endpoint.info.kind}List",
+        "kind": endpoint.list_kind,
         "apiVersion": endpoint.info.gvk.api_version,
         "metadata": metadata,
-        "items": items,
+        "items": items_of(page, endpoint),
     }
     return document_answer(ctx, 200, document, media)
 
 
-def without_kind(obj: dict[str, object]) -> dict[str, object]:
-    """Items of built-in lists say neither kind nor apiVersion."""
+def items_of(page: Page, endpoint: Endpoint) -> list[Obj]:
+    """Decoded. Items of built-in lists say neither kind nor apiVersion."""
+    found = [endpoint.decode(item) for item in page.items]
+    return found if endpoint.custom else [_without_kind(obj) for obj in found]
+
+
+def _without_kind(obj: Obj) -> Obj:
     return {k: v for k, v in obj.items() if k not in {"kind", "apiVersion"}}
 
 
-def list_metadata(page: Page) -> dict[str, object]:
-    metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
-    if page.continue_:
+def list_metadata(page: Page, endpoint: Endpoint) -> Obj:
+    metadata: Obj = {"resourceVersion": str(page.revision)}
+    if page.continue_ or endpoint.custom:  # Upstream writes it empty in lists of maps.
         metadata["continue"] = page.continue_
         if page.remaining is not None:
             metadata["remainingItemCount"] = page.remaining

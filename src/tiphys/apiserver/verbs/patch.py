@@ -27,7 +27,7 @@ from tiphys.apiserver.responses import document_answer, object_answer
 from tiphys.apiserver.verbs.apply import apply
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.scale import KIND as SCALE
-from tiphys.apiserver.verbs.scale import scale_of, with_scale
+from tiphys.apiserver.verbs.scale import scale_for, scale_for_patch, with_scale
 from tiphys.apiserver.verbs.update import check_name, require, update_object
 from tiphys.apiserver.writes import guaranteed_update
 from tiphys.codec.patch import PatchError, json_patch, merge, strategic
@@ -38,6 +38,10 @@ JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
+_NO_STRATEGY: Final = (
+    "the body of the request was in an unknown format - accepted media types include:"
+    f" {JSON_PATCH}, {MERGE_PATCH}, {APPLY}"
+)
 _WRONG_TYPE: Final = re.compile(r"json: cannot unmarshal (\w+) into .*of type (\S+)$")
 
 
@@ -64,12 +68,16 @@ async def patch_scale(ctx: RequestContext) -> Answer:
     kind, document = _read_patch(ctx)
 
     def change(old: Obj) -> Obj:
-        new = patched(ctx, scale_of(old), kind, document, SCALE, "autoscaling.v1.Scale")
+        new = patched(ctx, scale_for_patch(ctx, old), kind, document, SCALE, "autoscaling.v1.Scale")
         check_name(ctx, new)
         return with_scale(ctx, old, new)
 
     cached = await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
-    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(cached)))
+    return document_answer(ctx, 200, scale_for(ctx, ctx.endpoint.decode(cached)))
+
+
+def is_scale(ctx: RequestContext) -> bool:
+    return ctx.info.subresource == "scale"
 
 
 def _type_of(ctx: RequestContext) -> str:
@@ -79,6 +87,8 @@ def _type_of(ctx: RequestContext) -> str:
 def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
     """The patch's type and its document. Raises UnsupportedMediaType, BadRequest, Invalid."""
     kind = _type_of(ctx)
+    if kind == STRATEGIC and ctx.endpoint.custom is not None and not is_scale(ctx):
+        raise UnsupportedMediaType(_NO_STRATEGY)
     if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY}:
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})
     check_write_options(ctx, "PatchOptions")

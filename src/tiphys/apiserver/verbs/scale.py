@@ -16,7 +16,7 @@ from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.update import check_name, check_uid
-from tiphys.apiserver.writes import guaranteed_update
+from tiphys.apiserver.writes import guaranteed_update, raise_invalid
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("autoscaling", "v1", "Scale")
@@ -40,6 +40,18 @@ def scale_of(obj: Obj) -> Obj:
     }
 
 
+def scale_for(ctx: RequestContext, obj: Obj) -> Obj:
+    """The Scale of the request's object. Raises InternalError."""
+    custom = ctx.endpoint.custom
+    return custom.scale_of(obj) if custom else scale_of(obj)
+
+
+def scale_for_patch(ctx: RequestContext, obj: Obj) -> Obj:
+    """A patch may give an object the replicas that it did not have."""
+    custom = ctx.endpoint.custom
+    return custom.scale_of(obj, needs_replicas=False) if custom else scale_of(obj)
+
+
 def _selector(obj: Obj) -> str:
     selector = at(obj, "spec", "selector")
     if obj["kind"] == "ReplicationController":
@@ -49,7 +61,7 @@ def _selector(obj: Obj) -> str:
 
 def get_scale(ctx: RequestContext) -> Answer:
     """Raises NotFound."""
-    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(stored(ctx))))
+    return document_answer(ctx, 200, scale_for(ctx, ctx.endpoint.decode(stored(ctx))))
 
 
 async def update_scale(ctx: RequestContext) -> Answer:
@@ -58,11 +70,11 @@ async def update_scale(ctx: RequestContext) -> Answer:
     scale = read_object(ctx, KIND)
     stored(ctx)
     check_name(ctx, scale)
-    set_namespace(scale["metadata"], ctx.namespace, namespaced=True)
+    set_namespace(scale["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
     cached = await guaranteed_update(
         ctx, ctx.endpoint, ctx.key, lambda old: with_scale(ctx, old, scale)
     )
-    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(cached)))
+    return document_answer(ctx, 200, scale_for(ctx, ctx.endpoint.decode(cached)))
 
 
 def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
@@ -73,6 +85,10 @@ def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
     check_uid(ctx, scale, old)
     replicas = at(scale, "spec", "replicas", default=0)
+    if ctx.endpoint.custom is not None:
+        errors = ctx.endpoint.custom.replicas_errors(replicas)
+        raise_invalid(ctx.endpoint, old, errors)
+        return ctx.endpoint.custom.with_replicas(old, replicas)
     if replicas < 0:
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise invalid_object(KIND.group, KIND.kind, ctx.name, [error])

@@ -85,7 +85,7 @@ def check_name(ctx: RequestContext, obj: Obj) -> None:
 
 async def update_object(ctx: RequestContext, make: Callable[[Obj], Obj]) -> CachedObject:
     """Replace the object with what `make` gives for the present one (a fresh copy each time)."""
-    if ctx.endpoint.info.kind in COUNTED_KINDS:
+    if ctx.endpoint.custom is None and ctx.endpoint.info.kind in COUNTED_KINDS:
         return await _update_counted(ctx, make)
     return await guaranteed_update(
         ctx, ctx.endpoint, ctx.key, lambda old: prepare_update(ctx, _copied(make, old), old)
@@ -140,7 +140,7 @@ def prepare_update(
     if part is not None:
         new = part(new, old)
     elif is_status:
-        new = old | {"metadata": new["metadata"], "status": new.get("status", {})}
+        new = _with_status(old, new, is_custom=endpoint.custom is not None)
     elif "status" in info.subresources:
         new = {k: v for k, v in new.items() if k != "status"}
         if "status" in old:
@@ -161,13 +161,22 @@ def prepare_update(
     else:
         rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
         errors = resource.validate(new) + rules(new, old)
-    meta_errors = validate_kind_update(info.kind, new, old, namespaced=info.namespaced)
+    kind = "" if endpoint.custom else info.kind
+    meta_errors = validate_kind_update(kind, new, old, namespaced=info.namespaced)
     raise_invalid(endpoint, new, meta_errors + errors)
     ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)
     return new
+
+
+def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:
+    """A custom resource may be left without a status."""
+    made = old | {"metadata": new["metadata"], "status": new.get("status", {})}
+    if is_custom and "status" not in new:
+        del made["status"]
+    return made
 
 
 def _ephemeral_containers(new: Obj, old: Obj) -> Obj:

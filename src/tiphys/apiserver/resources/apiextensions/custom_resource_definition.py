@@ -3,8 +3,10 @@
 Upstream: apiextensions-apiserver pkg/registry/customresourcedefinition.
 """
 
+from datetime import datetime
 from typing import Final
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import generation
@@ -36,14 +38,59 @@ def default(definition: Obj) -> None:
 
 def before_create(definition: Obj) -> None:
     generation.start(definition)
-    stored = [v["name"] for v in definition["spec"].get("versions") or () if v.get("storage")]
-    definition["status"] = EMPTY_STATUS | {"storedVersions": stored or None}
+    definition["status"] = dict(EMPTY_STATUS)
+    _note_storage_version(definition)
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    generation.updated(new, old)
+    _note_storage_version(new)
+
+
+def _note_storage_version(definition: Obj) -> None:
+    """A version that objects may be stored in stays noted until somebody has converted them."""
+    status = dict(definition.get("status") or EMPTY_STATUS)
+    stored = list(status.get("storedVersions") or ())
+    versions = definition["spec"].get("versions") or ()
+    current = next((v["name"] for v in versions if v.get("storage")), None)
+    if current is not None and current not in stored:
+        stored.append(current)
+    definition["status"] = status | {"storedVersions": stored or None}
+
+
+def validate(definition: Obj) -> list[FieldError]:
+    """The rules are loaded with the first definition."""
+    from tiphys.apiserver.custom_resources.definition_rules import definition_errors, name_errors
+
+    return name_errors(definition) + definition_errors(definition)
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    from tiphys.apiserver.custom_resources.definition_rules import update_errors
+
+    return update_errors(new, old)
+
+
+def warnings(new: Obj, old: Obj | None) -> list[str]:
+    from tiphys.apiserver.custom_resources import definition_rules
+
+    return definition_rules.warnings(new)
+
+
+def before_delete(definition: Obj, now: datetime) -> Obj | None:
+    from tiphys.apiserver.custom_resources.finalizing import marked
+
+    return marked(definition, now)
 
 
 CUSTOM_RESOURCE_DEFINITION = Resource(
     _INFO,
     default=default,
     before_create=before_create,
-    before_update=generation.updated,
+    before_update=before_update,
     before_status_update=generation.status_updated,
+    before_delete=before_delete,
+    validate=validate,
+    validate_update=validate_update,
+    warnings=warnings,
 )

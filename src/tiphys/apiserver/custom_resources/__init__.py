@@ -1,0 +1,1 @@
+"""What CustomResourceDefinitions define. Loaded when the first one is there."""

@@ -1,0 +1,401 @@
+"""Whether a CustomResourceDefinition is valid. Pure.
+
+What all versions have alike is told of as if it stood once for all, as in upstream's internal form.
+Upstream: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tiphys.api import names
+from tiphys.api.field_errors import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+from tiphys.api.meta import Obj, at
+from tiphys.apiserver.custom_resources.defaulting import has_defaults
+from tiphys.apiserver.custom_resources.schema_rules import (
+    has_rules,
+    schema_errors,
+    unknown_formats,
+)
+
+APPROVED: Final = "api-approved.kubernetes.io"
+_APPROVAL: Final = ", see https://github.com/kubernetes/enhancements/pull/1111"
+_PROTECTED: Final = ("k8s.io", "kubernetes.io")
+_SHARED: Final = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
+_COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
+_COLUMN_FORMATS: Final = (
+    "byte",
+    "date",
+    "date-time",
+    "double",
+    "float",
+    "int32",
+    "int64",
+    "password",
+)
+SELECTABLE_MAX: Final = 8  # MaxSelectableFields
+WARNING_CHARS_MAX: Final = 256
+_NO_RULES: Final = "x-kubernetes-validations are stored, but not evaluated by this server yet"
+_NO_WEBHOOK: Final = (
+    "conversion webhooks are not called by this server: objects are converted by changing their"
+    " apiVersion only"
+)
+
+
+def name_errors(definition: Obj) -> list[FieldError]:
+    """metadata.name says what is defined."""
+    metadata, spec = definition["metadata"], definition.get("spec") or {}
+    wanted = f"{at(spec, 'names', 'plural', default='')}.{spec.get('group', '')}"
+    return [
+        invalid(f"metadata.{field}", metadata[field], 'must be spec.names.plural+"."+spec.group')
+        for field in ("generateName", "name")
+        if metadata.get(field) and metadata[field] != wanted
+    ]
+
+
+def definition_errors(definition: Obj) -> list[FieldError]:
+    spec = definition.get("spec") or {}
+    errors = [*_spec(spec), *_stored_versions(definition), *_approval(definition)]
+    if spec.get("preserveUnknownFields"):
+        errors.append(
+            invalid(
+                "spec.preserveUnknownFields",
+                True,
+                "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in"
+                " spec.versions[*].schema instead",
+            )
+        )
+    return errors
+
+
+def update_errors(new: Obj, old: Obj) -> list[FieldError]:
+    """Once established, what names the objects stays."""
+    is_established = any(
+        c.get("type") == "Established" and c.get("status") == "True"
+        for c in at(old, "status", "conditions", default=[])
+    )
+    always = (("group",), ("names", "plural"))  # Keys are made of these.
+    established = (("scope",), ("group",), ("names", "plural"), ("names", "kind"))
+    return [
+        invalid(f"spec.{'.'.join(path)}", at(new, "spec", *path, default=""), "field is immutable")
+        for path in (established if is_established else always)
+        if at(new, "spec", *path) != at(old, "spec", *path)
+    ]
+
+
+def warnings(definition: Obj) -> list[str]:
+    """What is stored and has no effect."""
+    spec = definition.get("spec") or {}
+    schemas = [s for v in spec.get("versions") or () if (s := _schema(v)) is not None]
+    found = [f'unrecognized format "{name}"' for s in schemas for name in unknown_formats(s)]
+    if any(has_rules(schema) for schema in schemas):
+        found.append(_NO_RULES)
+    if at(spec, "conversion", "strategy") == "Webhook":
+        found.append(_NO_WEBHOOK)
+    return list(dict.fromkeys(found))
+
+
+def _schema(version: Obj) -> Obj | None:
+    found: Obj | None = at(version, "schema", "openAPIV3Schema")
+    return found
+
+
+def _spec(spec: Obj) -> Iterator[FieldError]:
+    yield from _group(spec.get("group") or "")
+    scope = spec.get("scope") or ""
+    if not scope:
+        yield required("spec.scope")
+    elif scope not in ("Cluster", "Namespaced"):
+        yield not_supported("spec.scope", scope, ("Cluster", "Namespaced"))
+    versions = spec.get("versions") or []
+    shared = {
+        f for f in _SHARED if versions and all(v.get(f) == versions[0].get(f) for v in versions)
+    }
+    if not versions or "schema" not in shared or _schema(versions[0]) is None:
+        for index, version in enumerate(versions):
+            if _schema(version) is None:
+                yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
+    defaulted = any(has_defaults(s) for v in versions if (s := _schema(v)) is not None)
+    if spec.get("preserveUnknownFields") and defaulted:
+        text = "must be false in order to use defaults in the schema"
+        yield invalid("spec.preserveUnknownFields", True, text)
+    yield from _versions(versions, shared)
+    yield from _names(spec.get("names") or {})
+    if versions:
+        yield from _parts(versions[0], shared, "spec", "spec.validation")
+    yield from _conversion(spec.get("conversion") or {})
+
+
+def _group(group: str) -> Iterator[FieldError]:
+    if not group:
+        yield required("spec.group")
+    elif texts := names.dns_subdomain(group):
+        yield invalid("spec.group", group, ",".join(texts))
+    elif "." not in group:
+        yield invalid("spec.group", group, "should be a domain with at least one dot")
+
+
+def _versions(versions: list[Obj], shared: set[str]) -> Iterator[FieldError]:
+    for index, version in enumerate(versions):
+        path = f"spec.versions[{index}]"
+        name = version.get("name") or ""
+        if texts := names.dns1035_label(name):
+            yield invalid(f"{path}.name", name, ",".join(texts))
+        warning = version.get("deprecationWarning")
+        if warning is not None:
+            yield from _deprecation(warning, f"{path}.deprecationWarning", version)
+        yield from _parts(version, set(_SHARED) - shared, path, f"{path}.schema")
+        if version.get("selectableFields") and _schema(version) is None:
+            text = "may only be set when `version.schema.openAPIV3Schema` is not included"
+            yield invalid(f"{path}.selectableFields", "", text)
+    shown = [_shown(version, shared) for version in versions]
+    named = [version.get("name") for version in versions]
+    if len(set(named)) != len(named):
+        yield invalid("spec.versions", shown, "must contain unique version names")
+    if sum(1 for version in versions if version.get("storage")) != 1:
+        text = "must have exactly one version marked as storage version"
+        yield invalid("spec.versions", shown, text)
+    first = (versions[0].get("name") or "") if versions else ""
+    if first and (texts := names.dns1035_label(first)):
+        yield invalid("spec.version", first, ",".join(texts))
+
+
+def _deprecation(text: str, path: str, version: Obj) -> Iterator[FieldError]:
+    if not version.get("deprecated"):
+        yield invalid(path, text, "can only be set for deprecated versions")
+    if not text:
+        yield invalid(path, text, "must not be an empty string")
+    elif len(text) > WARNING_CHARS_MAX:
+        yield invalid(path, text, f"must be <= {WARNING_CHARS_MAX} characters long")
+
+
+def _shown(version: Obj, shared: set[str]) -> Obj:
+    """As Go writes the internal form."""
+    made: Obj = {
+        "Name": version.get("name", ""),
+        "Served": bool(version.get("served")),
+        "Storage": bool(version.get("storage")),
+        "Deprecated": bool(version.get("deprecated")),
+        "DeprecationWarning": version.get("deprecationWarning"),
+    }
+    for field in _SHARED:
+        made[field[0].upper() + field[1:]] = None if field in shared else version.get(field)
+    return made
+
+
+def _parts(version: Obj, which: set[str], path: str, schema_path: str) -> Iterator[FieldError]:
+    """What versions have alike, or one of them for itself."""
+    schema = _schema(version)
+    if "schema" in which and schema is not None:
+        yield from schema_errors(schema, f"{schema_path}.openAPIV3Schema")
+    if "subresources" in which:
+        scale = at(version, "subresources", "scale")
+        if scale is not None:
+            yield from _scale(scale, f"{path}.subresources.scale")
+    if "additionalPrinterColumns" in which:
+        for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+            yield from _column(column, f"{path}.additionalPrinterColumns[{index}]")
+    if "selectableFields" in which and schema is not None:
+        fields = version.get("selectableFields") or []
+        yield from _selectable(fields, schema, f"{path}.selectableFields")
+
+
+def _scale(scale: Obj, path: str) -> Iterator[FieldError]:
+    for field, roots, where in (
+        ("specReplicasPath", (".spec.",), ".spec"),
+        ("statusReplicasPath", (".status.",), ".status"),
+    ):
+        value = scale.get(field) or ""
+        if not value:
+            yield required(f"{path}.{field}")
+        elif not _is_simple(value):
+            yield invalid(f"{path}.{field}", value, "must be a simple json path starting with .")
+        elif not value.startswith(roots):
+            yield invalid(f"{path}.{field}", value, f"should be a json path under {where}")
+    selector = scale.get("labelSelectorPath") or ""
+    if selector and not _is_simple(selector):
+        text = "must be a simple json path starting with ."
+        yield invalid(f"{path}.labelSelectorPath", selector, text)
+    elif selector and not selector.startswith((".spec.", ".status.")):
+        text = "should be a json path under either .spec or .status"
+        yield invalid(f"{path}.labelSelectorPath", selector, text)
+
+
+def _is_simple(path: str) -> bool:
+    return path.startswith(".") and len(path) > 1
+
+
+def _column(column: Obj, path: str) -> Iterator[FieldError]:
+    if not column.get("name"):
+        yield required(f"{path}.name")
+    kind = column.get("type") or ""
+    if not kind:
+        text = f"must be one of {','.join(_COLUMN_TYPES)}"
+        yield required(f"{path}.type", text)
+    elif kind not in _COLUMN_TYPES:
+        yield invalid(f"{path}.type", kind, f"must be one of {','.join(_COLUMN_TYPES)}")
+    shape = column.get("format")
+    if shape and shape not in _COLUMN_FORMATS:
+        yield invalid(f"{path}.format", shape, f"must be one of {','.join(_COLUMN_FORMATS)}")
+    json_path = column.get("jsonPath") or ""
+    if not json_path:
+        yield required(f"{path}.JSONPath")
+    elif not json_path.startswith("."):
+        yield invalid(f"{path}.JSONPath", json_path, "must be a simple json path starting with .")
+
+
+def _selectable(fields: list[Obj], schema: Obj, path: str) -> Iterator[FieldError]:
+    seen: set[str] = set()
+    if len(fields) > SELECTABLE_MAX:
+        text = f"must have at most {SELECTABLE_MAX} items"
+        yield FieldError("FieldValueTooMany", path, len(fields), text)
+    for index, field in enumerate(fields):
+        where, json_path = f"{path}[{index}].jsonPath", field.get("jsonPath") or ""
+        if not json_path:
+            yield required(where)
+            continue
+        if why := _why_not_selectable(json_path, schema):
+            yield invalid(where, json_path, why)
+        if json_path in seen:
+            yield duplicate(where, json_path)
+        seen.add(json_path)
+
+
+def _why_not_selectable(json_path: str, schema: Any) -> str:
+    if "[" in json_path:
+        return "is an invalid path: array notation is not allowed"
+    if not json_path.startswith("."):
+        return "is an invalid path: must be a simple json path starting with ."
+    for name in json_path[1:].split("."):
+        schema = (schema.get("properties") or {}).get(name) if isinstance(schema, dict) else None
+    if schema is None or json_path.startswith(".metadata"):
+        return "is an invalid path: does not refer to a valid field"
+    if schema.get("type") in ("string", "boolean", "integer"):
+        return ""
+    return (
+        "must point to a field of type string, boolean or integer. Enum string fields and strings"
+        " with formats are allowed."
+    )
+
+
+def _names(given: Obj) -> Iterator[FieldError]:
+    path = "spec.names"
+    for field in ("plural", "singular", "kind", "listKind"):
+        if not given.get(field):
+            yield required(f"{path}.{field}")
+    for field in ("plural", "singular"):
+        value = given.get(field) or ""
+        if value and (texts := names.dns1035_label(value)):
+            yield invalid(f"{path}.{field}", value, ",".join(texts))
+    mixed = "may have mixed case, but should otherwise match: "
+    for field in ("kind", "listKind"):
+        value = given.get(field) or ""
+        if value and (texts := names.dns1035_label(value.lower())):
+            yield invalid(f"{path}.{field}", value, mixed + ",".join(texts))
+    if given.get("kind") and given.get("kind") == given.get("listKind"):
+        text = "kind and listKind may not be the same"
+        yield invalid(f"{path}.listKind", given["listKind"], text)
+    for field in ("shortNames", "categories"):
+        for index, value in enumerate(given.get(field) or ()):
+            if texts := names.dns1035_label(value):
+                yield invalid(f"{path}.{field}[{index}]", value, ",".join(texts))
+
+
+def _conversion(conversion: Obj) -> Iterator[FieldError]:
+    path = "spec.conversion"
+    strategy, webhook = conversion.get("strategy") or "", conversion.get("webhook") or {}
+    if not strategy:
+        yield required(f"{path}.strategy")
+    elif strategy not in ("None", "Webhook"):
+        yield not_supported(f"{path}.strategy", strategy, ("None", "Webhook"))
+    client, reviews = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
+    if strategy != "Webhook":
+        text = "should not be set when strategy is not set to Webhook"
+        if client is not None:
+            yield forbidden(f"{path}.webhookClientConfig", text)
+        if reviews:
+            yield forbidden(f"{path}.conversionReviewVersions", text)
+        return
+    yield from _client(client, f"{path}.webhookClientConfig")
+    where = f"{path}.conversionReviewVersions"
+    if not reviews:
+        yield required(where)
+    for index, name in enumerate(reviews):
+        if name in reviews[:index]:
+            yield invalid(f"{where}[{index}]", name, "duplicate version")
+        elif texts := names.dns1035_label(name):
+            yield invalid(f"{where}[{index}]", name, ",".join(texts))
+    if reviews and not {"v1", "v1beta1"} & set(reviews):
+        yield invalid(where, reviews, "must include at least one of v1, v1beta1")
+
+
+def _client(client: Obj | None, path: str) -> Iterator[FieldError]:
+    if client is None:
+        yield required(path, "required when strategy is set to Webhook")
+        return
+    url, service = client.get("url"), client.get("service")
+    if (url is None) == (service is None):
+        yield required(path, "exactly one of url or service is required")
+    elif url is not None:
+        form = "; desired format: https://host[/path]"
+        parts = urlsplit(url)
+        if parts.scheme != "https":
+            text = f"'https' is the only allowed URL scheme{form}"
+            yield invalid(f"{path}.url", parts.scheme, text)
+        if not parts.netloc:
+            yield invalid(f"{path}.url", "", f"host must be specified{form}")
+    elif service is not None:
+        for field in ("name", "namespace"):
+            if not service.get(field):
+                yield required(f"{path}.service.{field}", f"service {field} is required")
+
+
+def _stored_versions(definition: Obj) -> Iterator[FieldError]:
+    path = "status.storedVersions"
+    stored = at(definition, "status", "storedVersions", default=[])
+    versions = at(definition, "spec", "versions", default=[])
+    if not stored:
+        yield invalid(path, None, "must have at least one stored version")
+        return
+    known = {version.get("name") for version in versions}
+    last = next((v.get("name") for v in reversed(versions) if v.get("storage")), None)
+    for index, name in enumerate(stored):
+        if name not in known:
+            text = (
+                f"missing from spec.versions; {name} was previously a storage version, and must"
+                " remain in spec.versions until a storage migration ensures no data remains"
+                f" persisted in {name} and removes {name} from status.storedVersions"
+            )
+            yield invalid(f"{path}[{index}]", name, text)
+    if last is not None and last not in stored:
+        yield invalid(path, stored, f"must have the storage version {last}")
+
+
+def is_protected(group: str) -> bool:
+    """Groups that are the community's own."""
+    return group in _PROTECTED or group.endswith(tuple(f".{name}" for name in _PROTECTED))
+
+
+def _approval(definition: Obj) -> Iterator[FieldError]:
+    if not is_protected(at(definition, "spec", "group", default="")):
+        return
+    path = f"metadata.annotations[{APPROVED}]"
+    text = f'protected groups must have approval annotation "{APPROVED}"'
+    value = (definition["metadata"].get("annotations") or {}).get(APPROVED) or ""
+    if not value:
+        yield required(path, text + _APPROVAL)
+    elif not value.startswith("unapproved") and not _is_url(value):
+        words = ' with either a URL or a reason starting with "unapproved"'
+        yield invalid(path, value, text + words + _APPROVAL)
+
+
+def _is_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return bool(parts.netloc and parts.scheme)

@@ -1,0 +1,179 @@
+"""OpenAPI of custom resources: a document of v3 for each version, and what v2 says of them all.
+
+Upstream: apiextensions-apiserver pkg/controller/openapi (builder, v2/conversion.go).
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from tiphys.api.meta import Obj
+from tiphys.api.resources import GroupVersionInfo
+from tiphys.apiserver.custom_resources.custom_version import CustomVersion
+from tiphys.apiserver.openapi import discovery_paths, v2, v3
+from tiphys.apiserver.openapi.paths import Operation, operations
+from tiphys.apiserver.openapi.schemas import Definitions, definition_name, reachable
+
+Key = tuple[str, str, str]
+_META: Final = "meta.v1.ObjectMeta"
+_LIST_META: Final = "meta.v1.ListMeta"
+_PATCHES: Final = (
+    *("application/json-patch+json", "application/merge-patch+json"),
+    "application/apply-patch+yaml",
+)
+# What v2 has no words for, or clients of v2 read wrongly. Source: ToStructuralOpenAPIV2.
+_NOT_IN_V2: Final = frozenset(
+    {"oneOf", "anyOf", "allOf", "not", "nullable", "x-kubernetes-validations"}
+)
+
+
+class CustomDocuments:
+    """Documents are made when asked for and kept until a definition changes."""
+
+    def __init__(self) -> None:
+        self._versions: dict[Key, CustomVersion] = {}
+        self._documents: dict[str, bytes] = {}
+        self._v2: Obj | None = None
+
+    def forget(self, versions: Mapping[Key, CustomVersion]) -> None:
+        """The versions of now. What was made of others is made anew."""
+        self._versions = dict(versions)
+        self._documents.clear()
+        self._v2 = None
+
+    def paths(self) -> list[str]:
+        """`apis/acme.io/v1` for each document of v3."""
+        return sorted({f"apis/{group}/{version}" for group, version, _ in self._versions})
+
+    def document(self, path: str, server_version: str) -> bytes:
+        """Raises KeyError for a path that is not among `paths`."""
+        found = self._documents.get(path)
+        if found is None:
+            own = [v for k, v in self._versions.items() if f"apis/{k[0]}/{k[1]}" == path]
+            if not own:
+                raise KeyError(path)
+            found = self._documents[path] = orjson.dumps(_v3(own, server_version))
+        return found
+
+    def hash(self, path: str, server_version: str) -> str:
+        return hashlib.sha512(self.document(path, server_version)).hexdigest().upper()
+
+    def v2_parts(self) -> Obj:
+        """`paths` and `definitions` to add to the document of v2."""
+        if self._v2 is None:
+            self._v2 = _v2(self._versions.values())
+        return self._v2
+
+
+def _name(version: CustomVersion, suffix: str = "") -> str:
+    """`io.acme.v1.Widget`: a definition's name, the group's labels turned round."""
+    info = version.info
+    turned = ".".join(reversed(info.group.split(".")))
+    kind = version.list_kind if suffix else info.kind
+    return f"{turned}.{info.version}.{kind}"
+
+
+def _definitions(version: CustomVersion, made: Definitions, *, is_v2: bool) -> dict[str, Obj]:
+    """The kind and its list."""
+    info, schema = version.info, _published(version.schema, made, is_v2=is_v2)
+    kinds = [{"group": info.group, "version": info.version, "kind": info.kind}]
+    one = _as_resource(schema, made) | {"x-kubernetes-group-version-kind": kinds}
+    items = {"type": "array", "items": made.ref(_name(version))}
+    listed = {
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": made.ref(definition_name(_LIST_META)),
+            "items": items,
+        },
+        "x-kubernetes-group-version-kind": [kinds[0] | {"kind": version.list_kind}],
+    }
+    return {_name(version): one, _name(version, "List"): listed}
+
+
+def _as_resource(schema: Obj, made: Definitions) -> Obj:
+    properties = dict(schema.get("properties") or {})
+    properties |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+    properties["metadata"] = made.ref(definition_name(_META))
+    return schema | {"type": "object", "properties": properties}
+
+
+def _published(schema: Any, made: Definitions, *, is_v2: bool) -> Any:
+    """A schema with its embedded resources as resources, for v2 without what v2 does not know."""
+    if not isinstance(schema, dict):
+        return schema
+    found = {k: v for k, v in schema.items() if not (is_v2 and k in _NOT_IN_V2)}
+    if is_v2 and (schema.get("nullable") or schema.get("x-kubernetes-preserve-unknown-fields")):
+        # A client of v2 that knows the fields would refuse null, or others.
+        found = {k: v for k, v in found.items() if k not in ("properties", "items", "required")}
+        if schema.get("nullable"):
+            found.pop("type", None)
+    for word in ("additionalProperties", "items", "not"):
+        if word in found:
+            found[word] = _published(found[word], made, is_v2=is_v2)
+    if "properties" in found:
+        found["properties"] = {
+            k: _published(v, made, is_v2=is_v2) for k, v in found["properties"].items()
+        }
+    if schema.get("x-kubernetes-embedded-resource"):
+        return _as_resource(found, made)
+    return found
+
+
+def _v3(versions: list[CustomVersion], server_version: str) -> Obj:
+    infos = [version.info for version in versions]
+    found = GroupVersionInfo(infos[0].group, infos[0].version, "", 0, 0)
+    document = v3.document(infos, [discovery_paths.of_version(found)], server_version)
+    made = Definitions("#/components/schemas/", wraps_refs=True)
+    schemas = document["components"]["schemas"]
+    schemas |= {definition_name(n): made.of(n) for n in reachable([_META, _LIST_META])}
+    for version in versions:
+        schemas |= _definitions(version, made, is_v2=False)
+    for operation, name in _own(versions):
+        item = document["paths"][operation.path][operation.method]
+        content = {"schema": made.ref(name)}
+        if operation.answer in ("object", "list"):
+            types = ("application/json", "application/yaml")
+            item["responses"]["200"]["content"] = dict.fromkeys(types, content)
+        if operation.body == "object":
+            item["requestBody"] = {"content": {"*/*": content}}
+        if operation.body == "patch":
+            item["requestBody"] = {"content": {t: {"schema": {"type": "object"}} for t in _PATCHES}}
+    return document
+
+
+def _own(versions: Iterable[CustomVersion]) -> list[tuple[Operation, str]]:
+    """Operations whose objects are the definition's own, with the names of these."""
+    found = []
+    for version in versions:
+        for operation in operations([version.info]):
+            if operation.kind == version.info.gvk:
+                name = _name(version, "List" if operation.answer == "list" else "")
+                found.append((operation, name))
+    return found
+
+
+def _v2(versions: Iterable[CustomVersion]) -> Obj:
+    made = Definitions("#/definitions/", wraps_refs=False)
+    versions = list(versions)
+    paths: dict[str, Obj] = {}
+    definitions: dict[str, Obj] = {}
+    for version in versions:
+        definitions |= _definitions(version, made, is_v2=True)
+        for operation in operations([version.info]):
+            item = paths.setdefault(operation.path, {})
+            item[operation.method] = v2.operation_of(operation)
+    for operation, name in _own(versions):
+        item = paths[operation.path][operation.method]
+        if operation.answer in ("object", "list"):
+            item["responses"]["200"]["schema"] = made.ref(name)
+        if operation.body == "object":
+            body = {"name": "body", "in": "body", "required": True, "schema": made.ref(name)}
+            item["parameters"] = [body, *item["parameters"]]
+        if operation.body == "patch":
+            item["consumes"] = list(_PATCHES)
+    return {"paths": paths, "definitions": definitions}

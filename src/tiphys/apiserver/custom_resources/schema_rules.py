@@ -1,0 +1,239 @@
+"""What an `openAPIV3Schema` may say.
+
+Upstream: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go
+(ValidateCustomResourceDefinitionOpenAPISchema), pkg/apiserver/schema/defaulting/validation.go.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
+from tiphys.api.meta import Obj
+from tiphys.apiserver.custom_resources import formats
+from tiphys.apiserver.custom_resources.list_types import check_lists
+from tiphys.apiserver.custom_resources.patterns import BadPattern, compiled
+from tiphys.apiserver.custom_resources.pruning import EMBEDDED, PRESERVES, prune
+from tiphys.apiserver.custom_resources.structural import structural_errors
+from tiphys.apiserver.custom_resources.validation import validate
+
+TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
+LIST_TYPE, LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
+MAP_TYPE, RULES = "x-kubernetes-map-type", "x-kubernetes-validations"
+_NOT_SUPPORTED: Final = (
+    *("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref"),
+)
+_REASONS: Final = (
+    "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired",
+)  # fmt: skip
+_FIELD_PATH: Final = re.compile(r"(\.[A-Za-z_$][\w$]*|\['(?:[^'\\]|\\.)*'\])+", re.ASCII)
+
+
+def schema_errors(schema: Obj, path: str) -> list[FieldError]:
+    """All that is wrong with the schema of a version."""
+    errors: list[FieldError] = []
+    if schema.get("nullable"):
+        errors.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
+    errors += [e for where, one in _places(schema, path) for e in _basic(one, where)]
+    structure = structural_errors(schema, path)
+    if not errors and not structure:
+        structure = [e for where, one in _places(schema, path) for e in _default(one, where)]
+    errors += structure
+    return errors + [e for where, one in _places(schema, path) for e in _extensions(one, where)]
+
+
+def unknown_formats(schema: Obj) -> list[str]:
+    """Formats that check nothing: a writer is warned of them."""
+    found = [one.get("format") for _, one in _places(schema, "")]
+    return [name for name in dict.fromkeys(found) if name and not formats.is_known(name)]
+
+
+def has_rules(schema: Obj) -> bool:
+    """Whether there are CEL rules in it."""
+    return any(one.get(RULES) for _, one in _places(schema, ""))
+
+
+def _places(schema: Obj, path: str) -> Iterator[tuple[str, Obj]]:
+    """Each schema within, with its path."""
+    yield path, schema
+    for word in ("additionalProperties", "items", "not"):
+        if isinstance(schema.get(word), dict):
+            yield from _places(schema[word], f"{path}.{word}")
+    for word in ("properties", "patternProperties", "definitions"):
+        for name, inner in (schema.get(word) or {}).items():
+            yield from _places(inner, f"{path}.{word}[{name}]")
+    for word in ("allOf", "oneOf", "anyOf"):
+        for index, inner in enumerate(schema.get(word) or ()):
+            yield from _places(inner, f"{path}.{word}[{index}]")
+
+
+def _basic(schema: Obj, path: str) -> Iterator[FieldError]:
+    for word in _NOT_SUPPORTED:
+        if schema.get(word):
+            yield forbidden(f"{path}.{word}", f"{word} is not supported")
+    kind = schema.get("type")
+    if kind == "null":
+        text = "type cannot be set to null, use nullable as an alternative"
+        yield forbidden(f"{path}.type", text)
+    elif kind and kind not in TYPES:
+        yield not_supported(f"{path}.type", kind, TYPES)
+    if isinstance(schema.get("items"), list):
+        text = "items must be a schema object and not an array"
+        yield forbidden(f"{path}.items", text)
+    if pattern := schema.get("pattern"):
+        try:
+            compiled(pattern)
+        except BadPattern as error:
+            text = f"must be a valid regular expression, but isn't: {error}"
+            yield invalid(f"{path}.pattern", pattern, text)
+    if schema.get("uniqueItems"):
+        text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        yield forbidden(f"{path}.uniqueItems", text)
+    others = schema.get("additionalProperties")
+    if schema.get("properties") and (others is False or isinstance(others, dict)):
+        text = "additionalProperties and properties are mutual exclusive"
+        yield forbidden(f"{path}.additionalProperties", text)
+
+
+def _default(schema: Obj, path: str) -> Iterator[FieldError]:
+    """A default is pruned and valid itself."""
+    default, where = schema.get("default"), f"{path}.default"
+    if default is None:
+        return
+    pruned = copy.deepcopy(default)
+    inner = {"properties": {"x": schema}}
+    if prune({"x": pruned}, inner):
+        yield invalid(where, default, "must not have unknown fields")
+    yield from validate(default, schema, under=where)
+    yield from check_lists(default, schema, where)
+
+
+# --- lists, maps and rules
+
+
+def _extensions(schema: Obj, path: str) -> Iterator[FieldError]:
+    if schema.get(PRESERVES) is False:
+        yield invalid(f"{path}.{PRESERVES}", False, "must be true or undefined")
+    kind = schema.get("type") or ""
+    map_type, list_type = schema.get(MAP_TYPE), schema.get(LIST_TYPE)
+    if map_type is not None:
+        if kind != "object":
+            yield _wrong_type(path, kind, "object", MAP_TYPE)
+        if map_type not in ("atomic", "granular"):
+            yield _not_supported(f"{path}.{MAP_TYPE}", map_type, ("atomic", "granular"))
+    if list_type is not None:
+        if kind != "array":
+            yield _wrong_type(path, kind, "array", LIST_TYPE)
+        elif list_type not in ("atomic", "set", "map"):
+            yield _not_supported(f"{path}.{LIST_TYPE}", list_type, ("atomic", "set", "map"))
+    yield from _list(schema, list_type, path)
+    for index, rule in enumerate(schema.get(RULES) or ()):
+        yield from _rule(rule, schema, f"{path}.{RULES}[{index}]")
+
+
+def _wrong_type(path: str, kind: str, wanted: str, extension: str) -> FieldError:
+    text = f"must be {wanted} if {extension} is specified"
+    return invalid(f"{path}.type", kind, text) if kind else required(f"{path}.type", text)
+
+
+def _not_supported(path: str, value: str, valid: tuple[str, ...]) -> FieldError:
+    """In this order, which is not the alphabet's."""
+    quoted = ", ".join(f'"{one}"' for one in valid)
+    return FieldError("FieldValueNotSupported", path, value, f"supported values: {quoted}")
+
+
+def _list(schema: Obj, list_type: str | None, path: str) -> Iterator[FieldError]:
+    keys, items = schema.get(LIST_KEYS) or [], schema.get("items")
+    if keys and list_type != "map":
+        text = f"must be map if {LIST_KEYS} is non-empty"
+        where = f"{path}.{LIST_TYPE}"
+        yield required(where, text) if list_type is None else invalid(where, list_type, text)
+    if list_type == "map":
+        if not keys:
+            text = f"must not be empty if {LIST_TYPE} is map"
+            yield required(f"{path}.{LIST_KEYS}", text)
+        if items is None:
+            yield required(f"{path}.items", f"must have a schema if {LIST_TYPE} is map")
+        elif isinstance(items, dict):
+            yield from _keyed_items(items, keys, path)
+    if list_type == "set" and isinstance(items, dict):
+        yield from _set_items(items, path)
+    if list_type in ("set", "map") and isinstance(items, dict) and items.get("nullable"):
+        text = f"cannot be nullable when {LIST_TYPE} is {list_type}"
+        yield forbidden(f"{path}.items.nullable", text)
+
+
+def _set_items(items: Obj, path: str) -> Iterator[FieldError]:
+    for kind, extension in (("object", MAP_TYPE), ("array", LIST_TYPE)):
+        if items.get("type") == kind and items.get(extension) != "atomic":
+            text = f"must be atomic as item of a list with {LIST_TYPE}=set"
+            yield invalid(f"{path}.items.{extension}", items.get(extension), text)
+
+
+def _keyed_items(items: Obj, keys: list[str], path: str) -> Iterator[FieldError]:
+    if items.get("type") != "object":
+        text = f"must be object if parent array's {LIST_TYPE} is map"
+        yield invalid(f"{path}.items.type", items.get("type") or "", text)
+        return
+    properties, needed = items.get("properties") or {}, set(items.get("required") or ())
+    seen: set[str] = set()
+    for key in keys:
+        where, inner = f"{path}.items.properties[{key}]", properties.get(key)
+        if inner is None:
+            text = "entries must all be names of item properties"
+            yield invalid(f"{path}.{LIST_KEYS}", keys, text)
+        elif inner.get("type") in ("array", "object"):
+            text = f"must be a scalar type if parent array's {LIST_TYPE} is map"
+            yield invalid(f"{where}.type", inner["type"], text)
+        if key in seen:
+            yield invalid(f"{path}.{LIST_KEYS}", keys, "must not contain duplicate entries")
+        seen.add(key)
+        if inner is not None:
+            yield from _key_field(inner, where, is_required=key in needed)
+
+
+def _key_field(schema: Obj, path: str, *, is_required: bool) -> Iterator[FieldError]:
+    text = f"this property is in {LIST_KEYS}, so it "
+    if not is_required and schema.get("default") is None:
+        words = "must have a default or be a required property"
+        yield required(f"{path}.default", text + words)
+    if schema.get("nullable"):
+        yield forbidden(f"{path}.nullable", f"{text}cannot be nullable")
+
+
+def _rule(rule: Obj, schema: Obj, path: str) -> Iterator[FieldError]:
+    """A CEL rule's form; its expression is kept as it is."""
+    expression, message = rule.get("rule") or "", rule.get("message") or ""
+    if not expression.strip():
+        yield required(f"{path}.rule", "rule is not specified")
+    if message and not message.strip():
+        yield invalid(f"{path}.message", message, "message must be non-empty if specified")
+    elif "\n" in message.strip():
+        yield invalid(f"{path}.message", message.strip(), "must not contain line breaks")
+    elif "\n" in expression.strip() and not message:
+        text = "message must be specified if rule contains line breaks"
+        yield required(f"{path}.message", text)
+    if (told := rule.get("messageExpression")) and not told.strip():
+        yield required(f"{path}.messageExpression", "must be non-empty if specified")
+    reason = rule.get("reason")
+    if reason is not None and reason not in _REASONS:
+        yield _not_supported(f"{path}.reason", reason, _REASONS)
+    field_path = rule.get("fieldPath") or ""
+    if field_path and not _leads_somewhere(field_path, schema):
+        yield invalid(f"{path}.fieldPath", field_path, "must be a valid path")
+
+
+def _leads_somewhere(field_path: str, schema: Any) -> bool:
+    """Whether the schema has such a field."""
+    if _FIELD_PATH.fullmatch(field_path) is None:
+        return False
+    for dotted, quoted in re.findall(r"\.([\w$]+)|\['((?:[^'\\]|\\.)*)'\]", field_path):
+        if not isinstance(schema, dict):
+            return False
+        found = (schema.get("properties") or {}).get(dotted or quoted)
+        schema = schema.get("additionalProperties") if found is None else found
+    return isinstance(schema, dict)
+
+
+__all__ = ["EMBEDDED", "has_rules", "schema_errors", "unknown_formats"]

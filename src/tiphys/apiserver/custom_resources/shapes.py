@@ -1,0 +1,87 @@
+"""The shape of a structural schema, by which server-side apply owns its fields.
+
+Upstream: apiextensions-apiserver pkg/controller/openapi/builder, kube-openapi pkg/schemaconv.
+"""
+
+from typing import Any
+
+from tiphys.api.meta import Obj
+from tiphys.codec.fields.shape import (
+    DEDUCED,
+    LEAF,
+    ListShape,
+    MapShape,
+    Shape,
+    StructShape,
+    shape_of,
+)
+
+
+def root_shape(schema: Obj) -> Shape:
+    """Of a whole object: its metadata is known without a schema."""
+    named: dict[str, Shape] = {
+        "apiVersion": LEAF,
+        "kind": LEAF,
+        "metadata": shape_of("meta.v1.ObjectMeta"),
+    }
+    return _struct(schema, named)
+
+
+def schema_shape(schema: Obj) -> Shape:
+    """Of one place of the schema."""
+    if schema.get("x-kubernetes-embedded-resource"):
+        return root_shape(schema)
+    match schema.get("type"):
+        case "object":
+            return _map(schema)
+        case "array":
+            return _list(schema)
+        case None | "" if not schema.get("x-kubernetes-int-or-string"):
+            return DEDUCED
+        case _:
+            return LEAF
+
+
+def _struct(schema: Obj, named: dict[str, Shape]) -> Shape:
+    properties = schema.get("properties") or {}
+    shape = Open if schema.get("x-kubernetes-preserve-unknown-fields") else StructShape
+    return shape(lambda: {k: schema_shape(v) for k, v in properties.items()} | named)
+
+
+def _map(schema: Obj) -> Shape:
+    if schema.get("x-kubernetes-map-type") == "atomic":
+        return LEAF
+    others = schema.get("additionalProperties")
+    if isinstance(others, dict):
+        return MapShape(schema_shape(others))
+    if not schema.get("properties"):
+        return DEDUCED if schema.get("x-kubernetes-preserve-unknown-fields") or others else (
+            StructShape(dict)
+        )  # fmt: skip
+    return _struct(schema, {})
+
+
+def _list(schema: Obj) -> Shape:
+    items = schema.get("items")
+    one = schema_shape(items) if isinstance(items, dict) else DEDUCED
+    match schema.get("x-kubernetes-list-type"):
+        case "set":
+            return ListShape(LEAF, (), {})
+        case "map":
+            keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+            return ListShape(one, keys, _key_defaults(items or {}, keys))
+        case _:
+            return LEAF
+
+
+def _key_defaults(items: Obj, keys: tuple[str, ...]) -> dict[str, Any]:
+    properties = items.get("properties") or {}
+    found = {key: (properties.get(key) or {}).get("default") for key in keys}
+    return {key: default for key, default in found.items() if default is not None}
+
+
+class Open(StructShape):
+    """A struct beside whose fields there may be others."""
+
+    def has_field(self, key: str) -> bool:
+        return True
