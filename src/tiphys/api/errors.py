@@ -15,7 +15,8 @@ class StatusCause(NamedTuple):
     field: str = ""
 
     def to_obj(self) -> Obj:
-        obj: Obj = {"reason": self.reason, "message": self.message}
+        obj: Obj = {"reason": self.reason} if self.reason else {}
+        obj["message"] = self.message
         return obj | {"field": self.field} if self.field else obj
 
 

@@ -94,7 +94,7 @@ def at(obj: Any, *path: str | int, default: Any = None) -> Any:
 
 def is_core(obj: Mapping[str, Any], kind: str) -> bool:
     """Of the core group: others may call their kinds the same."""
-    return bool(obj["kind"] == kind and obj["apiVersion"] == "v1")
+    return bool(obj["kind"] == kind and obj.get("apiVersion", "v1") == "v1")
 
 
 def condition(obj: Mapping[str, Any], kind: str) -> Obj | None:

@@ -56,10 +56,11 @@ class Views:
             )
         # Upstream writes null for a list without items, but not in rows.
         items = [partial(item, version) for item in obj["items"]] or None
+        metadata = _list_metadata(obj)
         return {
             "kind": "PartialObjectMetadataList",
             "apiVersion": version,
-            "metadata": obj["metadata"],
+            "metadata": metadata,
             "items": items,
         }
 
@@ -70,7 +71,7 @@ class Views:
         columns = (SCALE_NAME, *scale.COLUMNS, AGE) if obj.get("kind") == "Scale" else ()
         printer = Printer(ctx.endpoint.resource, self._clock.now(), columns)
         rows = obj["items"] if is_list else [obj]
-        metadata = obj["metadata"] if is_list else {}
+        metadata = _list_metadata(obj) if is_list else {}
         if not is_list and "resourceVersion" in obj["metadata"]:
             metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         shown = [
@@ -159,6 +160,11 @@ _NO_COLUMNS: Final = b'"columnDefinitions":null'
 def without_columns(table: Obj) -> Obj:
     """A Table as a watch shows it after its first event. Upstream: TableOptions.NoHeaders."""
     return table | {"columnDefinitions": None} if "columnDefinitions" in table else table
+
+
+def _list_metadata(listed: Obj) -> Obj:
+    """Only lists of maps write an empty token."""
+    return {k: v for k, v in listed["metadata"].items() if v or k != "continue"}
 
 
 def partial(obj: Obj, api_version: str) -> Obj:

@@ -156,7 +156,6 @@ class CustomVersion:
             self.info,
             before_create=self._before_create,
             before_update=self._before_update,
-            before_status_update=_before_status_update,
             validate_create=self._errors,
             validate_update=self._update_errors,
             validate_status_update=self._status_errors,
@@ -269,15 +268,6 @@ class CustomVersion:
 
 def _content(obj: Mapping[str, Any]) -> Obj:
     return {k: v for k, v in obj.items() if k not in ("metadata", "apiVersion", "kind")}
-
-
-def _before_status_update(new: Obj, old: Obj) -> None:
-    """Of the metadata only who manages which fields changes."""
-    managed = new["metadata"].get("managedFields")
-    new["metadata"] = dict(old["metadata"])
-    new["metadata"].pop("managedFields", None)
-    if managed:
-        new["metadata"]["managedFields"] = managed
 
 
 def _warnings(new: Obj, old: Obj | None) -> list[str]:

@@ -60,9 +60,11 @@ def name_errors(definition: Obj) -> list[FieldError]:
     ]
 
 
-def definition_errors(definition: Obj) -> list[FieldError]:
+def definition_errors(definition: Obj, old: Obj | None = None) -> list[FieldError]:
+    """`old`: what an update changes."""
     spec = definition.get("spec") or {}
-    errors = [*_spec(spec), *_stored_versions(definition), *_approval(definition)]
+    errors = [*_spec(spec), *(_changes(definition, old) if old is not None else ())]
+    errors += [*_stored_versions(definition), *_approval(definition)]
     if spec.get("preserveUnknownFields"):
         errors.append(
             invalid(
@@ -75,7 +77,7 @@ def definition_errors(definition: Obj) -> list[FieldError]:
     return errors
 
 
-def update_errors(new: Obj, old: Obj) -> list[FieldError]:
+def _changes(new: Obj, old: Obj) -> list[FieldError]:
     """Once established, what names the objects stays."""
     is_established = any(
         c.get("type") == "Established" and c.get("status") == "True"
@@ -364,18 +366,19 @@ def _stored_versions(definition: Obj) -> Iterator[FieldError]:
     if not stored:
         yield invalid(path, None, "must have at least one stored version")
         return
-    known = {version.get("name") for version in versions}
-    last = next((v.get("name") for v in reversed(versions) if v.get("storage")), None)
-    for index, name in enumerate(stored):
-        if name not in known:
-            text = (
-                f"missing from spec.versions; {name} was previously a storage version, and must"
-                " remain in spec.versions until a storage migration ensures no data remains"
-                f" persisted in {name} and removes {name} from status.storedVersions"
-            )
-            yield invalid(f"{path}[{index}]", name, text)
-    if last is not None and last not in stored:
-        yield invalid(path, stored, f"must have the storage version {last}")
+    left = list(stored)
+    for version in versions:
+        name = version.get("name")
+        if version.get("storage") and name not in left:
+            yield invalid(path, stored, f"must have the storage version {name}")
+        left = [one for one in left if one != name]
+    for name in left:
+        text = (
+            f"missing from spec.versions; {name} was previously a storage version, and must"
+            " remain in spec.versions until a storage migration ensures no data remains"
+            f" persisted in {name} and removes {name} from status.storedVersions"
+        )
+        yield invalid(f"{path}[{stored.index(name)}]", name, text)
 
 
 def is_protected(group: str) -> bool:

@@ -36,11 +36,18 @@ def schema_errors(schema: Obj, path: str) -> list[FieldError]:
     if schema.get("nullable"):
         errors.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
     errors += [e for where, one in _places(schema, path) for e in _basic(one, where)]
-    structure = structural_errors(schema, path)
+    structure = [] if _has_no_structure(schema) else structural_errors(schema, path)
     if not errors and not structure:
         structure = [e for where, one in _places(schema, path) for e in _default(one, where)]
     errors += structure
     return errors + [e for where, one in _places(schema, path) for e in _extensions(one, where)]
+
+
+def _has_no_structure(schema: Obj) -> bool:
+    """What is not supported has no structural form: upstream then says only so."""
+    return any(one.get(word) for _, one in _places(schema, "") for word in _NOT_SUPPORTED) or any(
+        isinstance(one.get("items"), list) for _, one in _places(schema, "")
+    )
 
 
 def unknown_formats(schema: Obj) -> list[str]:

@@ -3,12 +3,13 @@
 Upstream: apiextensions-apiserver pkg/controller/openapi/builder, kube-openapi pkg/schemaconv.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from tiphys.api.meta import Obj
 from tiphys.codec.fields.shape import (
     DEDUCED,
     LEAF,
+    Leaf,
     ListShape,
     MapShape,
     Shape,
@@ -38,8 +39,8 @@ def schema_shape(schema: Obj) -> Shape:
             return _list(schema)
         case None | "" if not schema.get("x-kubernetes-int-or-string"):
             return DEDUCED
-        case _:
-            return LEAF
+        case kind:
+            return _SCALARS.get(kind or "", LEAF)
 
 
 def _struct(schema: Obj, named: dict[str, Shape]) -> Shape:
@@ -78,6 +79,42 @@ def _key_defaults(items: Obj, keys: tuple[str, ...]) -> dict[str, Any]:
     properties = items.get("properties") or {}
     found = {key: (properties.get(key) or {}).get("default") for key in keys}
     return {key: default for key, default in found.items() if default is not None}
+
+
+class Scalar(Leaf):
+    """A leaf whose type is known. The words are structured-merge-diff's."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def unfit(self, value: Any) -> str:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        match self._kind:
+            case "integer" | "number" if not is_number:
+                return f"expected numeric (int or float), got {_go_kind(value)}"
+            case "string" if not isinstance(value, str):
+                return f"expected string, got {_go_value(value)}"
+            case "boolean" if not isinstance(value, bool):
+                return f"expected boolean, got {_go_value(value)}"
+            case _:
+                return ""
+
+
+_SCALARS: Final = {kind: Scalar(kind) for kind in ("integer", "number", "string", "boolean")}
+
+
+def _go_kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, bool):
+        return "bool"
+    return "[]interface {}" if isinstance(value, list) else "map[string]interface {}"
+
+
+def _go_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 class Open(StructShape):

@@ -172,11 +172,14 @@ def prepare_update(
 
 
 def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:
-    """A custom resource may be left without a status."""
-    made = old | {"metadata": new["metadata"], "status": new.get("status", {})}
-    if is_custom and "status" not in new:
-        del made["status"]
-    return made
+    """A custom resource keeps its metadata, and may be left without a status."""
+    if not is_custom:
+        return old | {"metadata": new["metadata"], "status": new.get("status", {})}
+    metadata = {k: v for k, v in old["metadata"].items() if k != "managedFields"}
+    if "managedFields" in new["metadata"]:
+        metadata["managedFields"] = new["metadata"]["managedFields"]
+    made = {k: v for k, v in old.items() if k != "status"} | {"metadata": metadata}
+    return made | ({"status": new["status"]} if "status" in new else {})
 
 
 def _ephemeral_containers(new: Obj, old: Obj) -> Obj:

@@ -23,6 +23,10 @@ class Shape(Protocol):
         """A scalar, or something that is owned as a whole."""
         ...
 
+    def unfit(self, value: Any) -> str:
+        """Why a leaf cannot be the value, or an empty text."""
+        ...
+
     def child(self, key: str) -> "Shape": ...
 
     def has_field(self, key: str) -> bool:
@@ -49,6 +53,9 @@ class Deduced:
 
     def is_leaf(self, value: Any) -> bool:
         return not isinstance(value, dict)
+
+    def unfit(self, value: Any) -> str:
+        return ""
 
     def child(self, key: str) -> Shape:
         return self

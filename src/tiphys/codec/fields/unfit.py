@@ -11,8 +11,11 @@ from tiphys.codec.fields.shape import Shape, StructShape
 
 def why_unfit(shape: Shape, value: Any, above: tuple[str, ...] = ()) -> str:
     """`.spec.x: field not declared in schema`, or an empty text."""
-    if value is None or shape.is_leaf(value):
+    if value is None:
         return ""
+    if shape.is_leaf(value):
+        why = shape.unfit(value)
+        return f"{path_text(above)}: {why}" if why else ""
     if shape.is_list(value):
         return _why_list(shape, value, above)
     if not isinstance(value, dict):

@@ -58,7 +58,7 @@ def _note_storage_version(definition: Obj) -> None:
     definition["status"] = status | {"storedVersions": stored or None}
 
 
-def validate(definition: Obj) -> list[FieldError]:
+def validate_create(definition: Obj) -> list[FieldError]:
     """The rules are loaded with the first definition."""
     from tiphys.apiserver.custom_resources.definition_rules import definition_errors, name_errors
 
@@ -66,9 +66,9 @@ def validate(definition: Obj) -> list[FieldError]:
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    from tiphys.apiserver.custom_resources.definition_rules import update_errors
+    from tiphys.apiserver.custom_resources.definition_rules import definition_errors
 
-    return update_errors(new, old)
+    return definition_errors(new, old)
 
 
 def warnings(new: Obj, old: Obj | None) -> list[str]:
@@ -90,7 +90,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     before_update=before_update,
     before_status_update=generation.status_updated,
     before_delete=before_delete,
-    validate=validate,
+    validate_create=validate_create,
     validate_update=validate_update,
     warnings=warnings,
 )
