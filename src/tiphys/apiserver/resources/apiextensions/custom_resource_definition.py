@@ -72,6 +72,8 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
 
 
 def warnings(new: Obj, old: Obj | None) -> list[str]:
+    if old is not None and new["spec"] == old["spec"]:
+        return []
     from tiphys.apiserver.custom_resources import definition_rules
 
     return definition_rules.warnings(new)
@@ -93,4 +95,5 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     validate_create=validate_create,
     validate_update=validate_update,
     warnings=warnings,
+    allow_unconditional_update=False,
 )
