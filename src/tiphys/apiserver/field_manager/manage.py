@@ -78,7 +78,7 @@ def track_create(ctx: RequestContext, obj: Obj) -> None:
     """A new object's fields are its maker's."""
     metadata = obj["metadata"]
     given = metadata.pop("managedFields", None)
-    managers = {} if is_reset(given) else _read(given)
+    managers = {} if is_reset(given) else _read(ctx, given)
     scope = _scope(ctx)
     try:
         after = updated(
@@ -97,9 +97,9 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
     given, held = metadata.pop("managedFields", None), old["metadata"].get("managedFields")
     if is_reset(given):
         return
-    managers = {} if ctx.info.subresource else _read(given)
+    managers = {} if ctx.info.subresource else _read(ctx, given)
     is_held = not managers or given == held
-    managers = managers or _read(held)
+    managers = managers or _read(ctx, held)
     if not managers:
         return
     try:
@@ -115,11 +115,22 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
         metadata["managedFields"] = write(capped(after))
 
 
-def _read(entries: Any) -> Managers:
+def _read(ctx: RequestContext, entries: Any) -> Managers:
+    """Those of versions that are served: what others had cannot be compared."""
     try:
-        return read(entries or ())
+        found = read(entries or ())
     except (BadManagedFields, AttributeError, TypeError):
         return {}  # Upstream: emptyManagedFieldsOnErr.
+    own = ctx.endpoint.info.gvk.api_version
+    if all(entry.api_version == own for entry in found.values()):
+        return found
+    return {k: e for k, e in found.items() if _is_served(ctx, e.api_version)}
+
+
+def _is_served(ctx: RequestContext, api_version: str) -> bool:
+    group, _, version = api_version.rpartition("/")
+    info = ctx.endpoint.info
+    return group == info.group and (group, version, info.plural) in ctx.server.endpoints
 
 
 def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) -> Obj | None:
@@ -137,7 +148,7 @@ def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) ->
             f"failed to create typed patch object ({where}): {why}", code=500, reason=""
         )
     live = live or {}
-    managers = _read((live.get("metadata") or {}).get("managedFields"))
+    managers = _read(ctx, (live.get("metadata") or {}).get("managedFields"))
     if live and not managers:
         before = ManagerKey.of(BEFORE_FIRST_APPLY, "Update", version, "")
         managers = updated(scope, scope.zero, live, managers, before, version, now)
