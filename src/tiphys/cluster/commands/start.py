@@ -109,7 +109,8 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 waiting.give_up()
                 return _already(existing, options, steps)
             if existing is not None:
-                profile = _resumed(existing, _wanted_mode(existing, options))
+                overlay = options.overlay or existing.overlay
+                profile = _resumed(existing, _wanted_mode(existing, options), overlay)
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
             _prepare(profile, steps)
@@ -156,6 +157,11 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
         raise CommandError(
             f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
             f"not {options.proxy_mode}",
+            fix=f"stop it first: tiphys stop -p {profile.name}",
+        )
+    if options.overlay and options.overlay != profile.overlay:
+        raise CommandError(
+            f'profile "{profile.name}" runs with overlay {profile.overlay}, not {options.overlay}',
             fix=f"stop it first: tiphys stop -p {profile.name}",
         )
     if _has_context(profile, options):
@@ -263,7 +269,7 @@ def _new_profile(
     return profile
 
 
-def _resumed(profile: Profile, proxy_mode: str) -> Profile:
+def _resumed(profile: Profile, proxy_mode: str, overlay: str) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
     from tiphys.cluster import addresses, host_node_checks, processes
 
@@ -277,8 +283,13 @@ def _resumed(profile: Profile, proxy_mode: str) -> Profile:
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
         )
-    if proxy_mode != profile.proxy_mode:
-        profile = replace(profile, proxy_mode=proxy_mode)
+    if (proxy_mode, overlay) != (profile.proxy_mode, profile.overlay):
+        if profile.uses_host_network and overlay != profile.overlay:
+            raise CommandError(
+                f'the machines of profile "{profile.name}" agreed on overlay {profile.overlay}',
+                fix=f"tiphys delete -p {profile.name}, then start with --overlay {overlay}",
+            )
+        profile = replace(profile, proxy_mode=proxy_mode, overlay=overlay)
         profile.save()
     if profile.is_joined:
         return profile
