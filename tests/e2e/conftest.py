@@ -17,6 +17,7 @@ SLOW = {
     "test_images",
     "test_join",
     "test_monitoring",
+    "test_net",
     "test_prometheus",
     "test_proxy_modes",
     "test_run",

@@ -12,8 +12,9 @@ from tiphys.dns.packet import A, Record, parse_query, write_answer
 class Upstream:
     """Over UDP, and over TCP where a test starts it; `cut` answers over UDP are truncated."""
 
-    def __init__(self, address: str, *, ttl: int = 20) -> None:
+    def __init__(self, address: str, *, ttl: int = 20, host: str = "127.0.0.1") -> None:
         self.address = address
+        self.host = host  # Where it listens.
         self.asked: list[str] = []
         self.is_cut = False
         self.port = 0
@@ -24,10 +25,10 @@ class Upstream:
     async def start(self) -> "Upstream":
         """On the port of before, when there was one."""
         loop = asyncio.get_running_loop()
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._talk, self.host, self.port)
         self.port = int(self._server.sockets[0].getsockname()[1])
         self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
+            lambda: _Udp(self), local_addr=(self.host, self.port)
         )
         return self
 

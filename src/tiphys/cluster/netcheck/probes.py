@@ -16,7 +16,7 @@ from tiphys.cluster.netcheck.place import Place
 from tiphys.dns.packet import UDP_BYTES_WITHOUT_EDNS
 
 ECHO_SECONDS: Final = 0.5
-ATTEMPTS_MAX: Final = 3
+ATTEMPTS_MAX: Final = 2
 TCP_SECONDS: Final = 2.0
 DNS_SECONDS: Final = 1.0
 HEADER_BYTES: Final = 28  # IPv4 and ICMP.

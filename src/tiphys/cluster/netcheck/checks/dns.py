@@ -17,6 +17,8 @@ from tiphys.cluster.processes import Process
 from tiphys.dns.external_name import addresses_in
 from tiphys.dns.packet import SOA, A, is_truncated
 from tiphys.dns.service_records import SERVICE_NAME_LABEL
+from tiphys.dns.settings import NAME as SETTINGS
+from tiphys.dns.settings import NAMESPACE as SETTINGS_NAMESPACE
 from tiphys.dns.settings import STUB_DOMAINS, UPSTREAM_NAMESERVERS, SettingsError, Upstream
 from tiphys.dns.settings import settings as read_settings
 from tiphys.lib.resolv_conf import machine_resolvers
@@ -55,10 +57,11 @@ def look(scene: Scene) -> list[NetFinding]:
 def observe(scene: Scene, place: Place) -> Seen:
     server = scene.profile.dns_service
     query = dns_query(_SURE, A)
-    answers = [ask_dns(place, server, query) for _ in range(ROUNDS)]
-    told = [a for a in answers if a.data]
-    if not told:
+    first = [ask_dns(place, server, query) for _ in range(ATTEMPTS_MAX)]
+    if not any(a.data for a in first):
         return Seen(None)
+    answers = [*first, *[ask_dns(place, server, query) for _ in range(ROUNDS - ATTEMPTS_MAX)]]
+    told = [a for a in answers if a.data]
     over_tcp = ask_dns(place, server, query, tcp=True).data
     name, count = biggest(scene.world.services or [], scene.world.slices or [])
     big = dns_query(name, A) if name else b""
@@ -140,17 +143,19 @@ def _settings(scene: Scene) -> list[NetFinding]:
     try:
         found = read_settings(scene.world.dns_config, DOMAIN)
     except SettingsError as exc:
-        return [judge_config(profile, exc)]
+        data = at(scene.world.dns_config, "data", default={})
+        return [judge_config(profile, exc, data)]
     usual = found.upstreams or tuple([Upstream(a) for a in machine_resolvers()])
     asked: list[tuple[str, str, Upstream]] = [(".", UPSTREAM_NAMESERVERS, u) for u in usual]
     asked += [(d, STUB_DOMAINS, u) for d, servers in found.stubs.items() for u in servers]
-    findings = []
+    silent: dict[tuple[str, str, Upstream], list[str]] = {}
     for _, place in scene.nodes:
         answers = at_once(partial(answers_at_all, place), asked)
-        for (domain, key, upstream), works in zip(asked, answers, strict=True):
+        for one, works in zip(asked, answers, strict=True):
             if not works:
-                findings.append(judge_upstream(scene, place, domain, key, upstream))
-    return findings
+                silent.setdefault(one, []).append(place.name)
+    data = at(scene.world.dns_config, "data", default={})
+    return [judge_upstream(profile, nodes, one, data) for one, nodes in silent.items()]
 
 
 def answers_at_all(place: Place, asked: tuple[str, str, Upstream]) -> bool:
@@ -162,53 +167,55 @@ def answers_at_all(place: Place, asked: tuple[str, str, Upstream]) -> bool:
     )
 
 
-def judge_config(profile: str, error: SettingsError) -> NetFinding:
-    """Pure. The key that the message begins with is taken out."""
+def judge_config(profile: str, error: SettingsError, data: Obj) -> NetFinding:
+    """Pure. The key that the message begins with is left out."""
     words = str(error).lstrip('"').replace('"', " ").replace(":", " ").split()
-    key = words[0].partition(".")[0]
+    wrong = words[0].partition(".")[0]
+    right = {key: text for key, text in data.items() if key != wrong}
     return NetFinding(
         NAME,
         "host",
         f"the ConfigMap kube-system/kube-dns is not used: {error}",
         "whoever wrote it last made a mistake; what was in force before stays",
-        patch(profile, {key: None}),
+        configure(profile, right),
     )
 
 
 def judge_upstream(
-    scene: Scene, place: Place, domain: str, key: str, upstream: Upstream
+    profile: str, nodes: Sequence[str], asked: tuple[str, str, Upstream], data: Obj
 ) -> NetFinding:
-    """Pure. The fix leaves out the server that does not answer."""
-    profile, data = scene.profile.name, at(scene.world.dns_config, "data", default={})
+    """Pure. The fix leaves out the server that does not answer. nodes: that asked in vain."""
+    domain, key, upstream = asked
     if key == STUB_DOMAINS:
         what = f"{upstream}, which is asked for {domain}, does not answer"
         cause = "the ConfigMap kube-system/kube-dns names a server that is not there"
-        fix = patch(profile, {key: without(json.loads(data[key]), upstream)})
+        fix = configure(profile, {**data, key: without(json.loads(data[key]), upstream)})
     elif data.get(key, "").strip():
         what = f"{upstream}, which is asked for foreign names, does not answer"
         cause = "the ConfigMap kube-system/kube-dns names a server that is not there"
         left = [one for one in json.loads(data[key]) if not _is(one, upstream)]
-        fix = patch(profile, {key: json.dumps(left) if left else None})
+        fix = configure(profile, {**data, key: json.dumps(left) if left else ""})
     else:
         what = f"{upstream}, the machine's own resolver, does not answer"
-        cause = "the machine's resolv.conf names a server that nodes cannot reach"
-        fix = patch(profile, {key: json.dumps(["ADDRESS"])})
-    return NetFinding(NAME, place.name, what, cause, fix, fatal=False)
+        cause = "the machine's resolv.conf names a server that nodes cannot reach; name others:"
+        fix = configure(profile, {**data, key: json.dumps(["ADDRESS"])})
+    where, touches = ", ".join(nodes), frozenset(nodes)
+    return NetFinding(NAME, where, what, cause, fix, fatal=False, touches=touches)
 
 
-def without(stubs: dict[str, list[str]], upstream: Upstream) -> str | None:
-    """The stub domains, each without a server; None when nothing is left. Pure."""
+def without(stubs: dict[str, list[str]], upstream: Upstream) -> str:
+    """The stub domains, each without a server; "" when nothing is left. Pure."""
     left = {d: [s for s in servers if not _is(s, upstream)] for d, servers in stubs.items()}
     left = {d: servers for d, servers in left.items() if servers}
-    return json.dumps(left) if left else None
+    return json.dumps(left) if left else ""
 
 
 def _is(text: str, upstream: Upstream) -> bool:
     return text in (str(upstream), f"{upstream.address}:{upstream.port}")
 
 
-def patch(profile: str, data: dict[str, str | None]) -> str:
-    """Pure."""
-    document = json.dumps({"data": data})
-    where = "configmap kube-dns -n kube-system"
-    return f"tiphys -p {profile} kubectl patch {where} --type merge -p '{document}'"
+def configure(profile: str, data: Obj) -> str:
+    """A command that makes these the ConfigMap's contents. Pure."""
+    metadata = {"name": SETTINGS, "namespace": SETTINGS_NAMESPACE}
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    return f"echo '{json.dumps(config_map)}' | tiphys -p {profile} kubectl apply -f -"

@@ -1,6 +1,6 @@
 """Endpoints that are gone: in EndpointSlices, and in connections that the kernel remembers."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -20,13 +20,13 @@ _FLOWS_TOLD_MAX: Final = 3
 
 
 def look(scene: Scene) -> list[NetFinding]:
-    found: list[NetFinding] = []
     process = scene.process("controllers")
-    state = agent.state(process)
-    for one in scene.world.slices or []:
-        dead = dead_endpoints(one, scene.world, scene.profile.pod_cidr)
-        if dead:
-            found.append(judge(scene.profile.name, one, dead, process, state))
+    wrong = [
+        (one, dead)
+        for one in scene.world.slices or []
+        if (dead := dead_endpoints(one, scene.world, scene.profile.pod_cidr))
+    ]
+    found = judge(scene.profile.name, wrong, process, agent.state(process))
     for _, place in scene.nodes:
         found += _flows(scene, place)
     return found
@@ -73,18 +73,24 @@ def _service(one: Obj) -> str:
 
 
 def judge(
-    profile: str, one: Obj, dead: list[str], process: Process | None, state: str
-) -> NetFinding:
-    """Pure."""
-    name, namespace = name_of(one), namespace_of(one)
-    what = f"EndpointSlice {namespace}/{name}: {'; '.join(dead)}"
-    if labels_of(one).get(_MANAGED_BY) == _CONTROLLER and state != agent.RUNNING:
-        cause = agent.cause(process, state, "")
-        fix = agent.fix(process, state, profile)
-    else:
+    profile: str, wrong: Sequence[tuple[Obj, list[str]]], process: Process | None, state: str
+) -> list[NetFinding]:
+    """Pure. Slices of a controller that does not work are one finding: one fix mends them all."""
+    unwatched: list[str] = []
+    found = []
+    for one, dead in wrong:
+        name, namespace = name_of(one), namespace_of(one)
+        what = f"EndpointSlice {namespace}/{name}: {'; '.join(dead)}"
+        if labels_of(one).get(_MANAGED_BY) == _CONTROLLER and state != agent.RUNNING:
+            unwatched.append(what)
+            continue
         cause = "whoever wrote it does not follow the pods: packets to the Service are lost"
         fix = f"tiphys -p {profile} kubectl delete endpointslice {name} -n {namespace}"
-    return NetFinding(NAME, "host", what, cause, fix)
+        found.append(NetFinding(NAME, "host", what, cause, fix))
+    if unwatched:
+        cause, fix = agent.cause(process, state, ""), agent.fix(process, state, profile)
+        found.append(NetFinding(NAME, "host", "; ".join(unwatched), cause, fix))
+    return found
 
 
 def _flows(scene: Scene, place: Place) -> list[NetFinding]:

@@ -1,10 +1,9 @@
 """Links that must be there and up: of the host, of each node, of each pod."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tiphys.api.meta import at
 from tiphys.cluster import node_network
 from tiphys.cluster.netcheck.finding import NetFinding
 from tiphys.cluster.netcheck.place import Place
@@ -85,20 +84,5 @@ def judge(
 
 
 def with_routes(finding: NetFinding, scene: Scene, place: Place) -> NetFinding:
-    from dataclasses import replace
-
     commands = [route_command(place, route) for route in missing_routes(scene, place)]
     return replace(finding, fix=" && ".join([finding.fix, *commands])) if commands else finding
-
-
-def pod_addresses(scene: Scene, node: str) -> Sequence[str]:
-    """Of a node's running pods that have an address of their own. Pure."""
-    return [
-        str(at(pod, "status", "podIP"))
-        for pod in scene.world.pods or []
-        if at(pod, "spec", "nodeName") == node
-        and at(pod, "status", "phase") == "Running"
-        and at(pod, "status", "podIP")
-        and not at(pod, "spec", "hostNetwork")
-        and not at(pod, "metadata", "deletionTimestamp")
-    ]

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tiphys.cluster import node_network
-from tiphys.cluster.netcheck.checks.links import pod_addresses
 from tiphys.cluster.netcheck.finding import NetFinding, explained
 from tiphys.cluster.netcheck.place import Place, PlaceError
 from tiphys.cluster.netcheck.pod_places import pod_places
+from tiphys.cluster.netcheck.pods import open_addresses
 from tiphys.cluster.netcheck.probes import at_once, path_mtu
 from tiphys.cluster.netcheck.scene import Scene
 from tiphys.cluster.node_components import MTU_DEFAULT
@@ -115,7 +115,7 @@ def wanted_paths(scene: Scene, link_mtu: int) -> list[Path]:
                 what = f"from {start.name} to {name}"
                 found.append(Path(start, address, name, link_mtu, what))
         for name, _ in targets:
-            for address in pod_addresses(scene, name)[:PODS_PER_NODE_MAX]:
+            for address in open_addresses(scene, name)[:PODS_PER_NODE_MAX]:
                 what = f"from {start.name} to the pod {address} on {name}"
                 found.append(Path(start, address, name, of_pods(scene), what))
     return found

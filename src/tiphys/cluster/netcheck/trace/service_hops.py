@@ -21,7 +21,7 @@ class Way:
 
     target: Target
     asked: str  # The address that the start calls: the Service's, or the endpoint's own.
-    masqueraded: str = ""  # The node's address, where the source is replaced.
+    masqueraded: bool = False  # Whether the node replaces the source by an address of its own.
     by_process: bool = False  # In userspace mode the node's proxy calls, not the start.
 
 
@@ -77,18 +77,15 @@ def _port(port: Obj) -> str:
     return f"{port['port']}/{(port.get('protocol') or 'TCP').lower()}"
 
 
-def ways(
-    frontend: Frontend, backend: Backend, place: Place, source: str, pod_cidr: str, mode: str
-) -> list[Way]:
+def ways(frontend: Frontend, backend: Backend, source: str, pod_cidr: str, mode: str) -> list[Way]:
     """One for each endpoint of a pod's or the node's own packets."""
     is_pod = bool(source) and IPv4Address(source) in IPv4Network(pod_cidr)
     found = []
     for target in targets_of(backend):
         hairpin = target.address == source
         by_process = mode == USERSPACE
-        masked = by_process or hairpin or not is_pod or backend.masquerade
-        own = place.address if masked else ""
-        found.append(Way(target, frontend.address, own, by_process))
+        masqueraded = by_process or hairpin or not is_pod or backend.masquerade
+        found.append(Way(target, frontend.address, masqueraded, by_process))
     return found
 
 

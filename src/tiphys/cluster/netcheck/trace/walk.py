@@ -71,19 +71,22 @@ def _ways(scene: Scene, start: Start, goal: Goal, protocol: str) -> tuple[list[H
         fix = f"tiphys -p {profile.name} net doctor --check rules"
         return [Hop(hop.name, hop.where, False, what, fix)], []
     source, pods = start.address, profile.pod_cidr
-    return [hop], service_hops.ways(frontend, wanted[frontend], node, source, pods, mode)
+    return [hop], service_hops.ways(frontend, wanted[frontend], source, pods, mode)
 
 
 def _follow(scene: Scene, start: Start, way: Way, protocol: str) -> Iterator[Hop]:
     """One way, from the start to the socket at its end."""
     address, port = way.target
     end = _end(scene, address)
-    seen_from = way.masqueraded or start.address
-    if way.masqueraded and way.masqueraded != start.address:
-        what = f"the source {start.address} becomes {way.masqueraded}"
+    forwarded = start.is_isolated and not way.by_process  # Else the node itself sends.
+    seen_from = start.address
+    if way.masqueraded or not forwarded:
+        seen_from = _own_source(start.node, address)
+    if seen_from != start.address:
+        what = f"the source {start.address} becomes {seen_from}"
         yield Hop("source", start.node.name, True, what)
     if way.asked != start.address:  # Else it never leaves the pod.
-        if start.is_isolated and not way.by_process and address != start.node.address:
+        if forwarded and address != start.node.address:
             assert start.pod is not None
             packet = Packet(start.address, address, port, protocol)
             yield _policy(scene, start.pod, "egress", start.node.name, packet)
@@ -92,11 +95,14 @@ def _follow(scene: Scene, start: Start, way: Way, protocol: str) -> Iterator[Hop
         device = route_hops.device_of(end.node, seen_from)
         seen = route_hops.ask(end.node, address, seen_from, device)
         yield route_hops.hop(end.node, address, seen, route_hops.links_of(end.node))
-    if _is_filtered(end, seen_from) and way.asked != start.address:
+    if _is_isolated(end) and way.asked != start.address:
         assert end.pod is not None
         assert end.node is not None
-        arriving = Packet(seen_from, address, port, protocol)
-        yield _policy(scene, end.pod, "ingress", end.node.name, arriving)
+        # On the start's own node policies come before the source is replaced.
+        same = end.node.name == start.node.name
+        if forwarded or not same:
+            arriving = Packet(start.address if same else seen_from, address, port, protocol)
+            yield _policy(scene, end.pod, "ingress", end.node.name, arriving)
     if end.place is not None:
         listening = socket_hop.listeners(end.place, protocol)
         yield socket_hop.hop(end.place.name, address, port, protocol, listening)
@@ -106,11 +112,15 @@ def _follow(scene: Scene, start: Start, way: Way, protocol: str) -> Iterator[Hop
         yield Hop("elsewhere", end.name, ok, f"{address} is on another machine and {word}")
 
 
-def _is_filtered(end: End, seen_from: str) -> bool:
-    """Whether policies count: not for what a pod's own node sends, nor for the node's network."""
-    if end.pod is None or end.node is None or end.place == end.node:
-        return False
-    return seen_from != end.node.address
+def _is_isolated(end: End) -> bool:
+    """Whether policies count there: not in the node's own network."""
+    return end.pod is not None and end.node is not None and end.place != end.node
+
+
+def _own_source(node: Place, address: str) -> str:
+    """The address with which a node's own packets leave."""
+    seen = route_hops.ask(node, address)
+    return node.address if isinstance(seen, str) else str(seen.get("prefsrc", node.address))
 
 
 def _outward(scene: Scene, start: Start, way: Way) -> Iterator[Hop]:
