@@ -24,7 +24,7 @@ CONFIG_KEY: Final = "ClusterConfiguration"  # kubeadm's key.
 APPROVER: Final = "tiphys:kubelet-serving-approver"
 NODE_NETWORK: Final = "tiphys:node-network"
 
-_FOLLOW: Final = ("list", "watch")
+_FOLLOW: Final = ("get", "list", "watch")
 
 Placed = tuple[str, Obj]
 """(collection path, object)"""

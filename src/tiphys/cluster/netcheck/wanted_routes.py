@@ -1,6 +1,6 @@
 """Which routes a place must have: to the world, to Services, to other nodes' pods, to its own pods.
 
-Pure but for `missing_routes`, which reads what the kernel has.
+Pure but for `own_interface` and `missing_routes`, which read what the kernel has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from tiphys.cluster.netcheck.place import Place
 from tiphys.cluster.netcheck.scene import Scene
 from tiphys.cluster.profile import Profile
 from tiphys.lib.netlink.route import Route, route_socket
-from tiphys.network.kernel import ROUTE_PROTOCOL
+from tiphys.network.kernel import ROUTE_PROTOCOL, own_link
 from tiphys.network.plan import VXLAN_LINK, NetworkPlan, Overlay, internal_address, peers_of, plan
 
 
@@ -27,23 +27,28 @@ class Wanted(NamedTuple):
     node: str = ""  # The other node that it leads to.
 
 
-def network_plan(profile: Profile, nodes: Sequence[Obj], name: str, address: str) -> NetworkPlan:
-    """What the network agent of a node plans. Raises ValueError."""
+def network_plan(
+    profile: Profile, nodes: Sequence[Obj], name: str, link: IPv4Interface
+) -> NetworkPlan:
+    """What the network agent of a node plans. link: the node's address with its network."""
     own = next((n for n in nodes if at(n, "metadata", "name") == name), None)
-    prefix = 24 if profile.uses_host_network else IPv4Network(profile.node_cidr).prefixlen
-    link = IPv4Interface(f"{address}/{prefix}")
     cidr = str(at(own, "spec", "podCIDR", default=""))
     return plan(peers_of(nodes, name), cidr, link, Overlay(profile.overlay))
 
 
-def of_node(profile: Profile, nodes: Sequence[Obj], name: str, address: str) -> list[Wanted]:
-    """A node in a namespace of its own, without its pods."""
-    found = [
-        Wanted("default", profile.gateway, "", "everything elsewhere"),
-        Wanted(profile.service_cidr, "", "lo", "Services"),
-    ]
+def own_interface(place: Place) -> IPv4Interface:
+    """A node's address with its network, as its link has it. Raises OSError."""
+    with place.inside():
+        return own_link(place.address)[1]
+
+
+def of_node(profile: Profile, nodes: Sequence[Obj], name: str, link: IPv4Interface) -> list[Wanted]:
+    """A node's, without those to its own pods."""
+    found = [Wanted(profile.service_cidr, "", "lo", "Services")]
+    if not profile.uses_host_network:  # Else it is the machine's own affair.
+        found.append(Wanted("default", profile.gateway, "", "everything elsewhere"))
     owner = {p.pod_cidr: p.name for p in peers_of(nodes, name)}
-    for route in sorted(network_plan(profile, nodes, name, address).routes):
+    for route in sorted(network_plan(profile, nodes, name, link).routes):
         to = owner.get(route.destination, "")
         device = VXLAN_LINK if route.over_vxlan else ""
         what = f"pods of {to}"
@@ -103,14 +108,14 @@ def route_command(place: Place, route: Wanted) -> str:
 
 
 def missing_routes(scene: Scene, place: Place) -> list[Wanted]:
-    """Of a place with a network of its own. Reads the kernel's routes."""
-    if scene.profile.uses_host_network or scene.world.nodes is None:
+    """Reads the kernel's routes and addresses. Raises OSError."""
+    if scene.world.nodes is None:
         return []
     nodes = scene.world.nodes
     if place is scene.host:
         wanted = of_host(scene.profile, nodes)
     else:
-        wanted = of_node(scene.profile, nodes, place.name, place.address)
+        wanted = of_node(scene.profile, nodes, place.name, own_interface(place))
     with place.inside(), route_socket() as route:
         devices = {link.index: link.name for link in route.links()}
         return missing(wanted, route.routes(), devices)

@@ -8,7 +8,13 @@ from tiphys.cluster import node_network
 from tiphys.cluster.netcheck.finding import NetFinding
 from tiphys.cluster.netcheck.place import Place
 from tiphys.cluster.netcheck.scene import Scene
-from tiphys.cluster.netcheck.wanted_routes import missing_routes, route_command
+from tiphys.cluster.netcheck.wanted_routes import (
+    missing_routes,
+    network_plan,
+    own_interface,
+    route_command,
+)
+from tiphys.network.plan import VXLAN_LINK
 
 NAME: Final = "links"
 
@@ -26,7 +32,7 @@ def look(scene: Scene) -> list[NetFinding]:
     found: list[NetFinding] = []
     for place in scene.places:
         links = {one["ifname"]: one for one in place.links()}
-        wanted = wanted_links(scene, place, links)
+        wanted = wanted_links(scene, place, links) + overlay_link(scene, place)
         down = judge(scene.profile.name, place, wanted, links)
         if down:  # With a link its routes go: the fix brings both back.
             down = [with_routes(one, scene, place) for one in down]
@@ -60,6 +66,16 @@ def wanted_links(scene: Scene, place: Place, links: Mapping[str, Any]) -> list[W
 def _pod_links(scene: Scene, place: Place, links: Mapping[str, Any]) -> list[Wanted]:
     """Every pod's end: those that are there, for which sandbox each is only the runtime knows."""
     return [Wanted(name, "a pod's link") for name in links if name.startswith("veth")]
+
+
+def overlay_link(scene: Scene, place: Place) -> list[Wanted]:
+    """Where other nodes' pods are reached through it. Reads the node's address."""
+    if place is scene.host or scene.world.nodes is None:
+        return []
+    link = own_interface(place)
+    if not network_plan(scene.profile, scene.world.nodes, place.name, link).end:
+        return []
+    return [Wanted(VXLAN_LINK, "the way to other nodes' pods")]
 
 
 def judge(

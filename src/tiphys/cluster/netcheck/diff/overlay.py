@@ -1,5 +1,5 @@
 """Another overlay: which routes, links and table entries go and come, and what packets may be
-long. Pure."""
+long."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from dataclasses import replace
 from tiphys.api.meta import Obj, at
 from tiphys.cluster.netcheck.diff.change import ADD, REMOVE, REPLACE, Change
 from tiphys.cluster.netcheck.scene import Scene
-from tiphys.cluster.netcheck.wanted_routes import network_plan
+from tiphys.cluster.netcheck.wanted_routes import network_plan, own_interface
 from tiphys.cluster.node_components import MTU_DEFAULT
 from tiphys.lib.netlink.neighbour import Entry
 from tiphys.network.plan import (
@@ -27,9 +27,10 @@ def changes(scene: Scene, overlay: Overlay) -> list[Change]:
     found: list[Change] = []
     other = replace(scene.profile, overlay=str(overlay))
     nodes = scene.world.nodes or []
-    for node, _ in scene.nodes:
-        before = network_plan(scene.profile, nodes, node.name, node.address)
-        after = network_plan(other, nodes, node.name, node.address)
+    for node, place in scene.nodes:
+        link = own_interface(place)
+        before = network_plan(scene.profile, nodes, node.name, link)
+        after = network_plan(other, nodes, node.name, link)
         found += compare(node.name, before, after)
         found += mtu(node.name, scene, overlay, scene.world.pods or [])
     return found
