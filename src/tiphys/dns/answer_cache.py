@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from tiphys.dns.packet import NOERROR, NXDOMAIN, OPT, SOA, FormatError, read_name
 
 ENTRIES_MAX: Final = 9984  # CoreDNS cache defaultCap.
+BYTES_MAX: Final = 8 << 20  # Of all answers; ours: CoreDNS counts entries only.
 SECONDS_MAX: Final = 30  # kubeadm's Corefile.
 _SECONDS_MIN: Final = 5  # CoreDNS cache minTTL and minNTTL.
 _HEADER_BYTES: Final = 12
@@ -27,8 +28,10 @@ class _Kept(NamedTuple):
 
 
 class AnswerCache:
-    def __init__(self, entries_max: int = ENTRIES_MAX) -> None:
+    def __init__(self, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
 
     def __len__(self) -> int:
@@ -41,7 +44,7 @@ class AnswerCache:
         if kept is None:
             return None
         if now >= kept.until:
-            del self._kept[key]
+            self._drop(key)
             return None
         self._kept.move_to_end(key)
         found = bytearray(kept.answer)
@@ -59,13 +62,20 @@ class AnswerCache:
         if seconds <= 0:
             return
         key = _key(query, question_end, tcp=tcp)
+        self._drop(key)
         self._kept[key] = _Kept(answer, offsets, now, now + seconds)
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._entries_max:
-            self._kept.popitem(last=False)
+        self._bytes += len(answer)
+        while len(self._kept) > self._entries_max or self._bytes > self._bytes_max:
+            self._drop(next(iter(self._kept)))
 
     def clear(self) -> None:
         self._kept.clear()
+        self._bytes = 0
+
+    def _drop(self, key: bytes) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= len(kept.answer)
 
 
 def _key(query: bytes, question_end: int, *, tcp: bool) -> bytes:

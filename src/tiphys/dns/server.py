@@ -106,7 +106,10 @@ class DnsServer:
         try:
             query = parse_query(data)
         except FormatError as exc:
-            return error_answer(data, exc.code), None
+            refusal = error_answer(data, exc.code)
+            if refusal is not None:
+                self._metrics.answered(refusal)
+            return refusal, None
         self._turn += 1
         found = answer(query, self._zone, tcp=tcp, turn=self._turn)
         if found is None:
@@ -162,8 +165,7 @@ class DnsServer:
                 turns.release()
                 if found is None:
                     return
-                _write(writer, found)
-                await writer.drain()
+                await _write(writer, found)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return
         finally:
@@ -184,10 +186,9 @@ class DnsServer:
         try:
             found = await self.forwarded(data, query, tcp=True)
             if not writer.is_closing():
-                _write(writer, found)
-                await writer.drain()
-        except OSError:
-            return  # The client has gone.
+                await _write(writer, found)
+        except (OSError, TimeoutError):
+            return  # The client has gone, or reads nothing.
         finally:
             turns.release()
 
@@ -199,5 +200,8 @@ def _send(found: socket.socket, answer: bytes, receiver: Address) -> None:
         return  # The way is full or gone: the client asks again.
 
 
-def _write(writer: asyncio.StreamWriter, answer: bytes) -> None:
+async def _write(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    """Raises OSError; TimeoutError when the client reads nothing."""
     writer.write(struct.pack(">H", len(answer)) + answer)
+    async with asyncio.timeout(TCP_IDLE_SECONDS):
+        await writer.drain()

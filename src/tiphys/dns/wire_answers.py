@@ -7,7 +7,8 @@ forgotten when the zone changes.
 from collections.abc import Callable
 from typing import Final
 
-QUERIES_MAX: Final = 10_000
+BYTES_MAX: Final = 4 << 20  # Of queries and answers together: some 10,000 names.
+_ENTRY_BYTES: Final = 200  # What Python takes for each beside its bytes, about.
 ROTATIONS_MAX: Final = 8
 QUERY_BYTES_MAX: Final = 300  # A name, a type and EDNS0; longer ones are rare and cost memory.
 
@@ -19,7 +20,11 @@ class WireAnswers:
         self._version = version
         self._of = -1
         self._kept: dict[bytes, tuple[list[bytes], int]] = {}  # Rotations; how many are wanted.
+        self._bytes = 0
         self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, query: bytes) -> bytes | None:
         """An answer; None where a further one is wanted."""
@@ -37,8 +42,9 @@ class WireAnswers:
         return query[:2] + rotations[self._turn % wanted]
 
     def put(self, query: bytes, answer: bytes) -> None:
-        if self._version() != self._of or len(self._kept) >= QUERIES_MAX:
+        if self._version() != self._of or self._bytes >= BYTES_MAX:
             self._kept.clear()
+            self._bytes = 0
             self._of = self._version()
         if len(query) > QUERY_BYTES_MAX:
             return
@@ -46,3 +52,4 @@ class WireAnswers:
         rotations, _ = self._kept.setdefault(query[2:], ([], wanted))
         if len(rotations) < wanted:
             rotations.append(answer[2:])
+            self._bytes += len(query) + len(answer) + _ENTRY_BYTES

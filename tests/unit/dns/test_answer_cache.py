@@ -72,3 +72,13 @@ def test_the_oldest_goes_first() -> None:
         cache.put(a_query(7, question), 12 + len(question), an_answer(20), 0.0, tcp=False)
     kept = [cache.get(a_query(7, q), 12 + len(q), 1.0, tcp=False) is not None for q in questions]
     assert kept == [False, True, True]
+
+
+def test_long_answers_make_room_sooner() -> None:
+    size = len(an_answer(20))
+    cache = AnswerCache(bytes_max=2 * size)
+    for number in range(5):
+        question = b"\1" + b"abcde"[number : number + 1] + b"\0\0\1\0\1"
+        cache.put(a_query(7, question), 12 + len(question), an_answer(20), 0.0, tcp=False)
+        cache.put(a_query(7, question), 12 + len(question), an_answer(20), 1.0, tcp=False)
+    assert len(cache) == 2
