@@ -8,6 +8,8 @@ from typing import Any
 
 from tiphys.dns.packet import A, Record, parse_query, write_answer
 
+ATTEMPTS_MAX = 20  # To find a port that nobody has.
+
 
 class Upstream:
     """Over UDP, and over TCP where a test starts it; `cut` answers over UDP are truncated."""
@@ -23,18 +25,30 @@ class Upstream:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> "Upstream":
-        """On the port of before, when there was one."""
+        """On the port of before, when there was one; else on one that is free in both."""
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                return await self._start()
+            except OSError:
+                self.stop()
+                if self.port:
+                    raise
+        raise OSError("no port is free for both UDP and TCP")
+
+    async def _start(self) -> "Upstream":
         loop = asyncio.get_running_loop()
         self._server = await asyncio.start_server(self._talk, self.host, self.port)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        port = int(self._server.sockets[0].getsockname()[1])
         self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Udp(self), local_addr=(self.host, self.port)
+            lambda: _Udp(self), local_addr=(self.host, port)
         )
+        self.port = port
         return self
 
     def stop(self) -> None:
-        if self._transport is not None and self._server is not None:
+        if self._transport is not None:
             self._transport.close()
+        if self._server is not None:
             self._server.close()
 
     def answer(self, data: bytes, *, tcp: bool) -> bytes:
@@ -87,3 +101,17 @@ def addresses(answer: bytes) -> list[str]:
     from tiphys.dns.external_name import addresses_in
 
     return [str(r.data) for r in addresses_in(answer, "") if r.type == A]
+
+
+def free_port() -> int:
+    """That nobody has, neither of UDP nor of TCP, at this moment."""
+    for _ in range(ATTEMPTS_MAX):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+        ):
+            udp.bind(("127.0.0.1", 0))
+            with suppress(OSError):
+                tcp.bind(udp.getsockname())
+                return int(udp.getsockname()[1])
+    raise OSError("no port is free for both UDP and TCP")

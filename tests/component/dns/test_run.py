@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from support.client_rig import Rig, rig
-from support.dns_upstream import Upstream, addresses, ask
+from support.dns_upstream import Upstream, addresses, ask, free_port
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
 from tiphys.client.recorder import EVENTS
@@ -16,12 +15,6 @@ from tiphys.dns.config import DnsConfig
 from tiphys.dns.run import CONFIG_MAPS, SERVICES, Dns
 from tiphys.dns.settings import NAME, NAMESPACE
 from tiphys.lib.tasks import TaskSet
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def until_told(port: int, name: str, wanted: list[str]) -> None:

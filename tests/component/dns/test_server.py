@@ -6,7 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from support.dns_upstream import Upstream, a_query, addresses, ask
+from support.dns_upstream import Upstream, a_query, addresses, ask, free_port
 from support.dns_zone import a_zone
 from support.waiting import until
 from tiphys.api.meta import Obj, ObjectKey
@@ -53,7 +53,7 @@ async def lab(*upstreams: Upstream, **stubs: Upstream) -> AsyncIterator[Lab]:
     named = {domain: (_server(one),) for domain, one in stubs.items()}
     forwarder.use(Settings(named, tuple([_server(one) for one in upstreams])))
     server = DnsServer(zone, forwarder, metrics)
-    port = await server.listen("127.0.0.1", 0)
+    port = await server.listen("127.0.0.1", free_port())
     try:
         yield Lab(port, forwarder, metrics, zone)
     finally:
