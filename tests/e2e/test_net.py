@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -119,16 +121,17 @@ def upstream_on(host: str) -> tuple[int, Callable[[], None]]:
     return upstream.port, end
 
 
-@pytest.fixture(scope="module", params=["nftables", "iptables", "userspace"])
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+@contextmanager
+def made(mode: str) -> Iterator[Lab]:
     assert os.geteuid() == 0, "clusters with nodes need root"
-    cluster = Cluster(f"n{request.param[0]}{os.getpid() % 10000}")
-    end: Callable[[], None] = lambda: None  # noqa: E731 - nothing was started yet
-    try:
-        cluster.start("--nodes", "2", "--proxy-mode", request.param)
+    cluster = Cluster(f"n{mode[0]}{os.getpid() % 10000}")
+    with ExitStack() as stack:
+        stack.callback(cluster.delete)
+        cluster.start("--nodes", "2", "--proxy-mode", mode)
         nodes = cluster.status()["nodes"]
         gateway = f"{nodes[0]['address'].rpartition('.')[0]}.1"
         port, end = upstream_on(gateway)
+        stack.callback(end)
         found = Lab(cluster, nodes[0]["name"], nodes[1]["name"], gateway, port)
         found.configure_dns()
         apply(cluster, daemon_set(), service("web", 8080), service("wrong", 9999))
@@ -136,9 +139,18 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         until(lambda: len(cluster.running_pods("app=web")) == 2, what="a pod on each node")
         until(lambda: not found.findings(), what="a network without findings")
         yield found
-    finally:
-        cluster.delete()
-        end()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with made("nftables") as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["iptables", "userspace"])
+def other_mode(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with made(request.param) as found:
+        yield found
 
 
 def forward_off(lab: Lab) -> None:
@@ -266,6 +278,25 @@ def conntrack_limit(lab: Lab) -> Iterator[None]:
 def test_the_doctor_names_exactly_what_is_broken_and_its_fix_mends_it(
     lab: Lab, spoil: Callable[[Lab], None], check: str, where: str, words: str
 ) -> None:
+    name_and_mend(lab, spoil, check, where, words)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "where", "words"),
+    [
+        pytest.param(rules_gone, "second", "lacks", id="rule"),
+        pytest.param(proxy_stopped, "first", "nobody keeps the rules", id="proxy-stopped"),
+    ],
+)
+def test_rules_are_compared_in_every_mode(
+    other_mode: Lab, spoil: Callable[[Lab], None], where: str, words: str
+) -> None:
+    name_and_mend(other_mode, spoil, "rules", where, words)
+
+
+def name_and_mend(
+    lab: Lab, spoil: Callable[[Lab], None], check: str, where: str, words: str
+) -> None:
     both = f"{lab.first}, {lab.second}"
     place = {"first": lab.first, "second": lab.second, "both": both}.get(where, where)
     spoil(lab)
@@ -294,6 +325,17 @@ def trace(lab: Lab, to: str, start: str = "") -> tuple[int, Any]:
 
 
 def test_a_trace_tells_every_hop(lab: Lab) -> None:
+    every_hop(lab)
+    assert trace(lab, "http://web/", f"node/{lab.first}")[1]["fails"]["name"] == "name"
+    assert trace(lab, "svc/web", f"node/{lab.first}")[0] == 0
+
+
+def test_a_trace_follows_every_mode(other_mode: Lab) -> None:
+    every_hop(other_mode)
+    assert trace(other_mode, "svc/none")[1]["fails"]["name"] == "service"
+
+
+def every_hop(lab: Lab) -> None:
     code, told = trace(lab, "svc/web")
     assert (code, told["fails"]) == (0, None)
     names = [hop["name"] for hop in told["hops"]]
@@ -302,8 +344,6 @@ def test_a_trace_tells_every_hop(lab: Lab) -> None:
     ways = {hop["way"] for hop in told["hops"]} - {""}
     pods = {lab.pod(node)["status"]["podIP"] for node in (lab.first, lab.second)}
     assert ways == {f"{address}:8080" for address in pods}
-    assert trace(lab, "http://web/", f"node/{lab.first}")[1]["fails"]["name"] == "name"
-    assert trace(lab, "svc/web", f"node/{lab.first}")[0] == 0
 
 
 POLICY = {
@@ -370,16 +410,24 @@ def everything(lab: Lab) -> str:
 
 
 def test_a_diff_tells_what_would_change_and_changes_nothing(lab: Lab) -> None:
+    no_difference_made(lab, "nftables", "iptables")
+
+
+def test_a_diff_of_every_mode(other_mode: Lab) -> None:
+    path = other_mode.cluster.home / "state" / other_mode.cluster.name / "profile.json"
+    no_difference_made(other_mode, json.loads(path.read_text())["proxy_mode"], "nftables")
+
+
+def no_difference_made(lab: Lab, mode: str, other: str) -> None:
     before = everything(lab)
-    mode = json.loads((lab.cluster.home / "state" / lab.cluster.name / "profile.json").read_text())[
-        "proxy_mode"
-    ]
-    assert lab.net("diff", "--proxy-mode", mode)[1]["changes"] == []
-    other = "iptables" if mode != "iptables" else "nftables"
+    assert lab.net("diff", "--proxy-mode", mode) == (
+        0,
+        {"changes": [], "connections": [], "command": ANY},
+    )
     code, told = lab.net("diff", "--proxy-mode", other, "--overlay", "vxlan")
     assert code == 1
     kinds = {(c["action"], c["kind"]) for c in told["changes"]}
-    assert {("remove", "rule"), ("add", "rule"), ("add", "link"), ("replace", "route")} <= kinds
-    assert ("replace", "mtu") in kinds
+    assert {("add", "link"), ("replace", "route"), ("replace", "mtu")} <= kinds
+    assert {"add", "remove"} & {action for action, kind in kinds if kind in ("rule", "element")}
     assert told["connections"]
     assert everything(lab) == before
