@@ -330,6 +330,17 @@ def test_a_trace_tells_every_hop(lab: Lab) -> None:
     assert trace(lab, "svc/web", f"node/{lab.first}")[0] == 0
 
 
+def test_a_trace_follows_a_node_port_of_another_node(lab: Lab) -> None:
+    name = "outside"
+    spec = {"type": "NodePort", **service(name, 8080)["spec"]}
+    apply(lab.cluster, {**service(name, 8080), "spec": spec})
+    port = lab.cluster.get("service", name)["spec"]["ports"][0]["nodePort"]
+    address = next(n["address"] for n in lab.cluster.status()["nodes"] if n["name"] == lab.first)
+    until(lambda: trace(lab, f"{address}:{port}")[0] == 0, what="the node port's rules")
+    hops = trace(lab, f"{address}:{port}")[1]["hops"]
+    assert [h["where"] for h in hops if h["name"] == "service"] == [lab.first]
+
+
 def test_a_trace_follows_every_mode(other_mode: Lab) -> None:
     every_hop(other_mode)
     assert trace(other_mode, "svc/none")[1]["fails"]["name"] == "service"
@@ -340,7 +351,7 @@ def every_hop(lab: Lab) -> None:
     assert (code, told["fails"]) == (0, None)
     names = [hop["name"] for hop in told["hops"]]
     assert names[:3] == ["start", "name", "service"]
-    assert {"route", "ingress policy", "socket", "connection"} <= set(names)
+    assert {"rule", "route", "ingress policy", "socket", "connection"} <= set(names)
     ways = {hop["way"] for hop in told["hops"]} - {""}
     pods = {lab.pod(node)["status"]["podIP"] for node in (lab.first, lab.second)}
     assert ways == {f"{address}:8080" for address in pods}

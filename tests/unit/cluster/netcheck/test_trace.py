@@ -311,3 +311,18 @@ def test_the_pod_of_a_deployment() -> None:
     assert pod_of_deployment(World(pods=[FRIEND, WEB]), deployment) is WEB
     with pytest.raises(EndError, match="has no running pod"):
         pod_of_deployment(World(pods=[FRIEND]), deployment)
+
+
+def test_the_element_that_nft_prints() -> None:
+    told = "table ip kube-proxy {\n\tmap services {\n\t\ttype x : verdict\n"
+    told += "\t\telements = { tcp . 10.96.0.7 . 80 : goto service-2 }\n\t}\n}\n"
+    assert service_hops.element(told) == "tcp . 10.96.0.7 . 80 : goto service-2"
+
+
+def test_local_policies_are_for_those_outside() -> None:
+    ports = [{"port": 80, "targetPort": 8080, "protocol": "TCP", "nodePort": 30080}]
+    spec = {"type": "NodePort", "externalTrafficPolicy": "Local", "ports": ports}
+    found = plan([service("near", "10.96.0.9", **spec)], SLICES, NodeView("n1", ("192.168.49.2",)))
+    backend = found.frontends[Frontend("tcp", "192.168.49.2", 30080)]
+    assert service_hops.targets_of(backend, near=True) == (Endpoint("10.244.1.6", 8080),)
+    assert service_hops.targets_of(backend, near=False) == ()

@@ -1,4 +1,4 @@
-"""What a node's proxy does with a packet to an address and port. Pure but for `is_written`."""
+"""What a node's proxy does with a packet to an address and port. Pure but for `written`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,14 +32,18 @@ def hop(
     services: Sequence[Obj],
     service_cidr: str,
     mode: str,
+    *,
+    near: bool = True,
 ) -> Hop | None:
-    """For packets of pods and of the node itself. None where no Service is meant: they go to the
-    address itself."""
+    """None where no Service is meant: packets go to the address itself.
+
+    near: whether packets are of the node itself or of a pod on it.
+    """
     shown = f"{frontend.address}:{frontend.port}/{frontend.protocol}"
     backend = frontends.get(frontend)
     if backend is None:
         return _of_nobody(place, frontend, services, service_cidr, shown)
-    targets = targets_of(backend)
+    targets = targets_of(backend, near=near)
     name = f"{shown} is the Service port {backend.service} ({backend.kind.value})"
     if not targets:
         verb = "dropped: no endpoint on this node" if backend.drop else "refused: no ready endpoint"
@@ -52,9 +56,8 @@ def hop(
     return Hop("service", place.name, True, f"{name}; {mode}: {', '.join(ends)}{more}, {choice}")
 
 
-def targets_of(backend: Backend) -> tuple[Target, ...]:
-    """Of packets that do not come from outside."""
-    return backend.targets if backend.near is None else backend.near
+def targets_of(backend: Backend, *, near: bool) -> tuple[Target, ...]:
+    return backend.near if near and backend.near is not None else backend.targets
 
 
 def _of_nobody(
@@ -77,11 +80,19 @@ def _port(port: Obj) -> str:
     return f"{port['port']}/{(port.get('protocol') or 'TCP').lower()}"
 
 
-def ways(frontend: Frontend, backend: Backend, source: str, pod_cidr: str, mode: str) -> list[Way]:
-    """One for each endpoint of a pod's or the node's own packets."""
+def ways(
+    frontend: Frontend,
+    backend: Backend,
+    source: str,
+    pod_cidr: str,
+    mode: str,
+    *,
+    near: bool = True,
+) -> list[Way]:
+    """One for each endpoint."""
     is_pod = bool(source) and IPv4Address(source) in IPv4Network(pod_cidr)
     found = []
-    for target in targets_of(backend):
+    for target in targets_of(backend, near=near):
         hairpin = target.address == source
         by_process = mode == USERSPACE
         masqueraded = by_process or hairpin or not is_pod or backend.masquerade
@@ -89,17 +100,24 @@ def ways(frontend: Frontend, backend: Backend, source: str, pod_cidr: str, mode:
     return found
 
 
-def is_written(place: Place, frontend: Frontend, mode: str) -> bool:
-    """Whether the kernel has a rule for it."""
+def written(place: Place, frontend: Frontend, backend: Backend, mode: str, *, is_pod: bool) -> str:
+    """The kernel's rule for it; "" where there is none."""
     protocol, address, port = frontend
     try:
         if mode == IPTABLES:
             saved = place.run(["iptables-save", "-t", "nat"])
             match = f"-A KUBE-SERVICES -d {address}/32 -p {protocol} "
             lines = [line for line in saved.splitlines() if line.startswith(match)]
-            return any(f"--dport {port} " in line for line in lines)
+            return next((line for line in lines if f"--dport {port} " in line), "")
+        near = "near-pods" if is_pod else "near-node"
+        name = "services" if backend.near is None else near
         key = f"{{ {protocol} . {address} . {port} }}"
-        place.run(["nft", "get", "element", "ip", TABLE, "services", key])
+        told = place.run(["nft", "get", "element", "ip", TABLE, name, key])
     except PlaceError:
-        return False
-    return True
+        return ""
+    return f"map {name}: {element(told)}"
+
+
+def element(told: str) -> str:
+    """Of what `nft get element` prints. Pure."""
+    return told.partition("elements = {")[2].partition("}")[0].strip()
