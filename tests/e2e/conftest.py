@@ -14,8 +14,10 @@ _numbers = itertools.count(1)
 SLOW = {
     "test_autoscaling",
     "test_dashboard",
+    "test_faults",
     "test_images",
     "test_join",
+    "test_learn",
     "test_monitoring",
     "test_net",
     "test_prometheus",
