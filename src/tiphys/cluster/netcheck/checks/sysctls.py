@@ -21,7 +21,7 @@ WHY: Final = {
     "net.ipv6.conf.default.disable_ipv6": "only IPv4 is routed: nothing may pass beside the rules",
     "net.ipv6.conf.all.disable_ipv6": "only IPv4 is routed: nothing may pass beside the rules",
 }
-ON_NODES: Final = {**NODE_SYSCTLS, "net.ipv4.conf.eth0.rp_filter": "0"}
+ON_NODES: Final = NODE_SYSCTLS
 ON_HOST: Final = {forwarding.NAME: "1"}
 
 
