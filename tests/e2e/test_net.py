@@ -442,3 +442,34 @@ def no_difference_made(lab: Lab, mode: str, other: str) -> None:
     assert {"add", "remove"} & {action for action, kind in kinds if kind in ("rule", "element")}
     assert told["connections"]
     assert everything(lab) == before
+
+
+def overlay_link_gone(lab: Lab) -> None:
+    """The network agent, which would make it again, shares the proxy's process."""
+    lab.stop("proxy", lab.second)
+    lab.on(lab.second, "ip link set tiphys.vxlan down")
+
+
+def test_a_stopped_cluster_starts_with_another_overlay(lab: Lab) -> None:
+    """The last of this file: the doctor and the trace know the overlay too."""
+    running = lab.cluster.tiphys("start", "--overlay", "vxlan", check=False)
+    assert running.returncode == 1
+    assert "runs with overlay auto" in running.stderr
+    lab.cluster.tiphys("stop")
+    lab.cluster.start("--overlay", "vxlan")
+    until(lambda: len(lab.cluster.running_pods("app=web")) == 2, what="the pods are back")
+    until(lambda: not lab.findings(), what="a network without findings")
+    assert lab.net("diff", "--overlay", "vxlan")[1]["changes"] == []
+    every_hop(lab)
+    _, told = trace(lab, f"{lab.pod(lab.first)['status']['podIP']}:8080")
+    assert "overlay" in [hop["name"] for hop in told["hops"]]
+    overlay_link_gone(lab)
+    found = lab.findings()
+    assert {(f["check"], f["where"]) for f in found} == {
+        ("links", lab.second),
+        ("rules", lab.second),
+    }
+    assert "tiphys.vxlan" in found[0]["what"]
+    for one in found:
+        shell(one["fix"], lab.cluster.env)
+    until(lambda: not lab.findings(), what="mended")

@@ -160,6 +160,14 @@ def test_any_node_may_be_the_way_to_services() -> None:
     assert missing([wanted], [Route("10.96.0.0/16", "192.168.49.3", 2, 84)], DEVICES) == []
 
 
+def test_routes_that_went_with_their_link_are_told_with_it() -> None:
+    over = TO_PODS._replace(device="tiphys.vxlan")
+    assert routes.goes_with(over, {"tiphys.vxlan"})
+    assert not routes.goes_with(over, {"eth0"})
+    assert routes.goes_with(TO_PODS, {"eth0"})
+    assert not routes.goes_with(TO_PODS, set())
+
+
 def test_a_lost_route_is_told_with_the_node_that_suffers() -> None:
     found = routes.judge(NODE, TO_PODS)
     assert found.fix == f"{INSIDE}ip route replace 10.244.1.0/24 via 192.168.49.3 proto 84"

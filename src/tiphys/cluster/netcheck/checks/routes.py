@@ -1,5 +1,6 @@
 """Routes against the plan: to the world, to Services, to the pods of every node."""
 
+from collections.abc import Collection
 from typing import Final
 
 from tiphys.cluster.netcheck.finding import NetFinding
@@ -13,13 +14,15 @@ NAME: Final = "routes"
 def look(scene: Scene) -> list[NetFinding]:
     found: list[NetFinding] = []
     for place in scene.places:
-        if not any(_down(one) for one in place.links()):  # Told by the check of links.
-            found += [judge(place, route) for route in missing_routes(scene, place)]
+        down = {one["ifname"] for one in place.links() if "UP" not in one["flags"]}
+        lost = missing_routes(scene, place)
+        found += [judge(place, route) for route in lost if not goes_with(route, down)]
     return found
 
 
-def _down(link: dict[str, object]) -> bool:
-    return link["ifname"] == "eth0" and "UP" not in str(link["flags"])
+def goes_with(route: Wanted, down: Collection[str]) -> bool:
+    """Whether a route is gone because a link is down, as the check of links tells. Pure."""
+    return (route.device or "eth0") in down
 
 
 def judge(place: Place, route: Wanted) -> NetFinding:
