@@ -16,6 +16,7 @@ SLOW = {
     "test_dashboard",
     "test_faults",
     "test_images",
+    "test_ingress",
     "test_join",
     "test_learn",
     "test_monitoring",

@@ -16,6 +16,7 @@ from tiphys.apiserver.admission.certificate_approval import CertificateApproval
 from tiphys.apiserver.admission.certificate_signing import CertificateSigning
 from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
 from tiphys.apiserver.admission.chain import Chain, Plugin
+from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
@@ -184,6 +185,7 @@ def admission_plugins(
     core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
+    ingress_classes = endpoints["networking.k8s.io", "v1", "ingressclasses"].cache
     return [
         NamespaceLifecycle(core["namespaces"]),
         LimitRanger(core["limitranges"]),
@@ -197,6 +199,7 @@ def admission_plugins(
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
+        DefaultIngressClass(ingress_classes),
     ]
 
 

@@ -33,6 +33,10 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
         found += metrics_addon.manifests(profile)
+    if profile.ingress:
+        from tiphys.cluster.ingress import manifests as ingress
+
+        found += ingress.manifests()
     if profile.listen:
         found += join_addons.manifests(profile)
     return found

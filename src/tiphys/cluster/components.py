@@ -47,6 +47,10 @@ def components(profile: Profile) -> list[Component]:
         from tiphys.cluster.node_components import node_components
 
         found += node_components(profile)
+    if profile.ingress:
+        from tiphys.cluster.ingress import process
+
+        found += process.components(profile)
     return found
 
 
@@ -74,11 +78,12 @@ def component(
 ) -> Component:
     label = profile.name if node is None else f"{profile.name}/{node.name}"
     log_name = name if node is None else f"{name}-{node.name}"
+    is_busy = name in ("apiserver", "ingress")
     return Component(
         name=name,
         title=f"tiphys: {name} [{label}]",
         log_file=profile.logs / f"{log_name}.log",
-        main=partial(_main, profile, node, work, is_busy=name == "apiserver"),
+        main=partial(_main, profile, node, work, is_busy=is_busy),
         node=node.name if node else "",
         stage=stage,
     )

@@ -75,6 +75,7 @@ class Profile:
 
     # This machine's address for other machines; its node then uses the machine's own network.
     listen: str = ""
+    ingress: str = ""  # Of the addon: its data plane, or off (tiphys.ingress.config.DATA_PLANES).
     joined_server: str = ""  # The API server of the cluster that this machine has joined.
 
     @property
