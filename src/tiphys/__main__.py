@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "join": ("tiphys.cluster.commands.join", "make this machine a node of another's cluster"),
     "token": ("tiphys.cluster.commands.token.main", "what other machines join with"),
     "doctor": ("tiphys.cluster.commands.doctor", "find what is wrong, and say what to do"),
+    "net": ("tiphys.cluster.commands.net.main", "doctor, trace, diff: look into the network"),
     "ip": ("tiphys.cluster.commands.ip", "print the address of a machine"),
     "update-context": ("tiphys.cluster.commands.update_context", "point the kubeconfig here"),
     "kubectl": ("tiphys.cli.kubectl.main", "talk to the cluster in kubectl's words"),

@@ -22,6 +22,7 @@ SLOW = {
     "test_learn",
     "test_logging",
     "test_monitoring",
+    "test_net",
     "test_prometheus",
     "test_proxy_modes",
     "test_run",

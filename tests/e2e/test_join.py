@@ -133,6 +133,19 @@ def test_pods_and_services_are_reached_across(machines: Pair) -> None:
     assert "open" in first.cluster.kubectl("exec", "on-second", "--", "sh", "-c", ask)
 
 
+# Without DNS: these machines have no way to the resolvers of their resolv.conf.
+NETWORK_CHECKS = ("sysctls", "links", "routes", "mtu", "rules", "conntrack", "reachability")
+
+
+def test_the_network_is_checked_on_both_machines(machines: Pair) -> None:
+    for machine in machines:
+        words = [word for check in NETWORK_CHECKS for word in ("--check", check)]
+        done = machine.cluster.tiphys("net", "doctor", *words, "-o", "json", check=False)
+        told = json.loads(done.stdout)
+        assert (told["findings"], told["failed"]) == ([], {}), done.stderr
+        assert any("`tiphys net doctor` there" in note for note in told["notes"])
+
+
 def test_logs_and_exec_reach_the_joined_node(machines: Pair) -> None:
     first, _ = machines
     assert first.cluster.kubectl("logs", "on-second").strip() == "hello from on-second"

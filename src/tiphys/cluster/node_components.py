@@ -157,6 +157,7 @@ def dns_config(profile: Profile, node: Node) -> DnsConfig:
     return DnsConfig(
         kubeconfig=access.path_for(profile, "dns"),
         listen_addresses=(profile.dns_service,),
+        node_name=node.name,
         service_cidrs=(profile.service_cidr,),
         pod_cidrs=(profile.pod_cidr,),
         resolver_files=RESOLVER_FILES,

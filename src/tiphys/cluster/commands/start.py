@@ -179,6 +179,11 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
         )
     cloud_choices.check_unchanged(profile, options)
     audit_choice.check_unchanged(profile, audit_choice.read(options.audit_policy))
+    if options.overlay and options.overlay != profile.overlay:
+        raise CommandError(
+            f'profile "{profile.name}" runs with overlay {profile.overlay}, not {options.overlay}',
+            fix=f"stop it first: tiphys stop -p {profile.name}",
+        )
     if _has_context(profile, options):
         _set_context(profile)
 
@@ -299,7 +304,13 @@ def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
         )
-    wanted = replace(profile, proxy_mode=_wanted_mode(profile, options))
+    overlay = options.overlay or profile.overlay
+    if profile.uses_host_network and overlay != profile.overlay:
+        raise CommandError(
+            f'the machines of profile "{profile.name}" agreed on overlay {profile.overlay}',
+            fix=f"tiphys delete -p {profile.name}, then start with --overlay {overlay}",
+        )
+    wanted = replace(profile, proxy_mode=_wanted_mode(profile, options), overlay=overlay)
     wanted = cloud_choices.chosen(wanted, options)
     if wanted != profile:
         profile = wanted
