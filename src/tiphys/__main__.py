@@ -66,15 +66,36 @@ def dispatch(arguments: list[str]) -> int:
         return 0
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        print(f'Error: unknown command "{name}" for "tiphys"', file=sys.stderr)
-        print("Run 'tiphys --help' for usage.", file=sys.stderr)
-        return 2
+        return _unknown(name)
     if name != "kubectl":
         after, rest = take_profile(rest, until_command=False)
         profile = after if after is not None else profile
+    return run_command(name, DEFAULT_PROFILE if profile is None else profile, rest)
+
+
+def run_command(name: str, profile: str, arguments: list[str]) -> int:
+    """The command's exit code, or that of the error it ended with, which is told."""
     module = import_module(COMMANDS[name][0])
-    code: int = module.run(DEFAULT_PROFILE if profile is None else profile, rest)
+    try:
+        code: int = module.run(profile, arguments)
+    except BrokenPipeError:
+        raise  # The reader has gone: nothing is wrong.
+    except Exception as exc:  # Whatever it was, the user is told as of any other error.
+        from tiphys.cli.output import report, wants_json
+        from tiphys.cluster.told import is_foreseen, told
+
+        if not is_foreseen(exc):
+            raise
+        return report(told(exc, f"{name} {profile}"), as_json=wants_json(arguments))
     return code
+
+
+def _unknown(name: str) -> int:
+    from tiphys.cli.output import CommandError, report
+
+    error = f'unknown command "{name}" for "tiphys"'
+    fix = "Run 'tiphys --help' for usage."
+    return report(CommandError(error, fix=fix, reason="USAGE"), as_json=False)
 
 
 def take_profile(arguments: list[str], *, until_command: bool) -> tuple[str | None, list[str]]:

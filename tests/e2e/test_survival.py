@@ -151,7 +151,7 @@ def test_a_damaged_profile_is_deleted_wholly(own: Cluster) -> None:
     marks = [own.name, addresses.short_name(own.name)]
     (own.home / "state" / own.name / "profile.json").write_text("{")
     refused = own.tiphys("start", check=False)
-    assert refused.returncode == 1
+    assert refused.returncode == 31
     assert f"tiphys delete -p {own.name}" in refused.stderr
     own.tiphys("delete")
     assert [t for t in traces() if any(m in t for m in marks)] == []
@@ -168,7 +168,7 @@ def test_two_profiles_side_by_side(own: Cluster) -> None:
         again = own.tiphys("start")
         assert "runs already" in again.stdout
         refused = own.tiphys("start", "--nodes", "0", check=False)
-        assert refused.returncode == 1
+        assert refused.returncode == 34
         assert "runs with --nodes 1, not 0" in refused.stderr
     finally:
         other.tiphys("delete")

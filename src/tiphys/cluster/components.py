@@ -15,7 +15,7 @@ from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.client.metrics_page import MetricsConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
-from tiphys.cluster import access, node_network
+from tiphys.cluster import access, extra_config, node_network
 from tiphys.cluster.metrics_ports import CLOUD_PORT, CONTROLLERS_PORT, SCHEDULER_PORT
 from tiphys.cluster.pki import CONTROL_PLANE, FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
@@ -131,6 +131,7 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         profile=profile.name,
     )
+    own = extra_config.applied(profile.extra_config, "apiserver", own)
     if not profile.nodes and not profile.listen:
         own = replace(own, addresses=own.addresses[:1])
     return own if node is None else _on_master(own, profile, node)
@@ -154,7 +155,7 @@ def _on_master(config: ApiServerConfig, profile: Profile, node: Node) -> ApiServ
 
 
 def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig:
-    return ControllersConfig(
+    config = ControllersConfig(
         kubeconfig=access.path_for(profile, "controllers"),
         root_ca_file=profile.pki / "ca.crt",
         service_account_key=profile.pki / "sa.key",
@@ -166,14 +167,16 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, CONTROLLERS_PORT),
     )
+    return extra_config.applied(profile.extra_config, "controller-manager", config)
 
 
 def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
-    return SchedulerConfig(
+    config = SchedulerConfig(
         kubeconfig=access.path_for(profile, "scheduler"),
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, SCHEDULER_PORT),
     )
+    return extra_config.applied(profile.extra_config, "scheduler", config)
 
 
 def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:

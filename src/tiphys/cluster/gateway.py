@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tiphys.client.rest import Client
-from tiphys.cluster import access, node_network
+from tiphys.cluster import access, node_network, port_relay, published_ports
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile, ProfileError
@@ -60,6 +60,9 @@ class Gateway:
                 group.create_task(self._look())
                 if profile.masters:
                     group.create_task(api_balancer.run(api_balancer_config(profile)))
+                if profile.ports:
+                    ports = published_ports.parse_all(profile.ports)
+                    group.create_task(port_relay.run(ports, self._first_address))
                 if not profile.is_joined:  # A node alone may not watch all pods and nodes.
                     group.create_task(self._serve_cluster())
         finally:
@@ -80,6 +83,10 @@ class Gateway:
                 group.create_task(keep_running("metrics server", measure))
         finally:
             client.close()
+
+    def _first_address(self) -> str:
+        """Every node that is on answers at every node port."""
+        return (self._profile.running_nodes or self._profile.nodes)[0].address
 
     def _pod_logs(self) -> Mapping[str, Path]:
         nodes = self._profile.nodes

@@ -20,7 +20,6 @@ MISCONFIGURED: Final = "Misconfigured"
 IRRELEVANT: Final = "Irrelevant"  # Started with --keep-context.
 
 _HOST_BIT, _CLUSTER_BIT, _KUBECONFIG_BIT = 1, 2, 4
-NO_SUCH_PROFILE: Final = 85  # minikube's ExGuestNotFound.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """`tiphys addons list | enable NAME | disable NAME`: what a cluster can have beside itself."""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from tiphys.api.errors import ApiError
+from tiphys.cli.arguments import Parser
 from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report, table
 from tiphys.client.kubeconfig import KubeconfigError
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation
-from tiphys.cluster.profile import Profile, ProfileError
+from tiphys.cluster.profile import Profile
+from tiphys.cluster.told import told
 
 
 class Addon(NamedTuple):
@@ -33,7 +34,7 @@ ADDONS: Final = {
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys addons", description="list, enable, disable")
+    parser = Parser(prog="tiphys addons", description="list, enable, disable")
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|enable|disable")
     listing = actions.add_parser("list", aliases=["ls"], help="list addons")
     listing.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -51,11 +52,8 @@ def run(profile: str, arguments: Sequence[str]) -> int:
             print(f"{options.name}: disabled")
         else:
             _list(kube, as_json=as_json)
-    except ApiError as exc:
-        return report(CommandError(f"the API server says: {exc}"), as_json=as_json)
-    except (CommandError, KubeconfigError, ProfileError, Unreachable) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
+    except (ApiError, CommandError, KubeconfigError, Unreachable) as exc:
+        return report(told(exc), as_json=as_json)
     return 0
 
 

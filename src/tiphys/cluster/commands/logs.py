@@ -1,14 +1,13 @@
 """`tiphys logs [COMPONENT] [-f]`: a component's log, or the last lines of all."""
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, report
 from tiphys.cluster.commands.stop import existing
-from tiphys.cluster.profile import ProfileError
 
 TAIL_LINES: Final = 10
 FOLLOW_SECONDS: Final = 0.2
@@ -19,7 +18,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         from tiphys.cluster.commands import logs_search
 
         return logs_search.run(name, arguments[1:])
-    parser = argparse.ArgumentParser(prog="tiphys logs", description="show a component's log")
+    parser = Parser(prog="tiphys logs", description="show a component's log")
     parser.add_argument("component", nargs="?", help="apiserver, scheduler, kubelet, ...")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     parser.add_argument(
@@ -31,9 +30,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         files = sorted(directory.glob("*.log"))
         if options.component:
             files = [_chosen(files, options.component)]
-    except (CommandError, ProfileError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=False)
+    except CommandError as exc:
+        return report(exc, as_json=False)
     lines = wanted_lines(options.tail, one=bool(options.component))
     for path in files:
         if len(files) > 1:
@@ -63,7 +61,9 @@ def _chosen(files: Sequence[Path], component: str) -> Path:
         if path.stem == component or path.stem.startswith(f"{component}-"):
             return path
     raise CommandError(
-        f'there is no log of "{component}"', fix=f"logs: {', '.join(p.stem for p in files)}"
+        f'there is no log of "{component}"',
+        fix=f"logs: {', '.join(p.stem for p in files)}",
+        reason="LOG_NOT_FOUND",
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, report
 from tiphys.cluster.commands.stop import existing
-from tiphys.cluster.profile import ProfileError
 from tiphys.logstore.index import Filter
 from tiphys.logstore.search import Hit, LogReader
 
@@ -35,11 +35,12 @@ def run(name: str, arguments: Sequence[str]) -> int:
         directory = existing(name).log_store
         reader = LogReader(directory)
     except sqlite3.Error as exc:
-        error = CommandError(f"there is no log of the cluster yet: {exc}", fix="tiphys start")
+        error = CommandError(
+            f"there is no log of the cluster yet: {exc}", fix="tiphys start", reason="LOG_NOT_FOUND"
+        )
         return report(error, as_json=options.output == "json")
-    except (CommandError, ProfileError) as exc:
-        told = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(told, as_json=options.output == "json")
+    except CommandError as exc:
+        return report(exc, as_json=options.output == "json")
     try:
         return _show(reader, options, wanted)
     finally:
@@ -47,9 +48,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tiphys logs search", description="search the lines of all containers"
-    )
+    parser = Parser(prog="tiphys logs search", description="search the lines of all containers")
     parser.add_argument("text", nargs="?", default="", help="what a line contains; all without it")
     parser.add_argument("-l", "--selector", default="", help="labels of the pods: app=x,tier=y")
     parser.add_argument("-n", "--namespace", default="")
@@ -69,7 +68,9 @@ def _since(text: str) -> str:
         return ""
     parts = _DURATION.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text:
-        raise CommandError(f'"{text}" is no duration', fix="such as 90s, 15m, 1h30m, 7d")
+        raise CommandError(
+            f'"{text}" is no duration', fix="such as 90s, 15m, 1h30m, 7d", reason="BAD_VALUE"
+        )
     ago = timedelta(seconds=sum(int(n) * _UNITS[u] for n, u in parts))
     then = datetime.now(UTC) - ago  # noqa: TID251 - the command's own clock
     return then.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
@@ -81,7 +82,9 @@ def _labels(selector: str) -> dict[str, str]:
     for term in filter(None, selector.split(",")):
         key, equals, value = term.partition("=")
         if not equals or key.endswith("!"):
-            raise CommandError(f'"{term}" is no equality', fix="use -l app=x,tier=y")
+            raise CommandError(
+                f'"{term}" is no equality', fix="use -l app=x,tier=y", reason="BAD_VALUE"
+            )
         found[key.strip()] = value.removeprefix("=").strip()
     return found
 
