@@ -182,7 +182,8 @@ def _health(patient: Patient) -> list[Finding]:
     found = []
     if seen.api_server != health.RUNNING:
         what = f"the API server is {seen.api_server}"
-        found.append(Finding(what, f"tiphys logs apiserver -p {patient.name}"))
+        word = "unpause" if seen.api_server == health.PAUSED else "logs apiserver"
+        found.append(Finding(what, f"tiphys {word} -p {patient.name}"))
     for node in patient.profile.running_nodes:
         if seen.kubelets[node.name] != health.RUNNING:
             what = f"the kubelet of {node.name} is {seen.kubelets[node.name]}"

@@ -1,6 +1,5 @@
 """`tiphys kubectl COMMAND`: finds the command's module, its server and its namespace."""
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from tiphys.api.errors import ApiError
 from tiphys.cli import reasons
 from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.output import CommandError
+from tiphys.cli.state_directory import state_directory
 from tiphys.client import kubeconfig
 
 _COMMANDS: Final = "tiphys.cli.kubectl.commands"
@@ -107,7 +107,7 @@ def access_of(profile: str, options: dict[str, str]) -> kubeconfig.Access:
         )
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", profile):
         raise CommandError(f'"{profile}" is not a profile\'s name', reason="PROFILE_NAME")
-    state = _state_directory()
+    state = state_directory()
     own = state / profile / "kubeconfigs" / "admin.conf"
     if own.exists():
         return kubeconfig.load(own)
@@ -116,13 +116,3 @@ def access_of(profile: str, options: dict[str, str]) -> kubeconfig.Access:
         fix=f"start one: tiphys start -p {profile}",
         reason="PROFILE_NOT_FOUND",
     )
-
-
-def _state_directory() -> Path:
-    """Where profiles are kept; see cluster/profile.py Roots."""
-    if home := os.environ.get("TIPHYS_HOME"):
-        return Path(home).absolute() / "state"
-    if os.geteuid() == 0:
-        return Path("/var/lib/tiphys")
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "tiphys" / "state"

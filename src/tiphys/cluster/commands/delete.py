@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import profile as profiles
+from tiphys.cluster import settings
 from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
 from tiphys.cluster.start_lock import start_lock
 
@@ -64,7 +65,19 @@ def _delete(roots: Roots, name: str, steps: Steps) -> None:
             fix="see who uses them (`lsof`, `mount`), then run it again",
             reason="PROFILE_FILES_LEFT",
         )
+    _mean_another(roots, name)
     steps.done(f"Deleted {name}", profile=name)
+
+
+def _mean_another(roots: Roots, name: str) -> None:
+    """The profile that is meant without -p is the usual one again, if this was it."""
+    try:
+        known = settings.load(roots)
+    except CommandError:
+        return  # Damaged: there is nothing to take back.
+    if known.get(settings.PROFILE) == name:
+        del known[settings.PROFILE]
+        settings.save(roots, known)
 
 
 def _nodes_left(roots: Roots, name: str) -> tuple[Node, ...]:

@@ -1,7 +1,9 @@
 """`tiphys logs [COMPONENT] [-f]`: a component's log, or the last lines of all."""
 
+import argparse
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,7 @@ from tiphys.cli.output import CommandError, report
 from tiphys.cluster.commands.stop import existing
 
 TAIL_LINES: Final = 10
+_PROBLEMS: Final = ("WARNING", "ERROR", "CRITICAL")
 FOLLOW_SECONDS: Final = 0.2
 
 
@@ -24,7 +27,17 @@ def run(name: str, arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--tail", type=int, metavar="LINES", help="only so many of the last lines; -1 = all"
     )
+    parser.add_argument("-n", "--length", type=int, dest="tail", help="the same")
+    parser.add_argument("--problems", action="store_true", help="warnings and errors only")
+    parser.add_argument("--file", type=Path, help="write them there")
     options = parser.parse_args(arguments)
+    if options.file is not None:
+        with options.file.open("w") as file, redirect_stdout(file):
+            return _show(name, options)
+    return _show(name, options)
+
+
+def _show(name: str, options: argparse.Namespace) -> int:
     try:
         directory = existing(name).logs
         files = sorted(directory.glob("*.log"))
@@ -36,7 +49,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
     for path in files:
         if len(files) > 1:
             print(f"==> {path.stem} <==")
-        for line in last_lines(path.read_text(errors="replace").splitlines(), lines):
+        found: Sequence[str] = path.read_text(errors="replace").splitlines()
+        found = problems(found) if options.problems else found
+        for line in last_lines(found, lines):
             print(line)
     if options.follow and len(files) == 1:
         _follow(files[0])
@@ -48,6 +63,18 @@ def wanted_lines(tail: int | None, *, one: bool) -> int:
     if tail is not None:
         return max(tail, -1)
     return -1 if one else TAIL_LINES
+
+
+def problems(lines: Sequence[str]) -> list[str]:
+    """Warnings and errors with their tracebacks (lib/logs.py LineFormatter). Pure."""
+    found, keep = [], False
+    for line in lines:
+        words = line.split(maxsplit=2)
+        if len(words) > 1 and words[0].endswith("Z") and words[1].isupper():
+            keep = words[1] in _PROBLEMS
+        if keep:
+            found.append(line)
+    return found
 
 
 def last_lines(lines: Sequence[str], count: int) -> Sequence[str]:

@@ -17,7 +17,7 @@ from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import profile as profiles
-from tiphys.cluster import published_ports, start_choices
+from tiphys.cluster import published_ports, settings, start_choices
 from tiphys.cluster.finding import Finding
 from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
 from tiphys.cluster.profile import MASTER, WORKER, Profile, Roots
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "node_ready, kubelet; all when none is named",
     )
     parser.add_argument(
-        "--wait-timeout", type=seconds, default=READY_SECONDS, metavar="90s", help="then give up"
+        "--wait-timeout", type=seconds, metavar="90s", help="then give up (default: 120s)"
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
     parser.add_argument("--addons", action="append", default=[], metavar="NAME", help="enable them")
@@ -96,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
 def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     roots = Roots.from_environment(os.environ)
     existing = profiles.load(roots, name)
+    settings.fill(options, settings.load(roots), is_new=existing is None)
+    options.wait_timeout = options.wait_timeout or READY_SECONDS
     start_choices.check_words(options)
     options.addons = [one for text in options.addons for one in text.split(",") if one]
     _check_addons(options.addons)
@@ -166,7 +168,7 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    from tiphys.cluster import host_node_checks, processes
+    from tiphys.cluster import host_node_checks, pausing, processes
 
     masters, workers = _wanted(profile, options)
     host_node_checks.check_listen(profile, options.listen, masters, workers)
@@ -184,6 +186,7 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
     if _has_context(profile, options):
         _set_context(profile)
 
+    pausing.let_go_on(profile)
     chief = processes.supervisor(profile)
     recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
     # Also without --wait: an earlier start may have been interrupted before its last step.

@@ -60,6 +60,8 @@ def _state(profile: Profile, known: Sequence[Process], seen: Health) -> str:
     """Running when all runs that shall run: a node that was switched off shall not."""
     if not any(p.is_alive for p in known):
         return "Stopped"
+    if seen.api_server == health.PAUSED:
+        return health.PAUSED
     kubelets = {seen.kubelets[node.name] for node in profile.running_nodes}
     working = {seen.host, seen.api_server, *kubelets} == {health.RUNNING}
     return "Running" if working and all(p.is_alive for p in known) else "Degraded"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
-from tiphys.cluster import processes
+from tiphys.cluster import pausing, processes
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.profile import Profile, Roots
 from tiphys.cluster.start_lock import start_lock
@@ -53,6 +53,7 @@ def halt(profile: Profile, *, remove: bool = False) -> bool:
 
     remove takes their records and images away too. Returns whether anything ran.
     """
+    pausing.let_go_on(profile)
     ran = processes.stop(profile)
     if profile.nodes:
         from tiphys.cluster import node_network
