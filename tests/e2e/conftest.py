@@ -15,6 +15,7 @@ SLOW = {
     "test_autoscaling",
     "test_dashboard",
     "test_images",
+    "test_isolation",
     "test_join",
     "test_monitoring",
     "test_prometheus",
