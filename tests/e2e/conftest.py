@@ -14,6 +14,7 @@ _numbers = itertools.count(1)
 SLOW = {
     "test_autoscaling",
     "test_dashboard",
+    "test_half_gone",
     "test_images",
     "test_isolation",
     "test_join",
@@ -21,6 +22,7 @@ SLOW = {
     "test_prometheus",
     "test_proxy_modes",
     "test_run",
+    "test_words",
     "test_workloads",
 }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Reason:
     """why: what usually is behind it. fix: what to do, where the place that fails knows no better.
 
-    code: the exit code, from 1 to 125: the shell uses those above.
+    code: the exit code, from 1 to 125, for the shell uses those above; 127 is the shell's own.
     """
 
     id: str
@@ -119,7 +119,7 @@ ALL = _table(
     ("STORE_WHICH", 115, "which store is not said", "--etcd-servers https://HOST:2379"),
     ("STORE_FAILED", 116, "store or file cannot be used", "stop who uses it, or use another"),
     ("PROXY_FAILED", 117, "the local proxy does not answer", "tiphys dashboard --port N"),
-    ("COMMAND_NOT_FOUND", 120, "the program is not on the machine", "tiphys ssh -- ls /usr/bin"),
+    ("COMMAND_NOT_FOUND", 127, "the program is not on the machine", "tiphys ssh -- ls /usr/bin"),
 )  # fmt: skip
 
 BY_ID = {reason.id: reason for reason in ALL}

@@ -206,12 +206,12 @@ def load(roots: Roots, name: str) -> Profile | None:
         data: Any = json.loads(path.read_text())
     except FileNotFoundError as exc:
         if any((path.parent / kept).exists() for kept in _KEPT):
-            raise _damaged(name, path, "it is gone, other files are there") from exc
+            raise damaged(name, path, "it is gone, other files are there") from exc
         return None
     except (OSError, ValueError) as exc:
-        raise _damaged(name, path, exc) from exc
+        raise damaged(name, path, exc) from exc
     if not isinstance(data, dict):
-        raise _damaged(name, path, "it holds no choices")
+        raise damaged(name, path, "it holds no choices")
     if data.get("version") != FORMAT_VERSION:
         raise ProfileError(
             f'profile "{name}" has format {data.get("version")}, this tiphys reads '
@@ -221,7 +221,7 @@ def load(roots: Roots, name: str) -> Profile | None:
     try:
         return _parsed(roots, data)
     except (KeyError, TypeError, ValueError) as exc:
-        raise _damaged(name, path, exc) from exc
+        raise damaged(name, path, exc) from exc
 
 
 def _parsed(roots: Roots, data: dict[str, Any]) -> Profile:
@@ -241,7 +241,8 @@ def _parsed(roots: Roots, data: dict[str, Any]) -> Profile:
     return profile
 
 
-def _damaged(name: str, path: Path, exc: object) -> ProfileError:
+def damaged(name: str, path: Path, exc: object) -> ProfileError:
+    """The error for a file without which the profile cannot be."""
     return ProfileError(
         f'profile "{name}" is damaged ({path}: {exc}): '
         f"`tiphys delete -p {name}` removes what is left of it",

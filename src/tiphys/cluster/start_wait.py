@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from tiphys.api.meta import Obj, condition
 from tiphys.cli.output import CommandError, Steps
-from tiphys.cluster import addons, readiness
+from tiphys.cluster import addons, failure_cause, processes, readiness
 from tiphys.cluster.profile import Profile
 
 
@@ -31,9 +31,14 @@ def wait(
     Raises CommandError when a part is not ready in time, or the supervisor has died.
     """
     deadline = time.monotonic() + seconds
+    before = {process.title: process.restarts for process in processes.recorded(profile)}
+
+    def goes_on() -> bool:
+        """Whether waiting is of use."""
+        return alive() and not failure_cause.failing(processes.recorded(profile), before)
 
     def until(what: str, ready: Callable[[], bool]) -> None:
-        readiness.wait(what, ready, max(deadline - time.monotonic(), 0.1), alive)
+        readiness.wait(what, ready, max(deadline - time.monotonic(), 0.1), goes_on)
         steps.say(what)
 
     try:
@@ -53,12 +58,14 @@ def wait(
                 "pods of kube-system ready",
                 lambda: system_pods_are_ready(probe.get("/api/v1/namespaces/kube-system/pods")),
                 max(deadline - time.monotonic(), 0.1),
-                alive,
+                goes_on,
             )
     except readiness.NotReady as exc:
+        cause = failure_cause.of(profile, processes.recorded(profile))
         raise CommandError(
-            str(exc),
-            fix=f"look into the logs: tiphys logs -p {profile.name}",
+            f"{exc}; {cause}" if cause else str(exc),
+            fix=f"look into the logs: tiphys logs -p {profile.name}; if its files are damaged,"
+            f" `tiphys delete -p {profile.name}` starts over",
             reason="CLUSTER_NOT_READY",
         ) from exc
 

@@ -10,9 +10,9 @@ from typing import Final
 from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, report
 from tiphys.cluster.commands.stop import existing
+from tiphys.lib.logs import PROBLEMS
 
 TAIL_LINES: Final = 10
-_PROBLEMS: Final = ("WARNING", "ERROR", "CRITICAL")
 FOLLOW_SECONDS: Final = 0.2
 
 
@@ -71,7 +71,7 @@ def problems(lines: Sequence[str]) -> list[str]:
     for line in lines:
         words = line.split(maxsplit=2)
         if len(words) > 1 and words[0].endswith("Z") and words[1].isupper():
-            keep = words[1] in _PROBLEMS
+            keep = words[1] in PROBLEMS
         if keep:
             found.append(line)
     return found

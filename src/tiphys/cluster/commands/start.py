@@ -336,8 +336,9 @@ def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
 
 def _prepare(profile: Profile, steps: Steps) -> None:
     """Certificates, kubeconfigs, directories and the network; repairs what is missing."""
-    from tiphys.cluster import access, pki
+    from tiphys.cluster import access, pki, profile_files
 
+    profile_files.check(profile)
     for directory in (profile.directory / "store", profile.logs, profile.run_directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
     if profile.is_joined:

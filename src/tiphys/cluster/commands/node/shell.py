@@ -27,6 +27,5 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except OSError as exc:
         raise CommandError(
             f"{command[0] if command else shell}: {exc.strerror}",
-            code=127,
             reason="COMMAND_NOT_FOUND",
         ) from exc
