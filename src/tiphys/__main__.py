@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "addons": ("tiphys.cluster.commands.addons", "list, enable or disable the dashboard"),
     "dashboard": ("tiphys.cluster.commands.dashboard", "open the web dashboard"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
+    "learn": ("tiphys.cluster.commands.learn", "learn Kubernetes, command by command"),
     "store": ("tiphys.cluster.commands.store.main", "back up, restore or migrate all objects"),
     "metrics": ("tiphys.cluster.commands.metrics", "print a Prometheus configuration"),
     "profile": ("tiphys.cluster.commands.profile.main", "list the profiles, choose one"),

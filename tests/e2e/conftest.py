@@ -14,10 +14,12 @@ _numbers = itertools.count(1)
 SLOW = {
     "test_autoscaling",
     "test_dashboard",
+    "test_faults",
     "test_half_gone",
     "test_images",
     "test_isolation",
     "test_join",
+    "test_learn",
     "test_monitoring",
     "test_prometheus",
     "test_proxy_modes",

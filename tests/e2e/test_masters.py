@@ -78,8 +78,9 @@ class Writers:
         assert gap <= GAP_SECONDS_MAX
 
 
-def a_map(name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": "v"}}
+def a_map(name: str, value: str = "v") -> dict[str, Any]:
+    metadata, data = {"name": name}, {"k": value}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 @contextmanager

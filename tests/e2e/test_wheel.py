@@ -31,6 +31,8 @@ def test_the_version_from_the_wheel(tmp_path: Path) -> None:
         check=True,
     )
     assert int(listed.stdout) >= 68
+    with zipfile.ZipFile(wheel) as archive:
+        assert "tiphys/cluster/learn/pages/01-cluster.md" in archive.namelist()
     # Where it was built: who installs the wheel needs no npm.
     if (ROOT / "src/tiphys/cluster/dashboard/web/index.html").exists():
         with zipfile.ZipFile(wheel) as archive:

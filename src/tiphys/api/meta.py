@@ -106,7 +106,7 @@ def controller_of(obj: Mapping[str, Any]) -> Obj | None:
 
 def rfc3339(moment: datetime) -> str:
     """metav1.Time on the wire: whole seconds, UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:

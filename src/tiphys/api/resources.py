@@ -60,13 +60,15 @@ class ResourceInfo:
     subresources: dict[str, SubresourceInfo] = field(default_factory=dict)
     storage_version: str = ""  # "group/version" of the stored form where it is another one.
 
-    @property
-    def gvr(self) -> GroupVersionResource:
-        return GroupVersionResource(self.group, self.version, self.plural)
+    # Made once: every request asks for them.
+    gvr: GroupVersionResource = field(init=False, repr=False, compare=False)
+    gvk: GroupVersionKind = field(init=False, repr=False, compare=False)
 
-    @property
-    def gvk(self) -> GroupVersionKind:
-        return GroupVersionKind(self.group, self.version, self.kind)
+    def __post_init__(self) -> None:
+        gvr = GroupVersionResource(self.group, self.version, self.plural)
+        object.__setattr__(self, "gvr", gvr)
+        gvk = GroupVersionKind(self.group, self.version, self.kind)
+        object.__setattr__(self, "gvk", gvk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ def error_media(accept: str) -> MediaType:
 
 
 @lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def is_plain(accept: str, user_agent: str) -> bool:
     """The client takes an object as compact JSON, without any query parameter to the contrary."""
     try:

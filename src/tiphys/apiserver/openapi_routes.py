@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.apiserver.aggregation.availability import CHECKER
 from tiphys.apiserver.aggregation.remote import Remote
 from tiphys.apiserver.openapi import v2, v3
@@ -73,13 +72,12 @@ class OpenApiRoutes:
         for remote in self._others():
             if path == remote.path.strip("/"):
                 return self._server.aggregation.forward(request, CHECKER, remote)
-        group_version = next((v for v in GROUP_VERSIONS if v3.path_of(v) == path), None)
-        if group_version is None:
+        if path not in v3.document_paths():
             return Response(404, b"")
         headers: Headers = ()
         asked = request.params().get("hash", [""])[0]
         if asked:
-            current = v3.document_hash(group_version, self._version)
+            current = v3.document_hash(path, self._version)
             if asked != current:
                 return Response(301, b"", (("Location", f"{V3}/{path}?hash={current}"),))
             headers = (_FOREVER, _YEAR)

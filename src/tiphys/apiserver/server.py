@@ -65,7 +65,17 @@ _IMPERSONATION: Final = frozenset(
 class _Route:
     """What a request line means; kept, because the same ones come again and again."""
 
-    __slots__ = ("asked", "cache", "endpoint", "info", "key", "meter", "remote")
+    __slots__ = (
+        "_generation",
+        "_user",
+        "asked",
+        "cache",
+        "endpoint",
+        "info",
+        "key",
+        "meter",
+        "remote",
+    )
 
     def __init__(
         self,
@@ -77,6 +87,8 @@ class _Route:
         meter: Meter,
         is_shared: bool,
     ) -> None:
+        self._user: User | None = None
+        self._generation = -1
         self.meter = meter
         self.info = info
         self.endpoint = endpoint
@@ -93,6 +105,14 @@ class _Route:
         if plain and scoped and (info.group, info.resource) not in DEPRECATED:
             self.cache = endpoint.cache
             self.key = endpoint.key(info.namespace, info.name)
+
+    def is_allowed(self, user: User, authorizer: RbacAuthorizer) -> bool:
+        """Who asked last is known to be allowed, and no rule has changed since."""
+        return user is self._user and authorizer.generation == self._generation
+
+    def remember(self, user: User, authorizer: RbacAuthorizer) -> None:
+        self._user = user
+        self._generation = authorizer.generation
 
 
 class ApiServer:
@@ -134,6 +154,7 @@ class ApiServer:
         self.documents = Documents(self)
         self.is_ready = False
         self._is_shared = store.is_shared
+        self._audit_ids = AuditIds(rng)
         self._kubelet_tls: ssl.SSLContext | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
 
@@ -142,9 +163,10 @@ class ApiServer:
         began = perf_counter()
         route = self._routes.get((request.method, request.target)) or self._route(request)
         answer = self._handle(request, route)
-        audit_id = request.headers.get(AUDIT_ID) or audit_id_of(self.rng)
+        given = request.headers.get(AUDIT_ID)
+        audit_id = given.encode() if given else self._audit_ids.next()
         if isinstance(answer, (Response, StreamResponse, UpgradeResponse)):
-            answer.own_headers = (("Audit-Id", audit_id),)
+            answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
             route.meter.observe(answer.status, perf_counter() - began)
             return answer
         return _identified(answer, audit_id, route.meter, began)
@@ -157,9 +179,12 @@ class ApiServer:
             user = self.authenticator.authenticate(request)
             if not _IMPERSONATION.isdisjoint(headers):
                 user = self.impersonation.user_of(user, headers)
-            decision = self.authorizer.decide(user, route.asked)
-            if not decision.allowed:
-                raise forbidden(user, route.asked, decision.reason)
+            if not route.is_allowed(user, self.authorizer):
+                decision = self.authorizer.decide(user, route.asked)
+                if not decision.allowed:
+                    raise forbidden(user, route.asked, decision.reason)
+                if user.decisions.get(route.asked) is decision:  # It lasts until a rule changes.
+                    route.remember(user, self.authorizer)
         except ApiError as error:
             if self._is_shared and not again:
                 return self._handle_fresh(request, route)  # It may be allowed since a moment ago.
@@ -258,16 +283,26 @@ class ApiServer:
         return self.endpoints[group, "v1", plural]
 
 
-def audit_id_of(rng: random.Random) -> str:
-    """A random UUID (version 4), quicker than by way of uuid.UUID."""
-    text = f"{rng.getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+class AuditIds:
+    """UUIDs (version 4) of requests: random for each server, the last 48 bits count from there."""
+
+    def __init__(self, rng: random.Random) -> None:
+        text = f"{rng.getrandbits(80):020x}"
+        head = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-"
+        self._form = head.encode() + b"%012x"
+        self._count = rng.getrandbits(47)
+
+    def next(self) -> bytes:
+        self._count += 1
+        return self._form % self._count
 
 
-async def _identified(work: Awaitable[Answer], audit_id: str, meter: Meter, began: float) -> Answer:
+async def _identified(
+    work: Awaitable[Answer], audit_id: bytes, meter: Meter, began: float
+) -> Answer:
     answer = await work
     meter.observe(answer.status, perf_counter() - began)
-    answer.own_headers = (("Audit-Id", audit_id),)
+    answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
     return answer
 
 

@@ -90,6 +90,9 @@ ALL = _table(
     ("TOKEN_INVALID", 75, "it is not a bootstrap token", "tiphys token create"),
     ("TOKEN_NOT_FOUND", 76, "there is no such token", "tiphys token list"),
     ("TOKEN_EXISTS", 77, "there is a token of that id", "tiphys token list"),
+    # The guide.
+    ("LEARN_PAGE", 78, "the guide has no such page", "tiphys learn --list"),
+    ("LEARN_STOPPED", 79, "a cluster for the guide could not be had", "tiphys doctor"),
     # Images.
     ("IMAGE_NOT_FOUND", 86, "there is no such image here", "tiphys image ls"),
     ("IMAGE_NAME", 87, "it cannot be an image's name", "NAME:TAG, for example nb/a:1"),

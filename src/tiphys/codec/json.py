@@ -4,6 +4,7 @@ Upstream: sigs.k8s.io/json (strict decoding), apimachinery pkg/runtime/serialize
 """
 
 import json
+import re
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from tiphys.codec.json_syntax import syntax_error
 from tiphys.codec.typed import DecodeError
 
 STRICT_ERRORS_MAX: Final = 100  # sigs.k8s.io/json reports no more.
+_SPACED_COLON: Final = re.compile(rb'"[ \t\r\n]+:')
 _PROPS: Final = "apiextensions.v1.JSONSchemaProps"
 _ROOT_FIELDS: Final = frozenset({"apiVersion", "kind"})
 
@@ -62,7 +64,7 @@ def strict_errors(obj: Obj, raw: bytes | None, type_name: str) -> list[str]:
 
     raw is the JSON text, or None where duplicates cannot be (YAML tells of them itself).
     """
-    if raw is None or not has_duplicates(raw):
+    if raw is None or not has_duplicates(obj, raw):
         found: list[str] = []
         _walk_struct(obj, type_name, "", found)
         return found[:STRICT_ERRORS_MAX]
@@ -72,8 +74,12 @@ def strict_errors(obj: Obj, raw: bytes | None, type_name: str) -> list[str]:
     return found[:STRICT_ERRORS_MAX]
 
 
-def has_duplicates(raw: bytes) -> bool:
-    """Whether any object of the text has a key twice."""
+def has_duplicates(obj: Obj, raw: bytes) -> bool:
+    """Whether any object of the text has a key twice; `obj` is what was read of it."""
+    # Colons that end a key: those within strings only add to them. As many as there are keys left
+    # means that none was lost; the rest is for a parser that sees every key.
+    if _SPACED_COLON.search(raw) is None and raw.count(b'":') == _count_keys(obj):
+        return False
     found = False
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,6 +93,19 @@ def has_duplicates(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return found
+
+
+def _count_keys(value: Any) -> int:
+    """Keys of a value and of all within, however deep."""
+    count, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            count += len(one)
+            waiting += [v for v in one.values() if isinstance(v, (dict, list))]
+        else:
+            waiting += [v for v in one if isinstance(v, (dict, list))]
+    return count
 
 
 def _items(value: Any) -> list[tuple[str, Any]] | None:

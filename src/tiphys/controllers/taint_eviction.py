@@ -7,7 +7,7 @@ Reads Node, Pod. Writes Pod/status (DisruptionTarget), deletes Pods.
 from collections.abc import Sequence
 from datetime import datetime
 
-from tiphys.api.errors import ApiError, NotFound
+from tiphys.api.errors import NotFound
 from tiphys.api.meta import (
     Obj,
     ObjectKey,
@@ -51,7 +51,8 @@ class TaintEvictionController(KeyedController):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._client = context.client_for("taint-eviction-controller")
+        # Its role holds what is needed, as upstream.
+        self._client = context.client_for("node-controller")
         self._clock = context.clock
         self._recorder = context.recorder(self.name)
         self._nodes = context.informers.of(NODES)
@@ -102,5 +103,3 @@ class TaintEvictionController(KeyedController):
             await self._client.delete(PODS, name_of(pod), namespace_of(pod))
         except NotFound:
             return
-        except ApiError:
-            self.queue.add_failed(key_of(pod))

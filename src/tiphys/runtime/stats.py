@@ -1,9 +1,10 @@
 """CRI's statistics of containers and pods, read from cgroups and the container's files."""
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from tiphys.lib.disk_usage import disk_usage
 from tiphys.runtime.node import Node
 from tiphys.runtime.records import READY, RUNNING, Container, Sandbox
 from tiphys.runtime.sandboxes import Sandboxes
@@ -11,7 +12,6 @@ from tiphys.runtime.selectors import labels_match
 
 RATE_NANOSECONDS_MIN: Final = 1_000_000_000  # A rate over a shorter time says little.
 GROUPS_MAX: Final = 10_000
-FILES_MAX: Final = 100_000  # Files of one writable layer that are counted.
 Call = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -56,7 +56,7 @@ class Stats:
     def _container(self, container: Container) -> Answer:
         now = self._node.now()
         directory = self._node.config.container_dir(container.id)
-        used, inodes = disk_usage(os.path.join(directory, "upper"))
+        used, inodes = disk_usage(Path(directory, "upper"))
         found: Answer = {
             "attributes": {
                 "id": container.id,
@@ -130,26 +130,6 @@ class Stats:
             },
             "linux": linux,
         }
-
-
-def disk_usage(directory: str) -> tuple[int, int]:
-    """Bytes on the disk and number of files below directory."""
-    used = inodes = 0
-    pending = [directory]
-    while pending and inodes < FILES_MAX:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            inodes += 1
-            try:
-                used += entry.stat(follow_symlinks=False).st_blocks * 512
-            except FileNotFoundError:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(entry.path)
-    return used, inodes
 
 
 def interface_counters(pid: int, name: str = "eth0") -> Answer | None:

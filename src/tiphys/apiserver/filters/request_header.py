@@ -38,11 +38,14 @@ class RequestHeaderAuthenticator:
     def __init__(self, proxies: LeafVerifier, config: RequestHeaderConfig, clock: Clock) -> None:
         self._proxies = proxies
         self._config = config
+        self._names = frozenset(config.username_headers)
         self._clock = clock
         self._users: dict[_Said, User] = {}
 
     def user_of(self, request: Request) -> User | None:
         """The user, or None where no proxy that we trust names one."""
+        if self._names.isdisjoint(request.headers):
+            return None  # Nearly every request.
         name = _first(request.headers, self._config.username_headers)
         if not name or request.peer_certificate is None:
             return None

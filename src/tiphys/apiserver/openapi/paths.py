@@ -35,14 +35,45 @@ _LIST_PARAMETERS: Final = (
     "timeoutSeconds",
     "watch",
 )
+_STREAM_PARAMETERS: Final = ("container", "stderr", "stdin", "stdout", "tty")
+# Of subresources that are no object. Source: core/v1 PodLogOptions, PodExecOptions and the like.
+_OPTIONS: Final = {
+    "attach": _STREAM_PARAMETERS,
+    "exec": ("command", *_STREAM_PARAMETERS),
+    "log": (
+        "container",
+        "follow",
+        "insecureSkipTLSVerifyBackend",
+        "limitBytes",
+        "previous",
+        "sinceSeconds",
+        "stream",
+        "tailLines",
+        "timestamps",
+    ),
+    "portforward": ("ports",),
+    "proxy": ("path",),
+}
 PARAMETER_TYPES: Final = {
     "allowWatchBookmarks": "boolean",
+    "follow": "boolean",
     "force": "boolean",
     "gracePeriodSeconds": "integer",
+    "insecureSkipTLSVerifyBackend": "boolean",
     "limit": "integer",
+    "limitBytes": "integer",
     "orphanDependents": "boolean",
+    "ports": "integer",
+    "previous": "boolean",
     "sendInitialEvents": "boolean",
+    "sinceSeconds": "integer",
+    "stderr": "boolean",
+    "stdin": "boolean",
+    "stdout": "boolean",
+    "tailLines": "integer",
     "timeoutSeconds": "integer",
+    "timestamps": "boolean",
+    "tty": "boolean",
     "watch": "boolean",
 }  # All others are strings.
 
@@ -57,7 +88,7 @@ class Operation:
     kind: GroupVersionKind
     id: str
     body: str = ""  # "", "object", "options" or "patch"
-    answer: str = "object"  # "object", "list" or "status"
+    answer: str = "object"  # "object", "list", "status", "event" or "text"
     query: tuple[str, ...] = ()
     consumes: tuple[str, ...] = ("*/*",)
 
@@ -66,24 +97,29 @@ class Operation:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
 
+# verb -> (method, action, body, answer, query, the verb in an id)
 _METHODS: Final = {
-    "get": ("get", "get", "", "object", ()),
-    "update": ("put", "put", "object", "object", _WRITE_PARAMETERS),
-    "patch": ("patch", "patch", "patch", "object", (*_WRITE_PARAMETERS, "force")),
-    "delete": ("delete", "delete", "options", "status", _DELETE_PARAMETERS),
-    "list": ("get", "list", "", "list", _LIST_PARAMETERS),
-    "create": ("post", "post", "object", "object", _WRITE_PARAMETERS),
+    "get": ("get", "get", "", "object", (), "read"),
+    "update": ("put", "put", "object", "object", _WRITE_PARAMETERS, "replace"),
+    "patch": ("patch", "patch", "patch", "object", (*_WRITE_PARAMETERS, "force"), "patch"),
+    "delete": ("delete", "delete", "options", "status", _DELETE_PARAMETERS, "delete"),
+    "list": ("get", "list", "", "list", _LIST_PARAMETERS, "list"),
+    "create": ("post", "post", "object", "object", _WRITE_PARAMETERS, "create"),
     "deletecollection": (
         "delete",
         "deletecollection",
         "options",
         "status",
         (*_LIST_PARAMETERS, *_DELETE_PARAMETERS),
+        "delete",
     ),
+    "watch": ("get", "watch", "", "event", _LIST_PARAMETERS, "watch"),
+    "watchlist": ("get", "watchlist", "", "event", _LIST_PARAMETERS, "watch"),
 }
 _COLLECTION: Final = ("list", "create", "deletecollection")
 _ITEM: Final = ("get", "update", "patch", "delete")
-_CONNECT: Final = ("get", "post", "put", "delete", "patch")
+_CONNECT: Final = ("get", "post")
+_PROXY: Final = ("get", "post", "put", "delete", "patch", "head", "options")
 
 
 def operations(infos: Iterable[ResourceInfo]) -> Iterator[Operation]:
@@ -94,28 +130,37 @@ def operations(infos: Iterable[ResourceInfo]) -> Iterator[Operation]:
             yield _operation(info, f"{base}/{info.plural}", "list", "ForAllNamespaces")
         for verb in _COLLECTION:
             if verb in info.verbs:
-                yield _operation(info, f"{scoped}/{info.plural}", verb, "")
+                yield _operation(info, f"{scoped}/{info.plural}", verb)
         item = f"{scoped}/{info.plural}/{{name}}"
         for verb in _ITEM:
             if verb in info.verbs:
-                yield _operation(info, item, verb, "")
+                yield _operation(info, item, verb)
+        if "watch" in info.verbs:
+            yield from _watches(info)
         for sub in info.subresources.values():
             yield from _subresource(info, sub, f"{item}/{sub.name}")
 
 
-def _operation(info: ResourceInfo, path: str, verb: str, suffix: str) -> Operation:
-    method, action, body, answer, query = _METHODS[verb]
+def _watches(info: ResourceInfo) -> Iterator[Operation]:
+    """The paths of before `?watch=true`, which are still served."""
+    base = f"{info.gvr.path}/watch"
+    scoped = f"{base}/namespaces/{{namespace}}" if info.namespaced else base
+    if info.namespaced:
+        yield _operation(info, f"{base}/{info.plural}", "watchlist", "ListForAllNamespaces")
+    yield _operation(info, f"{scoped}/{info.plural}", "watchlist", "List")
+    yield _operation(info, f"{scoped}/{info.plural}/{{name}}", "watch")
+
+
+def _operation(info: ResourceInfo, path: str, verb: str, suffix: str = "") -> Operation:
+    method, action, body, answer, query, word = _METHODS[verb]
     scope = "Namespaced" if "{namespace}" in path else ""
-    words = {
-        "list": "list", "create": "create", "deletecollection": "deleteCollection", "get": "read",
-        "update": "replace", "patch": "patch", "delete": "delete",
-    }  # fmt: skip
+    collection = "Collection" if verb == "deletecollection" else ""
     return Operation(
         path=path,
         method=method,
         action=action,
         kind=info.gvk,
-        id=f"{words[verb]}{_group_word(info)}{scope}{info.kind}{suffix}",
+        id=f"{word}{group_word(info.group, info.version)}{collection}{scope}{info.kind}{suffix}",
         body=body,
         answer=answer,
         query=query,
@@ -123,32 +168,46 @@ def _operation(info: ResourceInfo, path: str, verb: str, suffix: str) -> Operati
     )
 
 
-def _group_word(info: ResourceInfo) -> str:
-    group = info.group.removesuffix(".k8s.io").split(".")[0] or "core"
-    return f"{group[0].upper()}{group[1:]}{info.version.upper()}"
+def group_word(group: str, version: str = "") -> str:
+    """`CoreV1`, `RbacAuthorizationV1`: how upstream's ids name a group and version."""
+    parts = group.removesuffix(".k8s.io").split(".") if group else ["core"]
+    return "".join(part[0].upper() + part[1:] for part in parts) + version.upper()
 
 
 def _subresource(info: ResourceInfo, sub: SubresourceInfo, path: str) -> Iterator[Operation]:
-    scope = "Namespaced" if info.namespaced else ""
-    word = f"{_group_word(info)}{scope}{info.kind}{sub.name.capitalize()}"
-    if sub.kind.kind.endswith("Options") or sub.name == "log":
-        methods = ("get",) if sub.name == "log" else _CONNECT
-        for method in methods if sub.name == "proxy" else methods[:2]:
-            yield Operation(
-                path, method, "connect", sub.kind, f"connect{method.capitalize()}{word}",
-                answer="text",
-            )  # fmt: skip
+    group = group_word(info.group, info.version)
+    target = f"{'Namespaced' if info.namespaced else ''}{info.kind}{sub.name.capitalize()}"
+    if sub.kind.kind.endswith("Options"):
+        yield from _connections(sub, path, group, target)
         return
     for verb in sub.verbs:
-        method, action, body, answer, query = _METHODS[verb]
+        method, action, body, answer, query, word = _METHODS[verb]
         yield Operation(
             path,
             method,
             action,
             sub.kind,
-            f"{verb}{word}",
+            f"{word}{group}{target}",
             body=body,
-            answer=answer,
-            query=query,
+            answer="text" if sub.name == "log" else answer,
+            query=_OPTIONS.get(sub.name, query),
             consumes=PATCH_TYPES if verb == "patch" else ("*/*",),
         )
+
+
+def _connections(sub: SubresourceInfo, path: str, group: str, target: str) -> Iterator[Operation]:
+    """Streams and proxies; a proxy takes every method, and a path behind it."""
+    paths = [(path, "")]
+    if sub.name == "proxy":
+        paths.append((f"{path}/{{path}}", "WithPath"))
+    for where, suffix in paths:
+        for method in _PROXY if sub.name == "proxy" else _CONNECT:
+            yield Operation(
+                where,
+                method,
+                "connect",
+                sub.kind,
+                f"connect{group}{method.capitalize()}{target}{suffix}",
+                answer="text",
+                query=_OPTIONS[sub.name],
+            )

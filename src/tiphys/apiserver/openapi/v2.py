@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 
 from tiphys.api.meta import Obj
-from tiphys.api.resources import RESOURCES
+from tiphys.api.resources import GROUP_VERSIONS, RESOURCES
 from tiphys.api.schema import SCHEMA
+from tiphys.apiserver.openapi import discovery_paths
+from tiphys.apiserver.openapi.discovery_paths import DiscoveryOperation
 from tiphys.apiserver.openapi.paths import PARAMETER_TYPES, Operation, operations
 from tiphys.apiserver.openapi.schemas import (
     Definitions,
@@ -30,7 +32,7 @@ def document(version: str) -> Obj:
     """The whole document; version is the server's gitVersion."""
     roots = [n for n in SCHEMA.types if SCHEMA.types[n].is_root]
     definitions = {definition_name(n): _DEFINITIONS.of(n) for n in reachable(roots)}
-    paths: dict[str, Obj] = {}
+    paths: dict[str, Obj] = {one.path: {"get": _discovery(one)} for one in _discoveries()}
     for operation in operations(RESOURCES):
         path = paths.setdefault(operation.path, {})
         path[operation.method] = _operation(operation)
@@ -39,6 +41,33 @@ def document(version: str) -> Obj:
         "info": {"title": "Kubernetes", "version": version},
         "paths": paths,
         "definitions": definitions | special_definitions(),
+    }
+
+
+def _discoveries() -> list[DiscoveryOperation]:
+    groups = sorted({v.group for v in GROUP_VERSIONS if v.group})
+    return [
+        *discovery_paths.FIXED.values(),
+        *map(discovery_paths.of_group, groups),
+        *map(discovery_paths.of_version, GROUP_VERSIONS),
+    ]
+
+
+def _discovery(operation: DiscoveryOperation) -> Obj:
+    schema: Obj = {"type": "string"}
+    if operation.answer:
+        schema = _DEFINITIONS.ref(definition_name(operation.answer))
+    return {
+        "operationId": operation.id,
+        "description": operation.description,
+        "consumes": ["*/*"],
+        "parameters": [],
+        "produces": ["application/json", "application/yaml"],
+        "schemes": ["https"],
+        "responses": {
+            "200": {"description": "OK", "schema": schema},
+            "401": {"description": "Unauthorized"},
+        },
     }
 
 
@@ -101,6 +130,8 @@ def _responses(operation: Operation) -> Obj:
             schema = _ref(operation, "List")
         case "status":
             schema = _DEFINITIONS.ref(definition_name("meta.v1.Status"))
+        case "event":
+            schema = _DEFINITIONS.ref(definition_name("meta.v1.WatchEvent"))
     ok: Obj = {"description": "OK"} | ({"schema": schema} if schema else {})
     return {"200": ok, "401": {"description": "Unauthorized"}}
 

@@ -1,10 +1,10 @@
-"""OpenAPI v3: an index of group versions and a document for each, built when first asked.
+"""OpenAPI v3: an index and a document for each group, version and other root, built when asked.
 
 Upstream: kube-openapi pkg/handler3, pkg/builder3.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +12,8 @@ import orjson
 
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, RESOURCES, GroupVersionInfo, ResourceInfo
+from tiphys.apiserver.openapi import discovery_paths
+from tiphys.apiserver.openapi.discovery_paths import DiscoveryOperation
 from tiphys.apiserver.openapi.paths import PARAMETER_TYPES, Operation, operations
 from tiphys.apiserver.openapi.schemas import (
     Definitions,
@@ -37,37 +39,48 @@ def index_bytes(version: str, others: tuple[str, ...] = ()) -> bytes:
     others: paths of group versions that other servers describe, `/apis/metrics.k8s.io/v1beta1`.
     """
     paths = {
-        path_of(v): {
-            "serverRelativeURL": f"/openapi/v3/{path_of(v)}?hash={document_hash(v, version)}"
-        }
-        for v in GROUP_VERSIONS
+        path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={document_hash(path, version)}"}
+        for path in document_paths()
     }
     paths |= {p.strip("/"): {"serverRelativeURL": f"/openapi/v3{p}"} for p in others}
     return orjson.dumps({"paths": paths})
 
 
-@lru_cache(maxsize=64)
-def document_hash(group_version: GroupVersionInfo, version: str) -> str:
+def document_paths() -> list[str]:
+    """The documents that there are: `api`, `api/v1`, `apis`, `apis/apps`, `apis/apps/v1` ..."""
+    groups = {f"apis/{v.group}" for v in GROUP_VERSIONS if v.group}
+    return sorted({*discovery_paths.FIXED, *groups, *map(path_of, GROUP_VERSIONS)})
+
+
+@lru_cache(maxsize=128)
+def document_hash(path: str, version: str) -> str:
     """What tells clients that their copy is old.
 
     Built-in documents change only with the server's version, so they need not be built for it.
     """
-    return hashlib.sha512(f"{version} {path_of(group_version)}".encode()).hexdigest().upper()
+    return hashlib.sha512(f"{version} {path}".encode()).hexdigest().upper()
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def document_bytes(path: str, version: str) -> bytes | None:
     """`/openapi/v3/apis/apps/v1`, path being `apis/apps/v1`; None for one that is not there."""
+    if path not in document_paths():
+        return None
     found = next((v for v in GROUP_VERSIONS if path_of(v) == path), None)
     if found is None:
-        return None
+        root = discovery_paths.FIXED.get(path)
+        root = root or discovery_paths.of_group(path.removeprefix("apis/"))
+        return orjson.dumps(document([], [root], version))
     infos = [r for r in RESOURCES if (r.group, r.version) == (found.group, found.version)]
-    return orjson.dumps(document(infos, version))
+    return orjson.dumps(document(infos, [discovery_paths.of_version(found)], version))
 
 
-def document(infos: Iterable[ResourceInfo], version: str) -> Obj:
-    paths: dict[str, Obj] = {}
-    roots = {"meta.v1.Status", "meta.v1.DeleteOptions"}
+def document(
+    infos: Sequence[ResourceInfo], discovery: Sequence[DiscoveryOperation], version: str
+) -> Obj:
+    paths: dict[str, Obj] = {one.path: {"get": _discovery(one)} for one in discovery}
+    roots = {"meta.v1.Status", "meta.v1.DeleteOptions", "meta.v1.WatchEvent"} if infos else set()
+    roots |= {one.answer for one in discovery if one.answer}
     for operation in operations(infos):
         item = paths.setdefault(operation.path, {})
         names = (*operation.path_parameters, "pretty")
@@ -131,9 +144,27 @@ def _answer(operation: Operation) -> Obj:
             name = _type_name(operation, "List")
         case "status":
             name = "meta.v1.Status"
+        case "event":
+            name = "meta.v1.WatchEvent"
         case _:
             name = None
-    if name is None:
+    return _answer_of(name)
+
+
+def _answer_of(name: str | None) -> Obj:
+    """A type of the schema, or a text."""
+    if not name:
         return {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}}
     schema = _DEFINITIONS.ref(definition_name(name))
     return {"description": "OK", "content": {t: {"schema": schema} for t in _PRODUCES}}
+
+
+def _discovery(operation: DiscoveryOperation) -> Obj:
+    return {
+        "operationId": operation.id,
+        "description": operation.description,
+        "responses": {
+            "200": _answer_of(operation.answer),
+            "401": {"description": "Unauthorized"},
+        },
+    }

@@ -20,7 +20,14 @@ from tiphys.cluster.dashboard import request_filter
 from tiphys.cluster.dashboard.manifests import ADDRESS
 from tiphys.cluster.dashboard.stream_multiplexer import StreamMultiplexer
 from tiphys.lib.http.client import HttpClient
-from tiphys.lib.http.message import Answer, Request, Response, UpgradeResponse, text_response
+from tiphys.lib.http.message import (
+    Answer,
+    Request,
+    Response,
+    UpgradeResponse,
+    header_line,
+    text_response,
+)
 from tiphys.lib.http.server import HttpServer, Limits
 from tiphys.lib.http.websocket import accept_key
 
@@ -34,16 +41,19 @@ _POLICY: Final = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_GUARD: Final = (
-    ("Content-Security-Policy", _POLICY),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
+_GUARD: Final = b"".join(
+    header_line(name, value)
+    for name, value in (
+        ("Content-Security-Policy", _POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+    )
 )
 # The files of the image are all as old as 1970: a browser would keep them for years, and take an
 # index of the same size for unchanged.
-_PAGE: Final = (*_GUARD, ("Cache-Control", "no-store"))
+_PAGE: Final = _GUARD + header_line("Cache-Control", "no-store")
 
 
 class LocalProxy:
@@ -98,5 +108,5 @@ class LocalProxy:
 
 def _guarded(answer: Answer, *, page: bool = False) -> Answer:
     if not isinstance(answer, UpgradeResponse):
-        answer.own_headers = (*answer.own_headers, *(_PAGE if page else _GUARD))
+        answer.own_headers += _PAGE if page else _GUARD
     return answer

@@ -16,11 +16,11 @@ from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.runtime_state import moment
 from tiphys.kubelet.sandbox_config import pod_log_directory
 from tiphys.kubelet.usage.cgroup_usage import CgroupUsage
-from tiphys.kubelet.usage.disk import DiskUsage, disk_usage, filesystem
 from tiphys.kubelet.usage.machine_usage import MachineUsage, read_machine_usage
 from tiphys.kubelet.usage.network import InterfaceCounters, read_interfaces
 from tiphys.kubelet.usage.pod_usage import ContainerUsage, PodUsage
 from tiphys.kubelet.usage.rates import Rates
+from tiphys.lib.disk_usage import DiskUsage, disk_usage, filesystem
 
 # Volumes whose contents are the pod's own and on the node's disk (volumestatscalculator.go).
 _EPHEMERAL: Final = frozenset({"emptyDir", "configMap", "secret", "downwardAPI", "projected"})

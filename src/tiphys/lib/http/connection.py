@@ -35,9 +35,20 @@ PIPELINE_MAX: Final = 64  # Requests that may wait on one connection before read
 LINGER_SECONDS: Final = 0.5  # net/http rstAvoidanceDelay
 _BODILESS: Final = frozenset({204, 304})  # RFC 9112 section 6.3: not even an empty chunk.
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# The request lines whose headers are kept; the parser knows more, and reads all others.
+_LINE: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\w./~%?=&:,+()!*'@$;-]*) HTTP/1\.1\r\n"
+)
+_NOT_KEPT: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1: a token.
 _names: dict[bytes, str] = {}  # Header names seen, lower case; bounded by _NAMES_MAX.
 _NAMES_MAX: Final = 512
+# Headers by their bytes, and the length of the body that they announce: a client sends the same
+# ones with all it asks for, and reading them takes longer than answering. Bounded by both of these,
+# shared by all connections.
+_heads: dict[bytes, tuple[dict[str, str], int]] = {}
+_HEADS_MAX: Final = 512
+_HEAD_BYTES_MAX: Final = 4096
 
 
 def _lower(name: bytes) -> str:
@@ -71,8 +82,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._rejected = False
-        self._in_request = False  # Between a request line and the request's end.
+        self._in_request = False  # Between a request's first byte and its last.
         self._request_count = 0
+        self._last: Request | None = None  # The one that was read last, while its bytes are there.
         self._method = ""  # Of the request being read, where the parser does not know it.
 
     # --- asyncio.Protocol
@@ -124,9 +136,14 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         self.idle_since = self._server.now
-        before = None if self._in_request else self._request_count
+        before = None if self._in_request or self._method else self._request_count
+        if before is not None and self._feed_known(data):
+            return
+        self._last = None
         try:
             self._parser.feed_data(data)
+            if before is not None and self._request_count == before + 1:
+                self._remember(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade_asked(data[upgrade.args[0] :])
         except httptools.HttpParserInvalidMethodError:
@@ -137,6 +154,35 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._closing and not self._rejected:
                 self._reject(400, "malformed HTTP request")
+
+    def _feed_known(self, data: bytes) -> bool:
+        """Whether the bytes are one whole request whose headers are known: it is then taken."""
+        line = _LINE.match(data)
+        if line is None:
+            return False
+        end = data.find(b"\r\n\r\n", line.end() - 2) + 4
+        known = _heads.get(data[line.end() : end])
+        if known is None or len(data) - end != known[1]:
+            return False
+        self._request_count += 1
+        method, target = line[1].decode(), line[2].decode()
+        self._take(Request(method, target, known[0].copy(), data[end:], self._peer))
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """The bytes are one whole request: its headers are kept when nothing else is in them."""
+        request, self._last = self._last, None
+        line = _LINE.match(data)
+        if request is None or line is None or self._in_request:
+            return
+        end = data.find(b"\r\n\r\n", line.end() - 2) + 4
+        whole = len(data) - end == len(request.body) and end - line.end() <= _HEAD_BYTES_MAX
+        plain = request.keep_alive and not request.http_1_0
+        if not whole or not plain or not _NOT_KEPT.isdisjoint(request.headers):
+            return
+        if len(_heads) >= _HEADS_MAX:
+            _heads.clear()
+        _heads[data[line.end() : end]] = self._headers, len(request.body)
 
     def _feed_unknown_method(self, data: bytes) -> None:
         """Any token is a method, and for the handler to refuse: the parser is shown another."""
@@ -163,6 +209,7 @@ class Connection(asyncio.Protocol):
     # --- httptools callbacks; none may raise
 
     def on_message_begin(self) -> None:
+        self._in_request = True
         self._url = b""
         self._headers = {}
         self._header_bytes = 0
@@ -170,7 +217,6 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._in_request = True
         self._url += url
         self._count_head(len(url))
 
@@ -218,13 +264,18 @@ class Connection(asyncio.Protocol):
         request = Request(
             self._method or parser.get_method().decode("latin-1"),
             self._url.decode("latin-1"),
-            self._headers,
+            self._headers.copy(),  # A handler's change is its own.
             b"" if not body else body[0] if len(body) == 1 else b"".join(body),
             self._peer,
             keep_alive=parser.should_keep_alive() or "upgrade" in self._headers,
             http_1_0=parser.get_http_version() == "1.0",
         )
         self._method = ""
+        self._last = request
+        self._take(request)
+
+    def _take(self, request: Request) -> None:
+        """Answer it, or keep it until those before it are answered."""
         if self._task is None and not self._waiting:
             self._answer(request)
         else:
@@ -361,7 +412,7 @@ class Connection(asyncio.Protocol):
 
     async def _upgrade(self, answer: UpgradeResponse) -> None:
         if answer.send_head:
-            self._transport.write(encode_upgrade_head((*answer.headers, *answer.own_headers)))
+            self._transport.write(encode_upgrade_head(answer.headers, answer.own_headers))
         self._raw = RawStream(self._transport, self._flow)
         if self._held is not None:
             self._raw.feed(bytes(self._held))

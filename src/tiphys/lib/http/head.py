@@ -5,7 +5,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
-from tiphys.lib.http.message import Headers
+from tiphys.lib.http.message import Headers, header_line
 
 _PREFIXES_MAX: Final = 1024  # Distinct (status, headers) kept; cleared when full.
 
@@ -16,11 +16,11 @@ _date_line = b""
 
 
 def encode_head(
-    status: int, headers: Headers, length: int | None, *, close: bool, own: Headers = ()
+    status: int, headers: Headers, length: int | None, *, close: bool, own: bytes = b""
 ) -> bytes:
     """The status line and headers; length None means chunked. Raises ValueError for bad headers.
 
-    `own` are the headers of this one answer: they are not kept encoded.
+    `own` are lines of this one answer, each with its CRLF: they are not kept.
     """
     prefix = _prefixes.get((status, headers))
     if prefix is None:
@@ -28,16 +28,14 @@ def encode_head(
         if len(_prefixes) >= _PREFIXES_MAX:
             _prefixes.clear()
         _prefixes[status, headers] = prefix
-    if own:
-        prefix += _encode_lines(own)
     end = b"Connection: close\r\n\r\n" if close else b"\r\n"
     if length is None:
-        return b"%bTransfer-Encoding: chunked\r\n%b%b" % (prefix, _date(), end)
-    return b"%bContent-Length: %d\r\n%b%b" % (prefix, length, _date(), end)
+        return b"%b%bTransfer-Encoding: chunked\r\n%b%b" % (prefix, own, _date(), end)
+    return b"%b%bContent-Length: %d\r\n%b%b" % (prefix, own, length, _date(), end)
 
 
-def encode_upgrade_head(headers: Headers) -> bytes:
-    return _encode_prefix(101, headers) + b"\r\n"
+def encode_upgrade_head(headers: Headers, own: bytes = b"") -> bytes:
+    return b"%b%b\r\n" % (_encode_prefix(101, headers), own)
 
 
 def _encode_prefix(status: int, headers: Headers) -> bytes:
@@ -46,13 +44,7 @@ def _encode_prefix(status: int, headers: Headers) -> bytes:
 
 
 def _encode_lines(headers: Headers) -> bytes:
-    lines = []
-    for name, value in headers:
-        # A line break in a value would let its author write headers of their own.
-        if "\r" in value or "\n" in value or "\r" in name or "\n" in name or ":" in name:
-            raise ValueError(f"header {name!r} has a forbidden character")
-        lines.append(f"{name}: {value}\r\n")
-    return "".join(lines).encode("utf-8")
+    return b"".join([header_line(name, value) for name, value in headers])
 
 
 def _date() -> bytes:

@@ -91,7 +91,8 @@ class Peer:
 class Response:
     """A complete answer. `body` may be pieces that are written one after the other.
 
-    `headers` are kept encoded, as the same ones come again; `own_headers` are this answer's alone.
+    `headers` are kept encoded, as the same ones come again; `own_headers` are this answer's
+    alone, as lines that end with CRLF: see `header_line`.
     """
 
     __slots__ = ("body", "headers", "own_headers", "status")
@@ -105,7 +106,7 @@ class Response:
         self.status = status
         self.body = body
         self.headers = headers
-        self.own_headers: Headers = ()
+        self.own_headers = b""
 
 
 class StreamResponse:
@@ -125,7 +126,7 @@ class StreamResponse:
         self.status = status
         self.write_body = write_body
         self.headers = headers
-        self.own_headers: Headers = ()
+        self.own_headers = b""
 
 
 class UpgradeResponse:
@@ -147,13 +148,20 @@ class UpgradeResponse:
     ) -> None:
         self.run = run
         self.headers = headers
-        self.own_headers: Headers = ()
+        self.own_headers = b""
         self.send_head = send_head
 
 
 Answer: TypeAlias = Response | StreamResponse | UpgradeResponse
 Handler: TypeAlias = Callable[[Request], Answer | Awaitable[Answer]]
 """Answers at once (a plain return, the fast path) or with a coroutine."""
+
+
+def header_line(name: str, value: str) -> bytes:
+    """Raises ValueError: who writes a line break into a value would write headers of their own."""
+    if "\r" in value or "\n" in value or "\r" in name or "\n" in name or ":" in name:
+        raise ValueError(f"header {name!r} has a forbidden character")
+    return f"{name}: {value}\r\n".encode()
 
 
 def text_response(status: int, text: str) -> Response:

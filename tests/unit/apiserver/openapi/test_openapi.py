@@ -56,13 +56,39 @@ def test_v2_protobuf_holds_every_path_and_definition() -> None:
 
 def test_v3_documents() -> None:
     index = orjson.loads(v3.index_bytes(_VERSION))["paths"]
-    assert list(index) == [v3.path_of(v) for v in GROUP_VERSIONS]
+    assert {v3.path_of(v) for v in GROUP_VERSIONS} < set(index)
+    assert {"api", "apis", "apis/apps", "version"} < set(index)
+    ids: list[str] = []
     for path in index:
         raw = v3.document_bytes(path, _VERSION)
         assert raw is not None
         document = orjson.loads(raw)
         names = {f"#/components/schemas/{n}" for n in document["components"]["schemas"]}
         assert _refs(document) <= names
+        ids += [
+            operation["operationId"]
+            for item in document["paths"].values()
+            for method, operation in item.items()
+            if method != "parameters"
+        ]
+    assert len(ids) == len(set(ids)), "an id is one operation's"
+    # Source: api/openapi-spec/v3 of upstream 1.36, the GA groups.
+    assert {
+        "getCoreAPIVersions",
+        "getAppsAPIGroup",
+        "getRbacAuthorizationV1APIResources",
+        "listCoreV1PodForAllNamespaces",
+        "deleteCoreV1CollectionNamespacedPod",
+        "watchAppsV1NamespacedDeploymentList",
+        "watchCoreV1Node",
+        "readAppsV1NamespacedDeploymentScale",
+        "replaceCoreV1NamespaceFinalize",
+        "readCoreV1NamespacedPodLog",
+        "createCoreV1NamespacedServiceAccountToken",
+        "connectCoreV1PostNamespacedPodExec",
+        "connectCoreV1HeadNodeProxyWithPath",
+    } <= set(ids)
+    assert len(ids) >= 811
     assert v3.document_bytes("apis/nope/v1", _VERSION) is None
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.kubelet.usage.disk import disk_usage, filesystem
 from tiphys.kubelet.usage.rates import Rates
+from tiphys.lib.disk_usage import disk_usage, filesystem
 
 
 @pytest.mark.parametrize(

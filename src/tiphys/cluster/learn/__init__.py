@@ -1,0 +1,1 @@
+"""The guide in docs/learn, walked through on a throw-away cluster."""
