@@ -15,6 +15,7 @@ import pytest
 
 from e2e.clusters import Cluster, is_ready, until
 from e2e.machines import Machine
+from tiphys.cluster import addresses
 
 WAIT = ("start", "--wait", "--wait-timeout", "30")
 RUBBISH = b"\0rubbish{" * 8
@@ -96,11 +97,12 @@ def problems(cluster: Cluster, file: Path) -> list[str]:
 def left(stopped: Stopped) -> list[str]:
     """What is there after a delete."""
     cluster, machine = stopped.cluster, stopped.machine
+    marks = (cluster.name, addresses.short_name(cluster.name))  # Others' mounts are here too.
     found = [str(p) for p in (stopped.directory, cluster.home / "run" / cluster.name) if p.exists()]
     commands = (("ip", "netns"), ("ip", "-o", "link"), ("ip", "route"), ("cat", "/proc/mounts"))
     for command in (*commands, ("/usr/sbin/nft", "list", "tables")):
         lines = machine.run(*command).splitlines()
-        found += [line for line in lines if cluster.name in line or "tiphys" in line]
+        found += [line for line in lines if any(mark in line for mark in marks)]
     groups = (p for p in Path("/sys/fs/cgroup").rglob(cluster.name) if p.is_dir())
     return [*found, *map(str, groups)]
 
@@ -123,7 +125,7 @@ def test_each_file_in_turn(stopped: Stopped, way: str) -> None:
         if damaged == 1 or bad:  # Deleting costs time: once of each way, and where it matters.
             stopped.cluster.tiphys("delete")
             found += [f"{file}: left after delete: {trace}" for trace in left(stopped)]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("kept", ["profile.json", "pki", "store", "nodes"])
@@ -145,8 +147,8 @@ def test_deleted_while_it_is_half_gone(stopped: Stopped) -> None:
     """A running cluster loses its files; delete ends it all the same."""
     stopped.restore()
     stopped.cluster.start()
-    shutil.rmtree(stopped.directory)
+    shutil.rmtree(stopped.directory, ignore_errors=True)  # Its processes write on.
     refused = stopped.cluster.tiphys("status", check=False)
-    assert refused.returncode == 85
+    assert refused.returncode in (31, 85)  # Damaged, or not there at all.
     stopped.cluster.tiphys("delete")
     assert left(stopped) == []

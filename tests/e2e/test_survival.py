@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_stop_and_start_keep_every_object_and_start_its_pods_again(own: Cluster)
 
 
 def test_after_a_reboot_its_pods_run_again(own: Cluster) -> None:
-    """Processes, mounts, namespaces and /run are gone; the files under the state are there."""
+    """Processes, mounts, namespaces, cgroups and /run are gone; files under the state are there."""
     own.start()
     name = _hello(own)["metadata"]["name"]
     _kill([*own.pids(), *own.shims()])
@@ -135,10 +136,24 @@ def test_after_a_reboot_its_pods_run_again(own: Cluster) -> None:
     assert profile is not None
     node_network.remove(profile)
     shutil.rmtree(own.home / "run")
+    groups = (p for p in Path("/sys/fs/cgroup").rglob("*") if own.name in p.parts and p.is_dir())
+    for group in sorted(groups, key=lambda path: -len(path.parts)):
+        until(partial(_is_removed, group), what=f"{group} is empty")
     own.start()
     until(lambda: [p for p in own.running_pods("app=web") if _uid(p)], 60, "its pods run again")
     status = own.get("pod", name)["status"]["containerStatuses"][0]
     assert status["restartCount"] == 1
+
+
+def _is_removed(group: Path) -> bool:
+    """Its processes have been killed; the kernel counts them until they are gone."""
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _uid(pod: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ def observe(profile: Profile, known: Sequence[Process]) -> Health:
     probe = None
     has_server = profile.is_joined or any(component == "apiserver" for component, _ in alive)
     paused = {(p.component, p.node) for p in known if p.is_alive and pausing.is_paused(p)}
-    is_paused = any(component == "apiserver" for component, _ in paused)
+    is_paused = pausing.is_control_plane_paused(known)
     if has_server and not is_paused:
         try:
             probe = Probe(profile, datetime.min.replace(tzinfo=UTC))

@@ -80,6 +80,12 @@ def is_paused(process: Process) -> bool:
         return False
 
 
+def is_control_plane_paused(known: Sequence[Process]) -> bool:
+    """Whether all of it is: one part alone was stopped by somebody else, and hangs."""
+    parts = [p for p in known if p.is_alive and p.component not in (*_NEVER, "kubelet")]
+    return bool(parts) and all(is_paused(p) for p in parts)
+
+
 def _has_control_plane(namespaces: Sequence[str]) -> bool:
     return not namespaces or CONTROL_PLANE in namespaces
 

@@ -327,3 +327,12 @@ def test_teams_that_cannot_be(words: list[str]) -> None:
     )
     with pytest.raises(CommandError):
         create._team(create._parser().parse_args(words), profile)
+
+
+def test_images_of_an_addon() -> None:
+    from tiphys.cluster.commands import addons_pages
+
+    pod = {"spec": {"containers": [{"name": "b", "image": "y"}, {"name": "a", "image": "x"}]}}
+    assert addons_pages.images([pod, pod]) == [["a", "x"], ["b", "y"]]
+    assert main(["addons", "open", "none"]) == 110
+    assert main(["addons", "images"]) == 2

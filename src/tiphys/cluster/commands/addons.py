@@ -10,6 +10,7 @@ from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report, table
 from tiphys.client.kubeconfig import KubeconfigError
+from tiphys.cluster.commands import addons_pages
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation
 from tiphys.cluster.profile import Profile
@@ -34,7 +35,9 @@ ADDONS: Final = {
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    parser = Parser(prog="tiphys addons", description="list, enable, disable")
+    if arguments and arguments[0] in addons_pages.WORDS:
+        return addons_pages.run(profile, arguments, list(ADDONS))
+    parser = Parser(prog="tiphys addons", description="list, enable, disable, open, images")
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|enable|disable")
     listing = actions.add_parser("list", aliases=["ls"], help="list addons")
     listing.add_argument("-o", "--output", choices=("text", "json"), default="text")
