@@ -100,7 +100,6 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     options.wait_timeout = options.wait_timeout or READY_SECONDS
     start_choices.check_words(options)
     options.addons = [one for text in options.addons for one in text.split(",") if one]
-    _check_addons(options.addons)
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
@@ -122,6 +121,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     # After the fork: the supervisor must not hold the lock for as long as it lives.
     with ExitStack() as held:
         try:
+            _check_addons(options.addons)  # After the fork: it imports much.
             lock = held.enter_context(start_lock(steps.title))
             existing = profiles.load(roots, name)
             if existing is not None and _runs(existing):  # Somebody was faster.
@@ -183,6 +183,7 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
     start_choices.check_unchanged(profile, options)
     if options.dry_run:
         return _dry_run(profile.name, profile, options, steps)
+    _check_addons(options.addons)
     if _has_context(profile, options):
         _set_context(profile)
 
@@ -436,6 +437,7 @@ def _check_addons(names: Sequence[str]) -> None:
 
 def _dry_run(name: str, existing: Profile | None, options: argparse.Namespace, steps: Steps) -> int:
     """What a start would do, having checked that it could; changes nothing. Raises CommandError."""
+    _check_addons(options.addons)
     masters, workers = _wanted(existing, options)
     if existing is None:
         what = f"would make profile {name}: {masters} control planes, {workers} nodes"
