@@ -18,6 +18,8 @@ if [ "${1:-}" = tests ]; then
   want docker-registry "images are pushed to it in tests" test -x /usr/bin/docker-registry
   want prometheus "the bundled configuration is proved with it" command -v prometheus
   want chromium "the tests of the dashboard" chromium --version
+  want rsyslog "logs are sent to it in tests" test -x /usr/sbin/rsyslogd
+  want rsyslog-openssl "logs are sent to it over TLS" test -e "/usr/lib/$(uname -m)-linux-gnu/rsyslog/lmnsd_ossl.so"
 fi
 wish() { # as want, but tiphys works without it
   local package=$1 why=$2; shift 2

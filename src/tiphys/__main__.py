@@ -43,7 +43,7 @@ COMMANDS: Final = {
         "show what a container is: a process with sandboxing",
     ),
     "run": ("tiphys.cluster.commands.run", "run a Python program: Deployment, Service, URL"),
-    "addons": ("tiphys.cluster.commands.addons", "list, enable or disable the dashboard"),
+    "addons": ("tiphys.cluster.commands.addons", "list, enable or disable dashboard and ingress"),
     "dashboard": ("tiphys.cluster.commands.dashboard", "open the web dashboard"),
     "logs": ("tiphys.cluster.commands.logs", "show a component's log"),
     "learn": ("tiphys.cluster.commands.learn", "learn Kubernetes, command by command"),

@@ -13,13 +13,16 @@ _numbers = itertools.count(1)
 # Files whose clusters take a minute or more: run by `make e2e`, beside what is marked there itself.
 SLOW = {
     "test_autoscaling",
+    "test_cloud",
     "test_dashboard",
     "test_faults",
     "test_half_gone",
     "test_images",
+    "test_ingress",
     "test_isolation",
     "test_join",
     "test_learn",
+    "test_logging",
     "test_monitoring",
     "test_prometheus",
     "test_proxy_modes",

@@ -316,3 +316,33 @@ def test_delete_leaves_nothing_of_the_cluster(machines: Pair) -> None:
         assert machine.run("nft", "list", "tables").strip() == ""
         assert machine.run("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0"
         assert not (machine.cluster.home / "state" / machine.name).exists()
+
+
+def test_lines_of_a_joined_machine_are_in_the_clusters_log_once(machines: Pair) -> None:
+    first, second = machines
+    for number, name in enumerate((first.name, second.name)):
+        talker = pod(f"talker-{number}", name)
+        talker["metadata"]["labels"] = {"app": "talker"}
+        talker["spec"]["restartPolicy"] = "Never"
+        words = f"for i in 1 2 3; do echo said on {name} $i; done"
+        talker["spec"]["containers"][0]["command"] = ["sh", "-c", words]
+        apply(first, talker)
+
+    def said() -> list[Any]:
+        words = ("logs", "search", "said on", "-l", "app=talker", "-o", "json")
+        done = first.cluster.tiphys(*words, check=False).stdout
+        found = [json.loads(line) for line in done.splitlines() if line.startswith("{")]
+        return found if len(found) >= 6 else []
+
+    hits = until(said, seconds=60, what="lines of both machines")
+    assert {(h["node"], h["text"]) for h in hits} == {
+        (name, f"said on {name} {i}") for name in (first.name, second.name) for i in (1, 2, 3)
+    }
+    for pid in second.cluster.pids("gateway"):
+        os.kill(pid, signal.SIGKILL)
+    talker = pod("talker-2", second.name)
+    talker["metadata"]["labels"] = {"app": "talker"}
+    talker["spec"]["containers"][0]["command"] = ["sh", "-c", "echo said on later; sleep 1000"]
+    apply(first, talker)
+    until(lambda: len(said()) == 7, seconds=60, what="a line after the kill")
+    assert len({(h["pod"], h["text"]) for h in said()}) == 7, "nothing twice"

@@ -43,6 +43,8 @@ class ApiServerConfig:
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
     profile: str = "tiphys"
+    audit_policy: Path | None = None  # --audit-policy-file; None: nothing is noted.
+    audit_log: Path | None = None  # --audit-log-path
 
     @property
     def service_network(self) -> IPv4Network:

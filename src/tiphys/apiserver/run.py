@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import ApiError, BadRequest, InternalError, RequestEntityTooLarge
 from tiphys.api.resources import GROUP_VERSIONS
@@ -16,6 +16,7 @@ from tiphys.apiserver.admission.certificate_approval import CertificateApproval
 from tiphys.apiserver.admission.certificate_signing import CertificateSigning
 from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
 from tiphys.apiserver.admission.chain import Chain, Plugin
+from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
@@ -58,6 +59,9 @@ from tiphys.lib.http.server import HttpServer
 from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.storage.backend import Backend, StorageError
 from tiphys.storage.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.filters.audit import Audit
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +130,22 @@ async def build(
     for listener in (server.aggregation.follow, server.availability.follow):
         store.on_events(listener)
     where = f"{config.advertise_address}:{config.advertise_port}"
+    server.audit = audit_of(config, clock)
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
     server.is_ready = True
     return server
+
+
+def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":
+    """Raises PolicyError for a policy that cannot be used, OSError for a log."""
+    if config.audit_policy is None or config.audit_log is None:
+        return None
+    from tiphys.apiserver.audit import policy
+    from tiphys.apiserver.audit.log_file import AuditLogFile
+    from tiphys.apiserver.filters.audit import Audit
+
+    return Audit(policy.load(config.audit_policy), AuditLogFile(config.audit_log, clock), clock)
 
 
 def served_by(server: ApiServer) -> Served:
@@ -185,6 +201,7 @@ def admission_plugins(
     core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
+    ingress_classes = endpoints["networking.k8s.io", "v1", "ingressclasses"].cache
     return [
         NamespaceLifecycle(core["namespaces"]),
         LimitRanger(core["limitranges"]),
@@ -199,6 +216,7 @@ def admission_plugins(
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
+        DefaultIngressClass(ingress_classes),
     ]
 
 
@@ -230,6 +248,8 @@ class serving:
         await asyncio.shield(self._http.stop(STOP_SECONDS))
         if self._server.claims is not None:
             await self._server.claims.close()
+        if self._server.audit is not None:
+            self._server.audit.close()
 
 
 def _error(status: int, why: str) -> Response:

@@ -8,7 +8,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Mapping
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj
@@ -53,6 +53,9 @@ from tiphys.lib.http.message import (
 from tiphys.storage.backend import StorageError
 from tiphys.storage.store import Store
 from tiphys.storage.watch_cache import WatchCache
+
+if TYPE_CHECKING:  # Loaded only where there is a policy.
+    from tiphys.apiserver.filters.audit import Audit, Record
 
 ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
 ROUTE_CHARS_MAX: Final = 1024  # Longer ones are not: what is remembered stays below 16 MB.
@@ -152,6 +155,7 @@ class ApiServer:
         self.requests = RequestMetrics()
         self.views = Views(clock)
         self.documents = Documents(self)
+        self.audit: Audit | None = None
         self.is_ready = False
         self._is_shared = store.is_shared
         self._audit_ids = AuditIds(rng)
@@ -162,32 +166,56 @@ class ApiServer:
         """Answer one request; all errors become Status answers. Each answer has an Audit-Id."""
         began = perf_counter()
         route = self._routes.get((request.method, request.target)) or self._route(request)
-        answer = self._handle(request, route)
         given = request.headers.get(AUDIT_ID)
         audit_id = given.encode() if given else self._audit_ids.next()
+        if self.audit is None:
+            answer = self._handle(request, route, audit_id)
+        else:
+            answer = self._audited(self.audit, request, route, audit_id)
         if isinstance(answer, (Response, StreamResponse, UpgradeResponse)):
             answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
             route.meter.observe(answer.status, perf_counter() - began)
             return answer
         return _identified(answer, audit_id, route.meter, began)
 
+    def _audited(
+        self, audit: "Audit", request: Request, route: _Route, audit_id: bytes
+    ) -> Answer | Awaitable[Answer]:
+        try:
+            answer = self._handle(request, route, audit_id)
+        except BaseException as error:
+            audit.failed(request, error)
+            raise
+        if isinstance(answer, (Response, StreamResponse, UpgradeResponse)):
+            audit.answered(request, route.info, audit_id, answer)
+            return answer
+        return _recorded(answer, audit, request, route.info, audit_id)
+
     def _handle(
-        self, request: Request, route: _Route, *, again: bool = False
+        self, request: Request, route: _Route, audit_id: bytes, *, again: bool = False
     ) -> Answer | Awaitable[Answer]:
         headers = request.headers
+        record: Record | None = None
         try:
             user = self.authenticator.authenticate(request)
+            if self.audit is not None:
+                record = self.audit.begin(request, route.info, audit_id, user)
             if not _IMPERSONATION.isdisjoint(headers):
                 user = self.impersonation.user_of(user, headers)
-            if not route.is_allowed(user, self.authorizer):
+                if record is not None:
+                    record.impersonated(user)
+            if record is not None or not route.is_allowed(user, self.authorizer):
                 decision = self.authorizer.decide(user, route.asked)
+                if record is not None:
+                    record.decided(decision)
                 if not decision.allowed:
                     raise forbidden(user, route.asked, decision.reason)
                 if user.decisions.get(route.asked) is decision:  # It lasts until a rule changes.
                     route.remember(user, self.authorizer)
         except ApiError as error:
             if self._is_shared and not again:
-                return self._handle_fresh(request, route)  # It may be allowed since a moment ago.
+                # It may be allowed since a moment ago.
+                return self._handle_fresh(request, route, audit_id)
             return error_response(error, headers.get("accept", ""))
         if route.key and route.cache:
             # The commonest request of all: one object as plain JSON.
@@ -200,13 +228,13 @@ class ApiServer:
             return self._without_endpoint(request, route, user)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
 
-    async def _handle_fresh(self, request: Request, route: _Route) -> Answer:
+    async def _handle_fresh(self, request: Request, route: _Route, audit_id: bytes) -> Answer:
         """Ask once more who may do what, on caches that are current."""
         try:
             await prove_current(self.store)
         except ApiError as error:
             return error_response(error)
-        work = self._handle(request, route, again=True)
+        work = self._handle(request, route, audit_id, again=True)
         return await work if isinstance(work, Awaitable) else work
 
     def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
@@ -303,6 +331,18 @@ async def _identified(
     answer = await work
     meter.observe(answer.status, perf_counter() - began)
     answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
+    return answer
+
+
+async def _recorded(
+    work: Awaitable[Answer], audit: "Audit", request: Request, info: RequestInfo, audit_id: bytes
+) -> Answer:
+    try:
+        answer = await work
+    except BaseException as error:
+        audit.failed(request, error)
+        raise
+    audit.answered(request, info, audit_id, answer)
     return answer
 
 

@@ -121,6 +121,7 @@ ALL = _table(
     ("RUNTIME_UNREACHABLE", 114, "the node's runtime does not answer", "tiphys logs runtime"),
     ("STORE_WHICH", 115, "which store is not said", "--etcd-servers https://HOST:2379"),
     ("STORE_FAILED", 116, "store or file cannot be used", "stop who uses it, or use another"),
+    ("CLOUD_MISSING", 118, "the cloud's library is missing", "pip install 'tiphys[libcloud]'"),
     ("PROXY_FAILED", 117, "the local proxy does not answer", "tiphys dashboard --port N"),
     ("COMMAND_NOT_FOUND", 127, "the program is not on the machine", "tiphys ssh -- ls /usr/bin"),
 )  # fmt: skip

@@ -21,7 +21,8 @@ def write_all(profile: Profile) -> None:
     _write(profile, "admin", "admin", profile.server)
     for name in COMPONENTS:
         _write(profile, name, name, local)
-    for name in ("proxy", "dns", "metrics-server"):
+    addons = ("ingress",) if profile.ingress else ()
+    for name in ("proxy", "dns", "metrics-server", *addons):
         _write(profile, name, name, profile.server)
     for node in profile.nodes:
         _write(profile, f"kubelet-{node.name}", f"kubelet-{node.name}", profile.server)

@@ -8,7 +8,7 @@ there already is left as it is.
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.cluster import join_addons, metrics_addon
+from tiphys.cluster import join_addons, logs_addon, metrics_addon
 from tiphys.cluster.profile import Node, Profile
 from tiphys.controllers.config import PROVISIONER
 
@@ -31,6 +31,11 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
         found += metrics_addon.manifests(profile)
+        found += logs_addon.manifests(profile)
+    if profile.ingress:
+        from tiphys.cluster.ingress import manifests as ingress
+
+        found += ingress.manifests()
     if profile.listen:
         found += join_addons.manifests(profile)
     return found

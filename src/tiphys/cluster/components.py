@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tiphys.apiserver import run as apiserver
@@ -47,6 +48,10 @@ def components(profile: Profile) -> list[Component]:
         from tiphys.cluster.node_components import node_components
 
         found += node_components(profile)
+    if profile.ingress:
+        from tiphys.cluster.ingress import process
+
+        found += process.components(profile)
     return found
 
 
@@ -61,26 +66,41 @@ def _control_plane(profile: Profile, node: Node | None = None) -> list[Component
     api = component(
         profile, "apiserver", API, lambda: apiserver.run(api_server(profile, node)), node
     )
+    cloud_manager = component(
+        profile,
+        "cloud-controller-manager",
+        CONTROL,
+        lambda: cloud.run(cloud_config(profile, node)),
+        node,
+        choices=f"balances={profile.load_balancer}",
+    )
     works: list[tuple[str, Work]] = [
         ("controllers", lambda: controllers.run(controllers_config(profile, node))),
         ("scheduler", lambda: scheduler.run(scheduler_config(profile, node))),
-        ("cloud-controller-manager", lambda: cloud.run(cloud_config(profile, node))),
     ]
-    return [api, *(component(profile, name, CONTROL, work, node) for name, work in works)]
+    others = [component(profile, name, CONTROL, work, node) for name, work in works]
+    return [api, *others, cloud_manager]
 
 
 def component(
-    profile: Profile, name: str, stage: int, work: Work, node: Node | None = None
+    profile: Profile,
+    name: str,
+    stage: int,
+    work: Work,
+    node: Node | None = None,
+    choices: str = "",
 ) -> Component:
     label = profile.name if node is None else f"{profile.name}/{node.name}"
     log_name = name if node is None else f"{name}-{node.name}"
+    is_busy = name in ("apiserver", "ingress")
     return Component(
         name=name,
         title=f"tiphys: {name} [{label}]",
         log_file=profile.logs / f"{log_name}.log",
-        main=partial(_main, profile, node, work, is_busy=name == "apiserver"),
+        main=partial(_main, profile, node, work, is_busy=is_busy),
         node=node.name if node else "",
         stage=stage,
+        choices=choices,
     )
 
 
@@ -132,6 +152,10 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         profile=profile.name,
     )
     own = extra_config.applied(profile.extra_config, "apiserver", own)
+    if profile.audit_policy.exists():
+        name = "apiserver" if node is None else node.name
+        log_file = profile.audit_logs / f"{name}.log"
+        own = replace(own, audit_policy=profile.audit_policy, audit_log=log_file)
     if not profile.nodes and not profile.listen:
         own = replace(own, addresses=own.addresses[:1])
     return own if node is None else _on_master(own, profile, node)
@@ -182,7 +206,11 @@ def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
 def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:
     return CloudConfig(
         kubeconfig=access.path_for(profile, "controllers"),
-        load_balancer_pool=profile.load_balancer_pool if profile.has_pods else "",
+        provider=profile.cloud_provider if profile.has_pods else "",
+        load_balancer_pool=profile.load_balancer_pool,
+        cloud_config=Path(profile.cloud_config) if profile.cloud_config else None,
+        cluster_cidr=profile.pod_cidr,
+        balances=profile.load_balancer,
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, CLOUD_PORT),
     )

@@ -9,19 +9,26 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
+from tiphys.client import kubeconfig
 from tiphys.client.rest import Client
 from tiphys.cluster import access, node_network, port_relay, published_ports
 from tiphys.cluster import profile as profiles
+from tiphys.cluster.logs_addon import PORT as LOGS_PORT
 from tiphys.cluster.pki import FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile, ProfileError
 from tiphys.lib.logs import Secret
 from tiphys.lib.netlink import netns
 from tiphys.lib.tasks import keep_running
+from tiphys.logstore import node_run
 from tiphys.logstore import run as logstore
+from tiphys.logstore.node_run import NodeLogConfig
+from tiphys.logstore.push_server import PushConfig
 from tiphys.logstore.run import LogStoreConfig
 from tiphys.metrics_server import run as metrics_server
 from tiphys.metrics_server.config import MetricsServerConfig
@@ -63,7 +70,10 @@ class Gateway:
                 if profile.ports:
                     ports = published_ports.parse_all(profile.ports)
                     group.create_task(port_relay.run(ports, self._first_address))
-                if not profile.is_joined:  # A node alone may not watch all pods and nodes.
+                if profile.is_joined:  # A node alone may not watch all pods and nodes.
+                    send = partial(node_run.run, node_log_config(profile, self._pod_logs))
+                    group.create_task(keep_running("logs", send))
+                else:
                     group.create_task(self._serve_cluster())
         finally:
             await self._registry.close()
@@ -141,7 +151,24 @@ def log_store_config(
     return LogStoreConfig(
         directory=profile.log_store,
         pod_logs=pod_logs,
+        audit_logs=profile.audit_logs,
+        outputs=profile.log_outputs,
+        push=PushConfig(
+            host=profile.gateway,
+            port=LOGS_PORT,
+            tls_cert=profile.pki / "metrics-server-serving.crt",
+            tls_key=profile.pki / "metrics-server-serving.key",
+            client_ca=profile.pki / "client-ca.crt",
+        ),
     )
+
+
+def node_log_config(profile: Profile, pod_logs: Callable[[], Mapping[str, Path]]) -> NodeLogConfig:
+    """The log's server is where the API server is, and of the same authority."""
+    known = kubeconfig.load(access.path_for(profile, "metrics-server"))
+    host = urlsplit(profile.joined_server).hostname
+    where = replace(known, server=f"https://{host}:{LOGS_PORT}")
+    return NodeLogConfig(profile.log_store, pod_logs, Client(where).http)
 
 
 def metrics_server_config(profile: Profile) -> MetricsServerConfig:

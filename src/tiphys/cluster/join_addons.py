@@ -57,6 +57,7 @@ def cluster_config(profile: Profile) -> Obj:
         "loadBalancerPool": profile.load_balancer_pool,
         "overlay": profile.overlay,
         "proxyMode": profile.proxy_mode,
+        "externalCloud": profile.external_cloud,
     }
     return _config_map("kube-system", CONFIG_NAME, {CONFIG_KEY: json.dumps(known, indent=2)})
 

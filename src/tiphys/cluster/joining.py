@@ -135,6 +135,7 @@ def profile_of(name: str, roots: Roots, node: Node, server: str, known: dict[str
             overlay=known["overlay"],
             proxy_mode=known["proxyMode"],
             joined_server=server,
+            external_cloud=bool(known.get("externalCloud")),
         )
     except KeyError as exc:
         raise CommandError(

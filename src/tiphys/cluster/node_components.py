@@ -123,6 +123,7 @@ def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
         cgroup_root=cgroup_root(profile, node),
         cpus=profile.cpus,
         memory_bytes=profile.memory_bytes,
+        external_cloud=profile.external_cloud,
     )
     return extra_config.applied(profile.extra_config, "kubelet", config)
 

@@ -84,8 +84,16 @@ def leaves(profile: Profile) -> dict[str, list[Leaf]]:
         Leaf(PROMETHEUS, PROMETHEUS, ("system:monitoring",)),
         Leaf("metrics-server", "system:serviceaccount:kube-system:metrics-server"),
     ]
+    if profile.ingress:
+        clients.append(Leaf("ingress", "system:serviceaccount:ingress-nginx:ingress-nginx"))
     if profile.nodes:
-        names = ("metrics-server.kube-system.svc", "localhost", profile.gateway)
+        names = (
+            "metrics-server.kube-system.svc",
+            "tiphys-logs.kube-system.svc",
+            "tiphys-logs.kube-system.svc.cluster.local",
+            "localhost",
+            profile.gateway,
+        )
         serving.append(Leaf("metrics-server-serving", "metrics-server", names=names))
     for node in profile.nodes:
         serving.append(

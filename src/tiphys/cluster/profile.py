@@ -83,7 +83,12 @@ class Profile:
 
     # This machine's address for other machines; its node then uses the machine's own network.
     listen: str = ""
+    ingress: str = ""  # Of the addon: its data plane, or off (tiphys.ingress.config.DATA_PLANES).
     joined_server: str = ""  # The API server of the cluster that this machine has joined.
+    cloud_provider: str = "local"  # One of tiphys.cloud.config.PROVIDERS.
+    cloud_config: str = ""  # The provider's configuration file.
+    external_cloud: bool = False  # Whether it tells of machines: kubelets wait for it then.
+    load_balancer: bool = True  # Whether Services of type LoadBalancer get addresses.
 
     @property
     def is_joined(self) -> bool:
@@ -129,6 +134,21 @@ class Profile:
     def log_store(self) -> Path:
         """What containers wrote, also those that are gone."""
         return self.directory / "logstore"
+
+    @property
+    def audit_logs(self) -> Path:
+        """What API servers noted of requests: a file for each, and those before it."""
+        return self.directory / "audit"
+
+    @property
+    def audit_policy(self) -> Path:
+        """No such file: nothing is audited."""
+        return self.directory / "audit-policy.yaml"
+
+    @property
+    def log_outputs(self) -> Path:
+        """Who gets the lines of the cluster's log too: tiphys.logstore.outputs.config."""
+        return self.directory / "log-outputs.yaml"
 
     @property
     def cache(self) -> Path:

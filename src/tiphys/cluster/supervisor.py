@@ -49,6 +49,7 @@ class Component:
     stage: int = 0  # Stopped from the highest stage to the lowest.
     wait_until: Callable[[], bool] | None = None  # Before the next ones are started.
     stop_seconds: float = STOP_SECONDS_MAX  # Between SIGTERM and SIGKILL.
+    choices: str = ""  # What it was told that may change: with others it is started anew.
 
 
 @dataclass(slots=True)
@@ -169,8 +170,12 @@ class Supervisor:
         self._write()
 
     def _change(self, wanted: dict[str, Component]) -> None:
-        """Stop what is no longer wanted, start what is new, leave the others alone."""
-        leaving = [r for key, r in self._running.items() if key not in wanted]
+        """Stop what is no longer wanted so, start what is new, leave the others alone."""
+        leaving = [
+            r
+            for key, r in self._running.items()
+            if key not in wanted or wanted[key].choices != r.component.choices
+        ]
         self._stop(leaving)
         for running in leaving:
             del self._running[key_of(running.component)]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tiphys.api.meta import Obj, at, uid_of
 from tiphys.cri.errors import CriError
+from tiphys.kubelet import container_log_links
 from tiphys.kubelet.container_config import (
     Prepared,
     container_config,
@@ -68,6 +69,7 @@ class ContainerStarter:
             image = await self._deps.images.ensure(pod, container, auth)
             config = await self._configure(pod, container, runtime, image, volumes)
             container_id = await self._create(pod, container, config, sandbox)
+            self._link_log(pod, name, container_id, config["log_path"])
             await self._start(pod, container, container_id)
         except StartError as exc:
             shown = exc.message if exc.reason in _WITH_MESSAGE else exc.reason
@@ -251,6 +253,11 @@ class ContainerStarter:
             deps.events.container(pod, name, WARNING, "FailedPostStartHook", "PostStartHook failed")
             await self._end_failed(pod, running)
             raise StartError(HOOK_ERROR, "PostStartHook failed", RETRY_SECONDS) from exc
+
+    def _link_log(self, pod: Obj, name: str, container_id: str, log_path: str) -> None:
+        logs = self._deps.config.pod_logs_dir
+        log_file = pod_log_directory(logs, pod) / log_path
+        container_log_links.add(logs, pod, name, container_id, log_file)
 
     async def _end_failed(self, pod: Obj, running: RuntimeContainer) -> None:
         try:

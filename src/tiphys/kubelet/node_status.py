@@ -33,6 +33,12 @@ _PRESSURES: Final = {
     ),
 }
 _EPHEMERAL: Final = "ephemeral-storage"
+# Nothing runs there before the cloud has told of the machine: cloud-provider api/well_known_taints.
+_UNINITIALIZED: Final = {
+    "key": "node.cloudprovider.kubernetes.io/uninitialized",
+    "value": "true",
+    "effect": "NoSchedule",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,11 @@ def new_node(config: KubeletConfig, machine: Machine) -> Obj:
     spec: Obj = {}
     if config.provider_id:
         spec["providerID"] = config.provider_id
-    if config.register_taints:
-        spec["taints"] = [dict(t) for t in config.register_taints]
+    taints = [dict(t) for t in config.register_taints]
+    if config.external_cloud:
+        taints.append(dict(_UNINITIALIZED))
+    if taints:
+        spec["taints"] = taints
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -102,6 +111,20 @@ def missing_labels(node: Obj, config: KubeletConfig, machine: Machine) -> dict[s
     return {k: v for k, v in labels(config, machine).items() if found.get(k) != v}
 
 
+def addresses(config: KubeletConfig, before: Obj) -> list[Obj]:
+    """Our own, unless a cloud has told better ones; before: the status.
+
+    Upstream: nodestatus/setters.go NodeAddress.
+    """
+    known: list[Obj] = before.get("addresses") or []
+    if config.external_cloud and known:
+        return known
+    return [
+        {"type": "InternalIP", "address": config.node_ip},
+        {"type": "Hostname", "address": config.node_name},
+    ]
+
+
 def node_status(
     config: KubeletConfig,
     machine: Machine,
@@ -117,10 +140,7 @@ def node_status(
         "capacity": capacity(config, machine),
         "allocatable": allocatable(config, machine),
         "conditions": conditions(before, health, now),
-        "addresses": [
-            {"type": "InternalIP", "address": config.node_ip},
-            {"type": "Hostname", "address": config.node_name},
-        ],
+        "addresses": addresses(config, before),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.port}},
         "nodeInfo": {
             "machineID": config.machine_id or machine.machine_id,

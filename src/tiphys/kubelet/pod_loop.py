@@ -13,7 +13,7 @@ from typing import Final
 from tiphys.api.errors import ApiError, NotFound
 from tiphys.api.meta import Obj, at, is_terminating, key_of, name_of, namespace_of, uid_of
 from tiphys.cri.errors import CriError
-from tiphys.kubelet import pod_worker
+from tiphys.kubelet import container_log_links, pod_worker
 from tiphys.kubelet.admission import refusal
 from tiphys.kubelet.container_status import Observed, with_lost_containers_ended
 from tiphys.kubelet.deps import Deps
@@ -289,7 +289,10 @@ class PodLoop:
         await self._killer.remove(runtime)
         await self._deps.cache.refresh(self.uid)
         self._deps.statuses.forget(self.uid)
-        remove_logs(pod_log_directory(self._deps.config.pod_logs_dir, self.pod))
+        logs = self._deps.config.pod_logs_dir
+        folder = pod_log_directory(logs, self.pod)
+        container_log_links.remove(logs, self.pod, folder)
+        remove_logs(folder)
 
 
 def remove_logs(folder: Path) -> None:

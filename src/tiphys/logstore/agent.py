@@ -23,6 +23,9 @@ STEP_BYTES_MAX: Final = 16 << 20  # Of all files in one step: one fsync.
 LINE_BYTES_MAX: Final = 32 << 10  # Runtimes split at 16 KiB; a longer line without end is skipped.
 FILES_MAX: Final = 4096  # Held open at once.
 
+Convert = Callable[[bytes], bytes]
+"""Whole lines of a file as the store has them."""
+Files = Callable[[], Iterator[tuple[Source, Path]]]
 LabelsOf = Callable[[str], Mapping[str, str]]
 """A pod's labels by its uid; empty while they are not known."""
 
@@ -34,6 +37,7 @@ class _Followed:
     key: tuple[int, int]  # device, inode
     head: bytes
     offset: int
+    convert: Convert
 
 
 class LogAgent:
@@ -44,8 +48,13 @@ class LogAgent:
         store: LogStore,
         roots: Callable[[], Mapping[str, Path]],
         labels_of: LabelsOf = lambda uid: {},
+        others: Sequence[tuple[Files, Convert]] = (),
     ) -> None:
-        """roots: each node's folder of pods (/var/log/pods as it lies on the host), by name."""
+        """roots: each node's folder of pods (/var/log/pods as it lies on the host), by name.
+
+        others: files of other formats that grow and are rotated.
+        """
+        self._others = others
         self._store = store
         self._roots = roots
         self._labels_of = labels_of
@@ -58,7 +67,10 @@ class LogAgent:
         Raises OSError, sqlite3.Error when the store does not take it: nothing is forgotten then.
         """
         for source, path in self._files():
-            self._follow(source, path)
+            self._follow(source, path, bytes)
+        for files, convert in self._others:
+            for source, path in files():
+                self._follow(source, path, convert)
         batches: list[tuple[_Followed, Batch]] = []
         drained: list[_Followed] = []
         taken = 0
@@ -74,6 +86,7 @@ class LogAgent:
         if batches or drained:
             self._store.write([b for _, b in batches], [f.key for f in drained])
         for followed, batch in batches:
+            assert batch.position is not None
             followed.offset = batch.position.offset
             followed.head = batch.position.head
         for followed in drained:
@@ -94,7 +107,7 @@ class LogAgent:
                     for path in _logs(container):
                         yield source, path
 
-    def _follow(self, source: Source, path: Path) -> None:
+    def _follow(self, source: Source, path: Path, convert: Convert) -> None:
         try:
             status = path.stat()
             key = (status.st_dev, status.st_ino)
@@ -110,7 +123,7 @@ class LogAgent:
             return
         head = os.pread(fd, HEAD_BYTES, 0)
         offset = starts_at(self._known.pop(key, None), head, real.st_size)
-        self._followed[key] = _Followed(source, fd, key, head, offset)
+        self._followed[key] = _Followed(source, fd, key, head, offset, convert)
 
     def _read(self, followed: _Followed) -> bytes:
         """Whole lines from where we are."""
@@ -126,7 +139,7 @@ class LogAgent:
             followed.head = os.pread(followed.fd, HEAD_BYTES, 0)
         position = Position(*followed.key, followed.head, followed.offset + len(data))
         labels = self._labels_of(followed.source.uid)
-        return Batch(followed.source, labels, data, position)
+        return Batch(followed.source, labels, followed.convert(data), position)
 
     def _forget(self, followed: _Followed) -> None:
         os.close(followed.fd)

@@ -6,15 +6,26 @@ A chunk's row and the position behind it are one transaction: after a crash a li
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_SCHEMA: Final = """
+from tiphys.api.labels import EVERYTHING, Selector
+
+PODS: Final = "pods"
+EVENTS: Final = "events"
+AUDIT: Final = "audit"
+PUSHED: Final = "pushed"
+ORIGINS: Final = (PODS, EVENTS, AUDIT, PUSHED)
+STREAMS_MAX: Final = 500  # More are sorted out here instead of by SQLite.
+
+_STREAMS: Final = """
 CREATE TABLE IF NOT EXISTS streams (
   id INTEGER PRIMARY KEY,
-  namespace TEXT, pod TEXT, uid TEXT, container TEXT, node TEXT, labels TEXT,
-  UNIQUE (namespace, pod, uid, container, node));
+  namespace TEXT, pod TEXT, uid TEXT, container TEXT, node TEXT, origin TEXT, labels TEXT,
+  UNIQUE (namespace, pod, uid, container, node, origin));
+"""
+_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS chunks (
   id INTEGER PRIMARY KEY AUTOINCREMENT, segment INTEGER, start INTEGER, stop INTEGER,
   stream INTEGER, first TEXT, last TEXT, lines INTEGER);
@@ -26,13 +37,14 @@ CREATE TABLE IF NOT EXISTS positions (
 
 
 class Source(NamedTuple):
-    """Whose lines: a container of a pod."""
+    """Whose lines: a container of a pod; for other origins some are empty."""
 
     namespace: str
     pod: str
     uid: str
     container: str
     node: str
+    origin: str = PODS
 
 
 class Position(NamedTuple):
@@ -49,13 +61,18 @@ class Chunk(NamedTuple):
     segment: int
     start: int
     stop: int
+    stream: int
+    last: str  # The time of its newest line.
+
+
+class Stream(NamedTuple):
     source: Source
     labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """since, until: RFC 3339 in UTC, empty for no limit. labels: equal ones."""
+    """since, until: RFC 3339 in UTC, empty for no limit. origin: empty for all."""
 
     since: str = ""
     until: str = ""
@@ -63,7 +80,20 @@ class Filter:
     pod: str = ""
     container: str = ""
     node: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ""
+    labels: Selector = EVERYTHING
+
+    def takes(self, stream: Stream) -> bool:
+        source = stream.source
+        wanted = (
+            (self.namespace, source.namespace),
+            (self.pod, source.pod),
+            (self.container, source.container),
+            (self.node, source.node),
+            (self.origin, source.origin),
+        )
+        equal = all(not asked or asked == have for asked, have in wanted)
+        return equal and self.labels.matches(stream.labels)
 
 
 class Index:
@@ -76,7 +106,21 @@ class Index:
         if not read_only:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(_STREAMS + _SCHEMA)
+            self._add_origins()
+
+    def _add_origins(self) -> None:
+        """Stores of before held lines of pods only."""
+        columns = [row[1] for row in self._db.execute("PRAGMA table_info(streams)")]
+        if "origin" in columns:
+            return
+        known = "id, namespace, pod, uid, container, node"
+        self._db.executescript(
+            f"BEGIN; ALTER TABLE streams RENAME TO streams_before; {_STREAMS}"
+            f"INSERT INTO streams ({known}, origin, labels)"
+            f" SELECT {known}, '{PODS}', labels FROM streams_before;"
+            "DROP TABLE streams_before; COMMIT;"
+        )
 
     def close(self) -> None:
         self._db.close()
@@ -99,13 +143,13 @@ class Index:
 
     def stream(self, source: Source, labels: Mapping[str, str]) -> int:
         """The id of a source; labels are kept as they are now, unless none are known."""
-        where = "namespace=? AND pod=? AND uid=? AND container=? AND node=?"
+        where = "namespace=? AND pod=? AND uid=? AND container=? AND node=? AND origin=?"
         row = self._db.execute(f"SELECT id, labels FROM streams WHERE {where}", source).fetchone()
         text = json.dumps(dict(labels), sort_keys=True)
         if row is None:
             done = self._db.execute(
-                "INSERT INTO streams (namespace, pod, uid, container, node, labels)"
-                " VALUES (?,?,?,?,?,?)",
+                "INSERT INTO streams (namespace, pod, uid, container, node, origin, labels)"
+                " VALUES (?,?,?,?,?,?,?)",
                 (*source, text),
             )
             return int(done.lastrowid or 0)
@@ -144,33 +188,43 @@ class Index:
     def line_count(self) -> int:
         return int(self._db.execute("SELECT coalesce(sum(lines), 0) FROM chunks").fetchone()[0])
 
-    def chunks(self, wanted: Filter, after_id: int = 0) -> list[Chunk]:
-        """Those that may have matching lines, in the order of writing."""
-        clauses, values = ["chunks.id > ?"], [str(after_id)]
-        for column, value in (
-            ("namespace", wanted.namespace),
-            ("pod", wanted.pod),
-            ("container", wanted.container),
-            ("node", wanted.node),
-        ):
-            if value:
-                clauses.append(f"{column} = ?")
-                values.append(value)
+    def streams(self, wanted: Filter) -> dict[int, Stream]:
+        """Those whose lines are wanted, by id."""
+        rows = self._db.execute(
+            "SELECT id, namespace, pod, uid, container, node, origin, labels FROM streams"
+        )
+        every = {row[0]: Stream(Source(*row[1:7]), json.loads(row[7])) for row in rows}
+        return {number: stream for number, stream in every.items() if wanted.takes(stream)}
+
+    def chunks(
+        self, wanted: Filter, streams: Mapping[int, Stream], after: int, last: int
+    ) -> list[Chunk]:
+        """Those that may have matching lines of the streams, in the order of writing.
+
+        after, last: of ids.
+        """
+        clauses, values = ["id > ?", "id <= ?"], [str(after), str(last)]
         if wanted.since:
             clauses.append("last >= ?")
             values.append(wanted.since)
         if wanted.until:
             clauses.append("first <= ?")
             values.append(wanted.until)
+        if len(streams) <= STREAMS_MAX:
+            clauses.append(f"stream IN ({','.join(map(str, streams))})")
         rows = self._db.execute(
-            "SELECT chunks.id, segment, start, stop, namespace, pod, uid, container, node, labels"
-            " FROM chunks JOIN streams ON streams.id = chunks.stream"
-            f" WHERE {' AND '.join(clauses)} ORDER BY chunks.id",
+            "SELECT id, segment, start, stop, stream, last FROM chunks"
+            f" WHERE {' AND '.join(clauses)} ORDER BY id",
             values,
         )
-        found = []
-        for row in rows:
-            labels = json.loads(row[9])
-            if wanted.labels.items() <= labels.items():
-                found.append(Chunk(row[0], row[1], row[2], row[3], Source(*row[4:9]), labels))
-        return found
+        return [chunk for chunk in map(Chunk._make, rows) if chunk.stream in streams]
+
+    def first_chunk(self) -> int:
+        """The oldest one's id; 0 while there is none."""
+        row = self._db.execute("SELECT coalesce(min(id), 0) FROM chunks").fetchone()
+        return int(row[0])
+
+    def last_chunk(self) -> int:
+        """The newest one's id; 0 while there is none."""
+        row = self._db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
+        return int(row[0])

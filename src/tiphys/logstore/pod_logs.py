@@ -10,7 +10,7 @@ from typing import Final
 
 from tiphys.logstore.index import Position, Source
 
-HEAD_BYTES: Final = 64  # A line begins with its time: no two files have the same.
+HEAD_BYTES: Final = 128  # A line begins with its time, or has an audit ID: no two are the same.
 
 
 def source_of(container_directory: Path, node: str) -> Source | None:

@@ -1,14 +1,22 @@
-"""Finding lines in the cluster's log. Reads beside the writer, in the process that asks."""
+"""Finding lines in the cluster's log. Reads beside the writer, in the process that asks.
 
-from collections.abc import Iterator
-from itertools import groupby
+Chunks that lie side by side are looked through at once: a store of a busy cluster has very many.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from mmap import mmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tiphys.cri.log_line import LogFormatError, parse
 from tiphys.logstore import segment
-from tiphys.logstore.index import Chunk, Filter, Index, Source
+from tiphys.logstore.index import Chunk, Filter, Index, Source, Stream
+from tiphys.logstore.pattern import Pattern
 from tiphys.logstore.store import INDEX_NAME
+
+RUN_BYTES_MAX: Final = 4 << 20  # Looked through at once: behind each the newest found may suffice.
 
 
 class Hit(NamedTuple):
@@ -16,6 +24,33 @@ class Hit(NamedTuple):
     source: Source
     stream: str  # stdout, stderr
     text: str
+
+
+class Run(NamedTuple):
+    """Chunks of one segment that follow one another without a gap."""
+
+    segment: int
+    chunks: Sequence[Chunk]
+
+    @property
+    def newest(self) -> str:
+        return max(chunk.last for chunk in self.chunks)
+
+
+def runs_of(chunks: Iterable[Chunk]) -> list[Run]:
+    """In the order of writing."""
+    found: list[list[Chunk]] = []
+    size = 0
+    for chunk in chunks:
+        last = found[-1][-1] if found else None
+        follows = last is not None and (last.segment, last.stop) == (chunk.segment, chunk.start)
+        if follows and size < RUN_BYTES_MAX:
+            found[-1].append(chunk)
+        else:
+            found.append([chunk])
+            size = 0
+        size += chunk.stop - chunk.start
+    return [Run(chunks[0].segment, chunks) for chunks in found]
 
 
 class LogReader:
@@ -29,39 +64,80 @@ class LogReader:
     def close(self) -> None:
         self._index.close()
 
-    def search(self, text: str, wanted: Filter, limit: int) -> list[Hit]:
+    def search(self, pattern: Pattern, wanted: Filter, limit: int) -> list[Hit]:
         """The newest matching lines, in the order of their times; limit 0 for all.
 
-        Only what was written since the last search of this reader that had no limit of time.
+        Only what was written since the last search of this reader.
         """
-        chunks = self._index.chunks(wanted, self.last_chunk)
+        newest = self._index.last_chunk()
+        streams = self._index.streams(wanted)
+        runs = runs_of(self._index.chunks(wanted, streams, self.last_chunk, newest))
+        self.last_chunk = newest
         found: list[Hit] = []
-        for chunk, lines in self._lines(chunks, text.encode()):
-            found += self._hits(chunk, lines, text.encode(), wanted)
-            self.last_chunk = max(self.last_chunk, chunk.id)
-        found.sort(key=lambda hit: (hit.time, hit.source))
-        return found[-limit:] if limit else found
+        with ExitStack() as stack:
+            memory = _Memory(self._directory, stack)
+            for run in sorted(runs, key=lambda r: r.newest, reverse=True) if limit else runs:
+                if limit and len(found) >= limit and run.newest < found[-limit].time:
+                    break
+                found += self._hits(run, memory.of(run.segment), pattern, wanted, streams)
+                if limit:
+                    found = sorted(found, key=_order)[-limit:]
+        return sorted(found, key=_order)
 
-    def _lines(self, chunks: list[Chunk], text: bytes) -> Iterator[tuple[Chunk, list[bytes]]]:
-        for number, group in groupby(chunks, key=lambda c: c.segment):
+    def _hits(
+        self,
+        run: Run,
+        memory: mmap | None,
+        pattern: Pattern,
+        wanted: Filter,
+        streams: dict[int, Stream],
+    ) -> Iterator[Hit]:
+        if memory is None:
+            return
+        starts = [chunk.start for chunk in run.chunks]
+        end = run.chunks[-1].stop
+        for at, raw in segment.matching_lines(memory, starts[0], end, pattern.literal):
+            hit = _hit(raw, pattern.matches, wanted)
+            if hit is not None:
+                chunk = run.chunks[bisect_right(starts, at) - 1]
+                yield hit._replace(source=streams[chunk.stream].source)
+
+
+class _Memory:
+    """Segments, mapped when they are needed and until the search ends."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self._directory = directory
+        self._stack = stack
+        self._mapped: dict[int, mmap | None] = {}
+
+    def of(self, number: int) -> mmap | None:
+        """None: retention was faster."""
+        if number not in self._mapped:
+            path = segment.path_of(self._directory, number)
             try:
-                with segment.mapped(segment.path_of(self._directory, number)) as memory:
-                    for chunk in group:
-                        lines = segment.matching_lines(memory, chunk.start, chunk.stop, text)
-                        yield chunk, list(lines)
+                self._mapped[number] = self._stack.enter_context(segment.mapped(path))
             except FileNotFoundError:
-                continue  # Retention was faster.
+                self._mapped[number] = None
+        return self._mapped[number]
 
-    def _hits(self, chunk: Chunk, lines: list[bytes], text: bytes, wanted: Filter) -> Iterator[Hit]:
-        for raw in lines:
-            try:
-                line = parse(raw)
-            except LogFormatError:
-                continue
-            if text not in line.text:
-                continue  # It stands in the head of the line only.
-            time = line.stamp.decode("ascii", "replace")
-            if (wanted.since and time < wanted.since) or (wanted.until and time > wanted.until):
-                continue
-            shown = line.text.decode("utf-8", "replace").rstrip("\n")
-            yield Hit(time, chunk.source, line.stream.decode(), shown)
+
+_NOBODY: Final = Source("", "", "", "", "")
+
+
+def _hit(raw: bytes, matches: Callable[[bytes], bool], wanted: Filter) -> Hit | None:
+    try:
+        line = parse(raw)
+    except LogFormatError:
+        return None
+    if not matches(line.text):
+        return None  # It stands in the head of the line only.
+    time = line.stamp.decode("ascii", "replace")
+    if (wanted.since and time < wanted.since) or (wanted.until and time > wanted.until):
+        return None
+    shown = line.text.decode("utf-8", "replace").rstrip("\n")
+    return Hit(time, _NOBODY, line.stream.decode(), shown)
+
+
+def _order(hit: Hit) -> tuple[str, Source]:
+    return hit.time, hit.source

@@ -69,8 +69,13 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
         yield memory
 
 
-def matching_lines(memory: mmap.mmap, start: int, end: int, text: bytes) -> Iterator[bytes]:
-    """The lines between two offsets that contain the text; all of them for an empty text."""
+def matching_lines(
+    memory: mmap.mmap, start: int, end: int, text: bytes
+) -> Iterator[tuple[int, bytes]]:
+    """The lines between two offsets that contain the text, with where each begins.
+
+    All of them for an empty text.
+    """
     anchor = ctypes.c_char.from_buffer(memory)
     base = ctypes.addressof(anchor)
     try:
@@ -84,7 +89,7 @@ def matching_lines(memory: mmap.mmap, start: int, end: int, text: bytes) -> Iter
             begin = memory.rfind(b"\n", start, hit) + 1 or start
             stop = memory.find(b"\n", hit, end)
             stop = end if stop < 0 else stop
-            yield memory[begin:stop]
+            yield begin, memory[begin:stop]
             start = stop + 1
     finally:
         del anchor  # Else the memory could not be closed.

@@ -19,12 +19,12 @@ INDEX_NAME: Final = "index.db"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Whole lines of one file, and the position behind them."""
+    """Whole lines of one source, and the position behind them in what is read."""
 
     source: Source
     labels: Mapping[str, str]
     data: bytes
-    position: Position
+    position: Position | None = None
 
 
 class LogStore:
@@ -86,7 +86,8 @@ class LogStore:
         lines = batch.data.count(b"\n")
         end = start + len(batch.data)
         self._index.add_chunk(self._writer.number, start, end, stream, times, lines)
-        self._index.set_position(batch.position)
+        if batch.position is not None:
+            self._index.set_position(batch.position)
 
     def _next_segment(self) -> None:
         number = self._writer.number + 1

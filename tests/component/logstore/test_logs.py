@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tiphys.api import labels
 from tiphys.logstore import segment
 from tiphys.logstore.agent import LogAgent
 from tiphys.logstore.index import Filter, Position, Source
+from tiphys.logstore.pattern import regex_pattern, text_pattern
 from tiphys.logstore.search import LogReader
 from tiphys.logstore.store import Batch, LogStore
 
@@ -56,7 +59,7 @@ class Rig:
     def found(self, text: str = "line-", **wanted: Any) -> list[str]:
         reader = LogReader(self.directory)
         try:
-            return [h.text for h in reader.search(text, Filter(**wanted), 0)]
+            return [h.text for h in reader.search(text_pattern(text), Filter(**wanted), 0)]
         finally:
             reader.close()
 
@@ -81,10 +84,10 @@ def test_lines_are_found_by_text_time_pod_and_label(rig: Rig) -> None:
     assert rig.found(pod="b") == lines(2, pod="b")
     assert rig.found(since=STAMP % (1, 0)) == lines(3000, pod="a")
     reader = LogReader(rig.directory)
-    by_label = reader.search("", Filter(labels={"app": "x"}), 2)
+    by_label = reader.search(text_pattern(""), Filter(labels=labels.parse("app=x")), 2)
     assert [h.text for h in by_label] == lines(2, 3000, pod="a")
     assert by_label[0].source == Source("ns", "a", "uid-a", "main", "n1")
-    assert reader.search("", Filter(), 0) == [], "a follower is told what is new only"
+    assert reader.search(text_pattern(""), Filter(), 0) == [], "a follower is told what is new only"
     reader.close()
 
 
@@ -187,7 +190,10 @@ def test_old_and_surplus_segments_go_whole(tmp_path: Path, monkeypatch: pytest.M
         assert store.retain(STAMP % (0, 0)) == 3
         assert store.retain(STAMP % (4, 0)) == 1
         reader = LogReader(tmp_path)
-        assert [h.text[:6] for h in reader.search("line", Filter(), 0)] == ["line-4", "line-5"]
+        assert [h.text[:6] for h in reader.search(text_pattern("line"), Filter(), 0)] == [
+            "line-4",
+            "line-5",
+        ]
         reader.close()
 
 
@@ -205,3 +211,44 @@ def test_a_write_that_fails_leaves_nothing_and_may_be_tried_again(
             rig.agent.step()
     rig.drain()
     assert rig.found() == lines(1)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_the_newest_lines_are_found_whatever_the_order_of_writing(rig: Rig, limit: int) -> None:
+    for number in (5000, 1, 9000, 2, 7000, 3):
+        rig.write(number, number + 1, pod=f"p{number}")
+        rig.drain()
+    reader = LogReader(rig.directory)
+    everything = reader.search(text_pattern("line-"), Filter(), 0)
+    reader.close()
+    reader = LogReader(rig.directory)
+    assert reader.search(text_pattern("line-"), Filter(), limit) == everything[-limit:]
+    reader.close()
+
+
+def test_regular_expressions_see_the_text_of_lines_only(rig: Rig) -> None:
+    rig.write(1, 12, 3)
+    rig.drain()
+    reader = LogReader(rig.directory)
+    found = reader.search(regex_pattern("^line-[0-9]{2} of p$"), Filter(), 0)
+    assert [h.text for h in found] == lines(12)
+    reader.close()
+
+
+def test_a_store_of_before_keeps_its_lines(rig: Rig) -> None:
+    rig.write(1)
+    rig.drain()
+    rig.close()
+    old = sqlite3.connect(rig.directory / "index.db")
+    old.executescript(
+        "CREATE TABLE s2 (id INTEGER PRIMARY KEY, namespace TEXT, pod TEXT, uid TEXT,"
+        " container TEXT, node TEXT, labels TEXT);"
+        "INSERT INTO s2 SELECT id, namespace, pod, uid, container, node, labels FROM streams;"
+        "DROP TABLE streams; ALTER TABLE s2 RENAME TO streams;"
+    )
+    old.close()
+    rig.open()
+    rig.write(2)
+    rig.drain()
+    assert rig.found() == lines(1, 2)
+    assert rig.found(origin="pods") == lines(1, 2)

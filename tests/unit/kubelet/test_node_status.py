@@ -1,12 +1,20 @@
 """The Node object."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tiphys.api.meta import Obj
 from tiphys.kubelet.config import KubeletConfig
 from tiphys.kubelet.machine import Machine
-from tiphys.kubelet.node_status import Health, events_of, is_due, new_node, node_status
+from tiphys.kubelet.node_status import (
+    Health,
+    addresses,
+    events_of,
+    is_due,
+    new_node,
+    node_status,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MACHINE = Machine(2, 4 << 30, 100 << 30, "amd64", "6.1", "Debian", "m", "s", "b", "h")
@@ -82,3 +90,18 @@ def test_others_conditions_stay() -> None:
     other = {"type": "NetworkUnavailable", "status": "False"}
     status = status_of(Health(), {"conditions": [other]})
     assert status["conditions"][0] == other
+
+
+def test_a_cloud_completes_the_node() -> None:
+    waiting = replace(CONFIG, external_cloud=True)
+    taints = new_node(waiting, MACHINE)["spec"]["taints"]
+    assert [t["key"] for t in taints] == ["node.cloudprovider.kubernetes.io/uninitialized"]
+    assert "taints" not in new_node(CONFIG, MACHINE)["spec"]
+    told = [{"type": "ExternalIP", "address": "203.0.113.1"}]
+    own = addresses(CONFIG, {"addresses": told})
+    assert own == [
+        {"type": "InternalIP", "address": "10.0.0.1"},
+        {"type": "Hostname", "address": "n"},
+    ]
+    assert addresses(waiting, {}) == own, "until the cloud has told"
+    assert addresses(waiting, {"addresses": told}) == told

@@ -21,7 +21,16 @@ def run(name: str, arguments: Sequence[str]) -> int:
         from tiphys.cluster.commands import logs_search
 
         return logs_search.run(name, arguments[1:])
-    parser = Parser(prog="tiphys logs", description="show a component's log")
+    if arguments and arguments[0] == "outputs":
+        from tiphys.cluster.commands import logs_outputs
+
+        return logs_outputs.run(name, arguments[1:])
+    parser = Parser(
+        prog="tiphys logs",
+        description="show a component's log",
+        epilog="tiphys logs search -h: the lines of all containers, events, audit;"
+        " tiphys logs outputs -h: send them to Loki or syslog",
+    )
     parser.add_argument("component", nargs="?", help="apiserver, scheduler, kubelet, ...")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     parser.add_argument(

@@ -16,6 +16,7 @@ from typing import Final
 from tiphys import UPSTREAM_VERSION, __version__
 from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
+from tiphys.cloud.providers import PROVIDERS as CLOUD_PROVIDERS
 from tiphys.cluster import profile as profiles
 from tiphys.cluster import published_ports, settings, start_choices
 from tiphys.cluster.finding import Finding
@@ -86,6 +87,22 @@ def _parser() -> argparse.ArgumentParser:
         help="be reached by other machines there, so that they can join; the node is then this"
         " machine itself",
     )
+    parser.add_argument(
+        "--cloud-provider",
+        choices=CLOUD_PROVIDERS,
+        help=f"who gives load balancers and knows machines (default: {CLOUD_PROVIDERS[0]})",
+    )
+    parser.add_argument("--cloud-config", metavar="FILE", help="drivers of the provider libcloud")
+    parser.add_argument(
+        "--load-balancer",
+        action=argparse.BooleanOptionalAction,
+        help="addresses for Services of type LoadBalancer (default: yes)",
+    )
+    parser.add_argument(
+        "--audit-policy",
+        metavar="FILE",
+        help="what is noted of requests: a policy's file, or default, or none (the default)",
+    )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
     start_choices.add_arguments(parser)
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
@@ -103,9 +120,10 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
-    from tiphys.cluster import host_node_checks
+    from tiphys.cluster import audit_choice, host_node_checks
 
     masters, workers = _wanted(existing, options)
+    audit_policy = audit_choice.read(options.audit_policy)
     host_node_checks.check_listen(existing, options.listen, masters, workers)
     if existing is not None:
         start_choices.check_fixed(existing, options)
@@ -131,6 +149,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
                 profile = _resumed(existing, options)
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
+            audit_choice.keep(profile, audit_policy)
             _prepare(profile, steps)
             if _has_context(profile, options):
                 _set_context(profile)
@@ -168,7 +187,7 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    from tiphys.cluster import host_node_checks, pausing, processes
+    from tiphys.cluster import audit_choice, cloud_choices, host_node_checks, pausing, processes
 
     masters, workers = _wanted(profile, options)
     host_node_checks.check_listen(profile, options.listen, masters, workers)
@@ -181,6 +200,8 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
         )
     start_choices.check_fixed(profile, options)
     start_choices.check_unchanged(profile, options)
+    cloud_choices.check_unchanged(profile, options)
+    audit_choice.check_unchanged(profile, audit_choice.read(options.audit_policy))
     if options.dry_run:
         return _dry_run(profile.name, profile, options, steps)
     _check_addons(options.addons)
@@ -262,7 +283,7 @@ def _new_profile(
     roots: Roots, name: str, counts: tuple[int, int], options: argparse.Namespace
 ) -> Profile:
     """counts: masters and workers. Raises CommandError."""
-    from tiphys.cluster import addresses, host_node_checks, leftovers, ranges
+    from tiphys.cluster import addresses, cloud_choices, host_node_checks, leftovers, ranges
 
     masters, nodes = counts[0], sum(counts)
     if nodes:
@@ -292,6 +313,7 @@ def _new_profile(
     )
     profile = start_choices.chosen(profile, options)
     published_ports.check_free(profile.ports)
+    profile = cloud_choices.chosen(profile, options)
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
     host_node_checks.check_machine(profile)
@@ -301,7 +323,7 @@ def _new_profile(
 
 def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
     """A stopped profile, fit for the machine as it is now. Raises CommandError."""
-    from tiphys.cluster import addresses, host_node_checks, processes
+    from tiphys.cluster import addresses, cloud_choices, host_node_checks, processes
 
     processes.stop(profile)  # What a killed supervisor left behind.
     host_node_checks.check_machine(profile)
@@ -317,6 +339,7 @@ def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
     wanted = replace(profile, proxy_mode=_wanted_mode(profile, options))
     wanted = start_choices.chosen(wanted, options)
     published_ports.check_free(wanted.ports)
+    wanted = cloud_choices.chosen(wanted, options)
     if wanted != profile:
         profile = wanted
         profile.save()

@@ -4,16 +4,15 @@ import os
 import time
 from typing import Any, Final
 
-from tiphys.api.errors import ApiError
 from tiphys.api.meta import Obj, at
 from tiphys.cli.kubectl.client import KubeClient
 from tiphys.cli.output import CommandError
+from tiphys.cluster import addon_objects
 from tiphys.cluster.dashboard import bundle, manifests
 from tiphys.cluster.profile import MASTER, Profile, Roots
 
 READY_SECONDS_MAX: Final = 60.0  # An image on the machine and one container: a second or two.
 POLL_SECONDS: Final = 0.1
-STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 
 def enable(kube: KubeClient, profile: Profile) -> None:
@@ -44,35 +43,27 @@ def enable(kube: KubeClient, profile: Profile) -> None:
         ) from exc
     _wait_until_gone(kube)
     for path, obj in manifests.manifests(image, nodes):
-        _put(kube, path, obj)
+        addon_objects.put(kube, path, obj)
 
 
 def disable(kube: KubeClient) -> None:
     """Delete its namespace and wait until all in it is gone. Raises CommandError, ApiError."""
-    if _get(kube, manifests.SPACE) is not None:
+    if addon_objects.get(kube, manifests.SPACE) is not None:
         kube.request("DELETE", manifests.SPACE)
         _wait_until_gone(kube)
 
 
 def is_enabled(kube: KubeClient) -> bool:
     """Raises ApiError."""
-    return _get(kube, manifests.DEPLOYMENT) is not None
-
-
-def _get(kube: KubeClient, path: str) -> Obj | None:
-    """Raises ApiError."""
-    try:
-        return kube.request("GET", path)
-    except ApiError as exc:
-        if exc.reason != "NotFound":
-            raise
-        return None
+    return addon_objects.get(kube, manifests.DEPLOYMENT) is not None
 
 
 def _wait_until_gone(kube: KubeClient) -> None:
     """While the namespace is being deleted nothing can be made in it. Raises CommandError."""
     deadline = time.monotonic() + READY_SECONDS_MAX
-    while (found := _get(kube, manifests.SPACE)) and "deletionTimestamp" in found["metadata"]:
+    while (found := addon_objects.get(kube, manifests.SPACE)) and "deletionTimestamp" in found[
+        "metadata"
+    ]:
         if time.monotonic() > deadline:
             raise CommandError(
                 f"namespace {manifests.NAMESPACE} is being deleted for {READY_SECONDS_MAX:g} s",
@@ -109,16 +100,6 @@ def _is_ready(deployment: Obj) -> bool:
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     counts = {status.get(f, 0) for f in ("replicas", "updatedReplicas", "availableReplicas")}
     return bool(seen and counts == {deployment["spec"]["replicas"]} and counts != {0})
-
-
-def _put(kube: KubeClient, path: str, obj: Obj) -> None:
-    """Create it, or set what is ours in what is there. Raises ApiError."""
-    try:
-        kube.request("POST", path.rpartition("/")[0], obj)
-    except ApiError as exc:
-        if exc.reason != "AlreadyExists":
-            raise
-        kube.request("PATCH", path, obj, content_type=STRATEGIC)
 
 
 def _why(kube: KubeClient) -> str:

@@ -19,9 +19,21 @@ QUERY_FIELDS_MAX: Final = 1000  # More query parameters than any request of ours
 
 
 class Request:
-    """One request. Header names are lower case; repeated headers are joined with a comma."""
+    """One request. Header names are lower case; repeated headers are joined with a comma.
 
-    __slots__ = ("body", "connection", "headers", "http_1_0", "keep_alive", "method", "target")
+    `notes` is a place for what a handler learnt about it.
+    """
+
+    __slots__ = (
+        "body",
+        "connection",
+        "headers",
+        "http_1_0",
+        "keep_alive",
+        "method",
+        "notes",
+        "target",
+    )
 
     def __init__(
         self,
@@ -41,6 +53,7 @@ class Request:
         self.connection: Peer = connection if connection is not None else Peer()
         self.keep_alive = keep_alive
         self.http_1_0 = http_1_0
+        self.notes: Any = None
 
     @property
     def raw_path(self) -> str:

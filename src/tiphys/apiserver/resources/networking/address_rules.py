@@ -34,7 +34,7 @@ def ingress_class(obj: Obj) -> list[FieldError]:
 def _parameters(parameters: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     group, scope = parameters.get("apiGroup"), parameters.get("scope")
-    if group:
+    if group is not None:
         errors += each(f"{path}.apiGroup", group, names.dns_subdomain(group))
     for field in ("kind", "name"):
         value = parameters.get(field, "")
@@ -46,7 +46,7 @@ def _parameters(parameters: Obj, path: str) -> list[FieldError]:
     if scope not in {"Cluster", "Namespace"}:
         errors.append(unsupported(f"{path}.scope", str(scope or ""), ("Cluster", "Namespace")))
     elif scope == "Namespace":
-        if not namespace:
+        if namespace is None:
             errors.append(required(where, "`parameters.scope` is set to 'Namespace'"))
         else:
             errors += each(where, namespace, names.dns_label(namespace))
@@ -57,7 +57,7 @@ def _parameters(parameters: Obj, path: str) -> list[FieldError]:
 
 def ingress_class_update(new: Obj, old: Obj) -> list[FieldError]:
     return immutable(
-        new["spec"].get("controller"), old["spec"].get("controller"), "spec.controller"
+        new["spec"].get("controller") or "", old["spec"].get("controller"), "spec.controller"
     )
 
 

@@ -1,0 +1,1 @@
+"""Clouds by way of Apache Libcloud (extra `tiphys[libcloud]`)."""

@@ -1,0 +1,1 @@
+"""The addon `ingress`: its process, its rights, switching it on and off."""

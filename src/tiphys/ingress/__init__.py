@@ -1,0 +1,1 @@
+"""The Ingress controller: a pure plan of what goes where, and data planes that obey it."""

@@ -1,0 +1,1 @@
+"""The data plane that is always there: a reverse proxy in this process."""

@@ -1,0 +1,1 @@
+"""The data plane of machines with nginx: its configuration as text, and its processes."""
