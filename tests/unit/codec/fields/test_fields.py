@@ -58,13 +58,13 @@ def test_sets(one: Any, other: Any, both: Any, less: Any, common: Any) -> None:
 
 
 def test_what_is_below_a_member_goes_with_it() -> None:
-    fields = {"f:status": {"f:phase": {}}, "f:spec": {"f:a": {}}}
+    fields: Any = {"f:status": {"f:phase": {}}, "f:spec": {"f:a": {}}}
     assert difference_below(fields, {"f:status": {}}) == {"f:spec": {"f:a": {}}}
     assert difference(fields, {"f:status": {}}) == fields
 
 
 def test_paths_as_errors_name_them() -> None:
-    fields = {"f:l": {'k:{"b":"x","a":1}': {".": {}, "f:z": {}}, 'v:"s"': {}}, "f:a": {}}
+    fields: Any = {"f:l": {'k:{"b":"x","a":1}': {".": {}, "f:z": {}}, 'v:"s"': {}}, "f:a": {}}
     assert list(in_order(fields)) == ["f:a", "f:l"]
     texts = [path_text(path) for path in members(fields)]
     assert texts == [".a", '.l[a=1,b="x"]', '.l[a=1,b="x"].z', '.l[="s"]']
