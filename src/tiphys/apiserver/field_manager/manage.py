@@ -22,11 +22,13 @@ from tiphys.apiserver.field_manager.entries import (
     is_reset,
     read,
     write,
+    written,
 )
 from tiphys.apiserver.field_manager.tracking import (
     BEFORE_FIRST_APPLY,
     Scope,
     applied,
+    created,
     updated,
 )
 from tiphys.codec.fields.compare import field_set
@@ -78,17 +80,19 @@ def track_create(ctx: RequestContext, obj: Obj) -> None:
     """A new object's fields are its maker's."""
     metadata = obj["metadata"]
     given = metadata.pop("managedFields", None)
-    managers = {} if is_reset(given) else _read(ctx, given)
-    scope = _scope(ctx)
+    managers = {} if given is None or is_reset(given) else _read(ctx, given)
+    scope, key = _scope(ctx), manager_of(ctx, "Update")
+    version, now = ctx.endpoint.info.gvk.api_version, rfc3339(ctx.server.clock.now())
     try:
-        after = updated(
-            scope, scope.zero, obj, managers, manager_of(ctx, "Update"),
-            ctx.endpoint.info.gvk.api_version, rfc3339(ctx.server.clock.now()),
-        )  # fmt: skip
+        if managers:
+            after = write(capped(updated(scope, scope.zero, obj, managers, key, version, now)))
+        else:
+            fields = created(scope, obj)
+            after = [] if fields is None else [written(key, version, now, fields)]
     except ValueError:
         return  # A list in it is none of the schema's: validation says what is wrong.
     if after:
-        metadata["managedFields"] = write(capped(after))
+        metadata["managedFields"] = after
 
 
 def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
