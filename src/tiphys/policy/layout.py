@@ -1,6 +1,7 @@
 """A plan as sets, chains and maps of nftables, and as text. Pure.
 
     forward: known connections pass -> chain of the sender's address -> chain of the receiver's
+    input:   the same for what a pod sends to its own node, DNS apart: the node is no pod
 
 A chain returns what a rule allows and drops the rest. Pods with the same rules share a chain, which
 its rules name, so that chains never change; peers are elements of sets, which do.
@@ -78,6 +79,13 @@ def whole(wanted: Layout) -> str:
         "    ct state established,related accept",
         "    ip saddr vmap @egress",
         "    ip daddr vmap @ingress",
+        "  }",
+        "  chain input {",
+        "    type filter hook input priority filter; policy accept;",
+        "    ct state established,related accept",
+        # The cluster's DNS is a server of the node here: upstream's policies name its pods.
+        "    meta l4proto { tcp, udp } th dport 53 accept",
+        "    ip saddr vmap @egress",
         "  }",
         "}",
     ]

@@ -95,14 +95,16 @@ def write(managers: Managers) -> list[Obj]:
             i[0].operation, i[1].time, i[0].name, i[1].api_version, i[0].subresource,
         ),
     )  # fmt: skip
-    return [_written(key, entry) for key, entry in order]
+    return [written(k, e.api_version, e.time, in_order(e.fields)) for k, e in order]
 
 
-def _written(key: ManagerKey, entry: Entry) -> Obj:
-    made: Obj = {"manager": key.name, "operation": key.operation, "apiVersion": entry.api_version}
-    if entry.time:
-        made["time"] = entry.time
-    made |= {"fieldsType": FIELDS_TYPE, "fieldsV1": in_order(entry.fields)}
+def written(key: ManagerKey, api_version: str, time: str, fields: FieldSet) -> Obj:
+    """One entry; fields are in order already."""
+    made: Obj = {"manager": key.name, "operation": key.operation, "apiVersion": api_version}
+    if time:
+        made["time"] = time
+    made["fieldsType"] = FIELDS_TYPE
+    made["fieldsV1"] = fields
     if key.subresource:
         made["subresource"] = key.subresource
     return made

@@ -22,11 +22,13 @@ from tiphys.apiserver.field_manager.entries import (
     is_reset,
     read,
     write,
+    written,
 )
 from tiphys.apiserver.field_manager.tracking import (
     BEFORE_FIRST_APPLY,
     Scope,
     applied,
+    created,
     updated,
 )
 from tiphys.codec.fields.compare import field_set
@@ -83,17 +85,19 @@ def track_create(ctx: RequestContext, obj: Obj) -> None:
     """A new object's fields are its maker's."""
     metadata = obj["metadata"]
     given = metadata.pop("managedFields", None)
-    managers = {} if is_reset(given) else _read(given)
-    scope = _scope(ctx)
+    managers = {} if given is None or is_reset(given) else _read(ctx, given)
+    scope, key = _scope(ctx), manager_of(ctx, "Update")
+    version, now = ctx.endpoint.info.gvk.api_version, rfc3339(ctx.server.clock.now())
     try:
-        after = updated(
-            scope, scope.zero, obj, managers, manager_of(ctx, "Update"),
-            ctx.endpoint.info.gvk.api_version, rfc3339(ctx.server.clock.now()),
-        )  # fmt: skip
+        if managers:
+            after = write(capped(updated(scope, scope.zero, obj, managers, key, version, now)))
+        else:
+            fields = created(scope, obj)
+            after = [] if fields is None else [written(key, version, now, fields)]
     except ValueError:
         return  # A list in it is none of the schema's: validation says what is wrong.
     if after:
-        metadata["managedFields"] = write(capped(after))
+        metadata["managedFields"] = after
 
 
 def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
@@ -102,9 +106,9 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
     given, held = metadata.pop("managedFields", None), old["metadata"].get("managedFields")
     if is_reset(given):
         return
-    managers = {} if ctx.info.subresource else _read(given)
+    managers = {} if ctx.info.subresource else _read(ctx, given)
     is_held = not managers or given == held
-    managers = managers or _read(held)
+    managers = managers or _read(ctx, held)
     if not managers:
         return
     try:
@@ -120,11 +124,22 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
         metadata["managedFields"] = write(capped(after))
 
 
-def _read(entries: Any) -> Managers:
+def _read(ctx: RequestContext, entries: Any) -> Managers:
+    """Those of versions that are served: what others had cannot be compared."""
     try:
-        return read(entries or ())
+        found = read(entries or ())
     except (BadManagedFields, AttributeError, TypeError):
         return {}  # Upstream: emptyManagedFieldsOnErr.
+    own = ctx.endpoint.info.gvk.api_version
+    if all(entry.api_version == own for entry in found.values()):
+        return found
+    return {k: e for k, e in found.items() if _is_served(ctx, e.api_version)}
+
+
+def _is_served(ctx: RequestContext, api_version: str) -> bool:
+    group, _, version = api_version.rpartition("/")
+    info = ctx.endpoint.info
+    return group == info.group and (group, version, info.plural) in ctx.server.endpoints
 
 
 def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) -> Obj | None:
@@ -142,7 +157,7 @@ def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) ->
             f"failed to create typed patch object ({where}): {why}", code=500, reason=""
         )
     live = live or {}
-    managers = _read((live.get("metadata") or {}).get("managedFields"))
+    managers = _read(ctx, (live.get("metadata") or {}).get("managedFields"))
     if live and not managers:
         before = ManagerKey.of(BEFORE_FIRST_APPLY, "Update", version, "")
         managers = updated(scope, scope.zero, live, managers, before, version, now)

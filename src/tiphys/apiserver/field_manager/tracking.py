@@ -11,7 +11,13 @@ from typing import Any, Final
 from tiphys.api.errors import Conflict, StatusCause
 from tiphys.api.meta import Obj
 from tiphys.apiserver.field_manager.entries import Entry, ManagerKey, Managers
-from tiphys.codec.fields.compare import ABSENT, Comparison, compare, field_set
+from tiphys.codec.fields.compare import (
+    ABSENT,
+    Comparison,
+    compare,
+    field_set,
+    fields_of_new,
+)
 from tiphys.codec.fields.field_set import (
     FieldSet,
     difference,
@@ -51,6 +57,12 @@ class Scope:
     shape: Shape
     zero: Mapping[str, Any]
     ignored: FieldSet | None = None
+
+
+def created(scope: Scope, new: Obj) -> FieldSet | None:
+    """The fields of a new object. Raises ValueError for lists that cannot be compared."""
+    found = fields_of_new(scope.shape, _bare(scope.zero), _bare(new))
+    return difference_below(found, scope.ignored) if scope.ignored else found
 
 
 def updated(

@@ -24,7 +24,7 @@ from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer, object_answer
-from tiphys.apiserver.verbs.apply import apply
+from tiphys.apiserver.verbs.apply import apply, apply_scale
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.scale import KIND as SCALE
 from tiphys.apiserver.verbs.scale import scale_for, scale_for_patch, with_scale
@@ -65,6 +65,8 @@ async def patch(ctx: RequestContext) -> Answer:
 
 async def patch_scale(ctx: RequestContext) -> Answer:
     """A patch of the Scale, written to the workload."""
+    if _type_of(ctx) == APPLY:
+        return await apply_scale(ctx)
     kind, document = _read_patch(ctx)
 
     def change(old: Obj) -> Obj:
@@ -92,8 +94,6 @@ def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
     if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY}:
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})
     check_write_options(ctx, "PatchOptions")
-    if kind == APPLY:
-        raise UnsupportedMediaType("server-side apply of a Scale is not served yet")
     require(ctx)
     try:
         return kind, orjson.loads(ctx.request.body)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from tiphys.codec.fields.field_set import SELF, FieldSet
-from tiphys.codec.fields.shape import Shape
+from tiphys.codec.fields.shape import LEAF, Shape
 
 ABSENT: Final = object()
 
@@ -93,6 +93,39 @@ def compare(shape: Shape, old: Any, new: Any) -> Comparison:
     if not added and not modified and not removed:
         return _SAME
     return Comparison(added or None, modified or None, removed or None)
+
+
+def fields_of_new(shape: Shape, zero: Any, new: Any) -> FieldSet | None:
+    """What `compare` says is added or modified, in one go and in upstream's order.
+
+    `zero`: as Go writes an object of which nothing is set. Raises ValueError as `items_of`.
+    """
+    if not new or shape is LEAF or shape.is_leaf(new):
+        # An empty one in place of one with fields has only less.
+        same = zero is not ABSENT and (zero == new or (not new and bool(zero)))
+        return None if same else {}
+    made: FieldSet = {} if zero is not ABSENT else {SELF: {}}
+    if shape.is_list(new):
+        items = items_of(shape, new)
+        for key, item in sorted(items) if len(new) > 1 else items:
+            found = fields_of_new(shape.element, ABSENT, item)
+            assert found is not None
+            made[key] = found
+        return made
+    held = zero if zero is not ABSENT and zero else {}
+    for name in sorted(new):
+        value, child = new[name], shape.child(name)
+        before = held.get(name, ABSENT)
+        if child is LEAF:  # Most of them: not worth a call.
+            if before is ABSENT or before != value:
+                made[f"f:{name}"] = {}
+            continue
+        found = fields_of_new(child, before, value)
+        if found is not None:
+            made[f"f:{name}"] = found
+    if not made or (len(made) == 1 and SELF in made):
+        return None if zero is not ABSENT else {}
+    return made
 
 
 def _is_leaf(shape: Shape, old: Any, new: Any) -> bool:
