@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from tiphys.api.errors import BadRequest
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.negotiation import (
+    OF_CUSTOM,
+    PRODUCED,
     VIEWS,
     MediaType,
     Scope,
@@ -66,7 +68,10 @@ class RequestContext:
 
     def media(self, scope: Scope = "object", views: frozenset[str] = VIEWS) -> MediaType:
         """The negotiated form of the answer. Raises NotAcceptable."""
-        return negotiate(self.request.headers.get("accept", ""), scope, views=views)
+        is_custom = self.endpoint.custom is not None and self.info.subresource != "scale"
+        produced = OF_CUSTOM if is_custom else PRODUCED
+        accept = self.request.headers.get("accept", "")
+        return negotiate(accept, scope, views=views, produced=produced)
 
     def error_media(self) -> MediaType:
         """The form for an error: what the client wants if possible, JSON otherwise."""

@@ -34,6 +34,11 @@ class CustomResources:
         elif any(event.key.startswith(DEFINITIONS) for event in events):
             self._needed.set()
 
+    async def settled(self) -> None:
+        """Return once the definitions that the cache shows are served, or cannot be."""
+        if self._needed.is_set() or self.definitions is not None:
+            await self._load().settled()
+
     async def start(self) -> None:
         """Serve what is defined already. Raises StorageError."""
         if self._server.endpoints[GROUP, "v1", PLURAL].cache.objects:

@@ -15,6 +15,7 @@ JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 PRODUCED: Final = (JSON, YAML, PROTOBUF)
+OF_CUSTOM: Final = (JSON, YAML)  # What is defined has no protobuf form.
 _STREAMS: Final = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 _META_GROUP: Final = "meta.k8s.io"
 VIEWS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
@@ -44,10 +45,16 @@ class _Clause:
 
 
 @lru_cache(maxsize=512)
-def negotiate(accept: str, scope: Scope, *, views: frozenset[str] = VIEWS) -> MediaType:
+def negotiate(
+    accept: str,
+    scope: Scope,
+    *,
+    views: frozenset[str] = VIEWS,
+    produced: tuple[str, ...] = PRODUCED,
+) -> MediaType:
     """The form to answer in. Raises NotAcceptable.
 
-    `views`: other views that are on offer.
+    `views`: other views that are on offer. `produced`: the serializers.
     """
     if not accept:
         return MediaType()
@@ -55,11 +62,11 @@ def negotiate(accept: str, scope: Scope, *, views: frozenset[str] = VIEWS) -> Me
     if scope != "document":  # Documents have handlers of their own, behind no router.
         check_routed(accept, PRODUCED, PRODUCED + (_STREAMS if scope in {"list", "watch"} else ()))
     for clause in clauses:
-        found = _accepts(clause, scope, views=views)
+        found = _accepts(clause, scope, views=views, produced=produced)
         if found is not None:
             return found
     streams = scope == "watch"
-    accepted = _STREAMS if streams else PRODUCED
+    accepted = tuple(s for s in _STREAMS if s.startswith(produced)) if streams else produced
     raise NotAcceptable(f"only the following media types are accepted: {', '.join(accepted)}")
 
 
@@ -95,8 +102,10 @@ def _parse(accept: str) -> list[_Clause]:
     return sorted(clauses, key=lambda c: -c.quality)
 
 
-def _accepts(clause: _Clause, scope: Scope, *, views: frozenset[str]) -> MediaType | None:
-    for media_type in PRODUCED:
+def _accepts(
+    clause: _Clause, scope: Scope, *, views: frozenset[str], produced: tuple[str, ...]
+) -> MediaType | None:
+    for media_type in produced:
         if clause.type in {media_type, "*/*", f"{media_type.partition('/')[0]}/*"}:
             break
     else:

@@ -289,6 +289,27 @@ class ApiServer:
         """Another server's path, one that is no resource's, or a resource that nobody serves."""
         if route.remote is not None:
             return self.aggregation.forward(request, user, route.remote)
+        if self._is_shared and route.info.is_resource:
+            return self._once_defined(request, user)
+        return self._unserved(request, route)
+
+    async def _once_defined(self, request: Request, user: User) -> Answer:
+        """Another server may have told of a definition that this one has not read yet."""
+        try:
+            await prove_current(self.store)
+        except ApiError as error:
+            return error_response(error)
+        await self.custom_resources.settled()
+        self._routes.pop((request.method, request.target), None)
+        route = self._route(request)
+        work = (
+            self._unserved(request, route)
+            if route.endpoint is None
+            else self._serve(RequestContext(self, request, route.info, user, route.endpoint))
+        )
+        return await work if isinstance(work, Awaitable) else work
+
+    def _unserved(self, request: Request, route: _Route) -> Answer | Awaitable[Answer]:
         info = route.info
         accept = request.headers.get("accept", "")
         try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GROUP_PRIORITY: Final = 1000  # Of the APIServices that upstream makes for definitions.
+SETTLE_SECONDS_MAX: Final = 2.0  # Reading a definition takes milliseconds.
 _BUILT_IN: Final = frozenset((v.group, v.version) for v in GROUP_VERSIONS)
 Key = tuple[str, str, str]
 
@@ -47,6 +48,7 @@ class Definitions:
         self._served: dict[str, tuple[Obj, list[Key]]] = {}
         self._waiting: tuple[str, ...] = ()  # Prefixes of objects that must go.
         self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
         self.versions: dict[Key, CustomVersion] = {}
         self.documents = CustomDocuments()
 
@@ -54,6 +56,15 @@ class Definitions:
         """A listener of the store."""
         if any(event.key.startswith((self._prefix, *self._waiting)) for event in events):
             self._changed.set()
+            self._settled.clear()
+
+    async def settled(self) -> None:
+        """Return once everything is up to the last event, or SETTLE_SECONDS_MAX have passed."""
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS_MAX):
+                await self._settled.wait()
+        except TimeoutError:
+            return
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,6 +72,8 @@ class Definitions:
         while True:
             await self._changed.wait()
             await self.sync()
+            if not self._changed.is_set():
+                self._settled.set()
 
     async def sync(self) -> None:
         """Bring everything up to the definitions of now. Raises StorageError."""

@@ -63,7 +63,7 @@ def _ignored(subresource: str, *, has_status: bool) -> FieldSet | None:
 
 def _scope(ctx: RequestContext) -> Scope:
     info, custom = ctx.endpoint.info, ctx.endpoint.custom
-    if custom is not None and ctx.info.subresource != "scale":
+    if custom is not None:
         ignored = _ignored(ctx.info.subresource, has_status=custom.has_status)
         return Scope(custom.shape, {}, ignored)
     return scope_of(

@@ -5,7 +5,7 @@ Upstream: endpoints/handlers/patch.go (applyPatcher).
 
 from typing import Any
 
-from tiphys.api.errors import BadRequest, conflict, not_found
+from tiphys.api.errors import BadRequest, Conflict, conflict, not_found
 from tiphys.api.meta import GroupVersionKind, Obj, at
 from tiphys.apiserver.bodies import typed_object
 from tiphys.apiserver.context import RequestContext
@@ -15,7 +15,7 @@ from tiphys.apiserver.responses import document_answer, object_answer
 from tiphys.apiserver.verbs.create import create_object
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.scale import KIND as SCALE
-from tiphys.apiserver.verbs.scale import scale_of, with_scale
+from tiphys.apiserver.verbs.scale import scale_for, with_scale
 from tiphys.apiserver.verbs.update import (
     check_create_allowed,
     check_name,
@@ -61,17 +61,35 @@ async def apply_scale(ctx: RequestContext) -> Answer:
     replicas = at(scale, "spec", "replicas")
     config: Obj = {"metadata": {}}
     if replicas is not None:
-        config["spec"] = {"replicas": replicas}
+        config |= _with_replicas(ctx, replicas)
 
     def change(old: Obj) -> Obj:
-        found = apply_fields(ctx, old, config, force=force)
+        try:
+            found = apply_fields(ctx, old, config, force=force)
+        except Conflict as error:
+            raise _of_scale(ctx, error) from None
         if found is None:
             return old
         new = with_scale(ctx, old, scale) if replicas is not None else old
         return new | {"metadata": new["metadata"] | _managed(found)}
 
     cached = await guaranteed_update(ctx, ctx.endpoint, ctx.key, change)
-    return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(cached)))
+    return document_answer(ctx, 200, scale_for(ctx, ctx.endpoint.decode(cached)))
+
+
+def _with_replicas(ctx: RequestContext, replicas: int) -> Obj:
+    """The one field of the object that a Scale applies."""
+    custom = ctx.endpoint.custom
+    if custom is None:
+        return {"spec": {"replicas": replicas}}
+    return custom.with_replicas({"metadata": {}}, replicas) | {"metadata": {}}
+
+
+def _of_scale(ctx: RequestContext, error: Conflict) -> Conflict:
+    """Whoever owns the number owns it of the Scale."""
+    own, scale = f"using {ctx.endpoint.info.gvk.api_version}", f"using {SCALE.api_version}"
+    causes = [c._replace(message=c.message.replace(own, scale)) for c in error.causes]
+    return Conflict(error.message.replace(own, scale), causes=causes)
 
 
 def _managed(obj: Obj) -> Obj:

@@ -89,7 +89,10 @@ def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
     if ctx.endpoint.custom is not None:
         errors = ctx.endpoint.custom.replicas_errors(replicas)
         raise_invalid(ctx.endpoint, old, errors)
-        return ctx.endpoint.custom.with_replicas(old, replicas)
+        new = ctx.endpoint.custom.with_replicas(old, replicas)
+        if not ctx.applies:
+            track_update(ctx, new, old)
+        return new
     if replicas < 0:
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise invalid_object(KIND.group, KIND.kind, ctx.name, [error])
