@@ -14,6 +14,7 @@ _numbers = itertools.count(1)
 SLOW = {
     "test_autoscaling",
     "test_cloud",
+    "test_custom_resources",
     "test_dashboard",
     "test_faults",
     "test_half_gone",
