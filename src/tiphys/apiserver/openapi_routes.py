@@ -64,10 +64,9 @@ class OpenApiRoutes:
         self, request: Request, custom: "CustomDocuments", media_type: str
     ) -> Awaitable[Answer]:
         """Custom resources are in it, so it is another one after each change of them."""
-        more = custom.v2_parts()
 
         def build() -> bytes:
-            document = v2.merged(self._version, more)
+            document = v2.merged(self._version, custom.v2_parts())
             return orjson.dumps(document) if media_type == _JSON else v2_protobuf.encode(document)
 
         sent = _JSON if media_type == _JSON else _SENT_TYPE
@@ -91,16 +90,15 @@ class OpenApiRoutes:
         if custom is None:
             return ()
         documents, version = custom.documents, self._version
-        return tuple((path, documents.hash(path, version)) for path in documents.paths())
+        return tuple((path, documents.document(path, version)[1]) for path in documents.paths())
 
     def _v3_index(self, request: Request, info: RequestInfo) -> Awaitable[Answer] | Answer:
         others = tuple(remote.path for remote in self._others())
-        custom = self._custom_v3()
         return self._built(
             request,
             " ".join((V3, *others)),
             "application/json",
-            lambda: v3.index_bytes(self._version, others, custom),
+            lambda: v3.index_bytes(self._version, others, self._custom_v3()),
         )
 
     def _others(self) -> list[Remote]:
@@ -114,13 +112,15 @@ class OpenApiRoutes:
         for remote in self._others():
             if path == remote.path.strip("/"):
                 return self._server.aggregation.forward(request, CHECKER, remote)
-        custom = dict(self._custom_v3())
-        if path not in custom and path not in v3.document_paths():
+        asked = request.params().get("hash", [""])[0]
+        custom = self._server.definitions
+        if custom is not None and path in custom.documents.paths():
+            return self._custom_document(request, path, asked, custom.documents)
+        if path not in v3.document_paths():
             return Response(404, b"")
         headers: Headers = ()
-        asked = request.params().get("hash", [""])[0]
         if asked:
-            current = custom.get(path) or v3.document_hash(path, self._version)
+            current = v3.document_hash(path, self._version)
             if asked != current:
                 return Response(301, b"", (("Location", f"{V3}/{path}?hash={current}"),))
             headers = (_FOREVER, _YEAR)
@@ -128,15 +128,21 @@ class OpenApiRoutes:
             request,
             path,
             "application/json",
-            lambda: self._document(path),
+            lambda: v3.document_bytes(path, self._version) or b"",
             headers,
         )
 
-    def _document(self, path: str) -> bytes:
-        custom = self._server.definitions
-        if custom is not None and path in custom.documents.paths():
-            return custom.documents.document(path, self._version)
-        return v3.document_bytes(path, self._version) or b""
+    async def _custom_document(
+        self, request: Request, path: str, asked: str, documents: "CustomDocuments"
+    ) -> Answer:
+        try:
+            body, current = await asyncio.to_thread(documents.document, path, self._version)
+        except KeyError:  # Gone meanwhile.
+            return Response(404, b"")
+        if asked and asked != current:
+            return Response(301, b"", (("Location", f"{V3}/{path}?hash={current}"),))
+        headers: Headers = (_FOREVER, _YEAR) if asked else ()
+        return await self._built(request, path, _JSON, lambda: body, headers)
 
     async def _built(
         self,

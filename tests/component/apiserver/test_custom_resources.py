@@ -261,6 +261,12 @@ def test_discovery_and_openapi_follow(tmp_path: Path) -> None:
         await established(api, definition(version("v1beta1", storage=False), version()))
         _, group = await api("GET", "/apis/acme.io")
         assert [v["version"] for v in group["versions"]] == ["v1", "v1beta1"]
+        api_service = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.acme.io"
+
+        async def is_registered() -> bool:
+            return (await api("GET", api_service))[0] == 200
+
+        await until(is_registered)
         _, whole = await api("GET", "/apis", headers=AGGREGATED)
         assert "acme.io" in {item["metadata"]["name"] for item in whole["items"]}
         _, index = await api("GET", "/openapi/v3")
@@ -284,6 +290,7 @@ def test_discovery_and_openapi_follow(tmp_path: Path) -> None:
         await until(is_new, seconds=1.0)
         status, _ = await api("DELETE", f"{DEFINITIONS}/{NAME}")
         await gone(api, f"{DEFINITIONS}/{NAME}")
+        await gone(api, api_service)
         _, v2 = await api("GET", "/openapi/v2")
         assert (status, "io.acme.v1.Widget" in v2["definitions"]) == (200, False)
 

@@ -19,10 +19,11 @@ from tiphys.apiserver.custom_resources.custom_version import (
 )
 from tiphys.apiserver.custom_resources.naming import is_true, status_of
 from tiphys.apiserver.custom_resources.openapi import CustomDocuments
+from tiphys.apiserver.custom_resources.registration import register
 from tiphys.apiserver.deletion import DeleteOptions, plan_delete
 from tiphys.apiserver.endpoint import Conversion, Endpoint
 from tiphys.storage.backend import Event, RevisionMismatch
-from tiphys.storage.cached_object import encode_head, encode_value
+from tiphys.storage.cached_object import CachedObject, encode_head, encode_value
 from tiphys.storage.store import resource_prefix
 from tiphys.storage.watch_cache import Index, WatchCache
 
@@ -46,7 +47,10 @@ class Definitions:
         self._prefix = self._endpoint.cache.prefix
         self._caches: dict[str, WatchCache] = {}  # By the definition's name.
         self._served: dict[str, tuple[Obj, list[Key]]] = {}
+        self._settled_at: dict[str, int] = {}  # Revisions at which nothing was left to do.
+        self._names: dict[str, tuple[int, Obj]] = {}
         self._waiting: tuple[str, ...] = ()  # Prefixes of objects that must go.
+        self._registered: list[GroupVersionInfo] | None = None  # Not looked at yet.
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self.versions: dict[Key, CustomVersion] = {}
@@ -81,11 +85,13 @@ class Definitions:
         cache = self._endpoint.cache
         waiting = []
         for key in list(cache.keys(cache.prefix)):
-            definition = self._decoded(key)
-            if definition is None:
-                continue
-            definition = await self._named(key, definition)
+            cached = cache.get(key)
+            if cached is None or self._settled_at.get(key) == cached.revision:
+                continue  # Nothing of it can have changed.
+            definition = await self._named(key, self._endpoint.decode(cached))
             await self._serve(definition)
+            if is_true(definition, "NamesAccepted") and not finalizing.is_terminating(definition):
+                self._settled_at[key] = int(definition["metadata"]["resourceVersion"])
             if finalizing.waits_for_objects(definition):
                 spec = definition["spec"]
                 waiting.append(resource_prefix(spec["group"], spec["names"]["plural"]))
@@ -95,6 +101,13 @@ class Definitions:
         there = {key.rpartition("/")[2] for key in cache.objects}
         for name in self._served.keys() - there:
             self._forget(name)
+        for known in (self._settled_at, self._names):
+            for key in known.keys() - cache.objects.keys():
+                del known[key]
+        groups = self.group_versions()
+        if groups != self._registered:
+            await register(self._server, groups)
+            self._registered = groups
 
     def _decoded(self, key: str) -> Obj | None:
         cached = self._endpoint.cache.get(key)
@@ -104,7 +117,8 @@ class Definitions:
 
     async def _named(self, key: str, definition: Obj) -> Obj:
         """With the conditions of now, which are written where they are new."""
-        others = [d for k in self._endpoint.cache.objects if k != key and (d := self._decoded(k))]
+        objects = self._endpoint.cache.objects
+        others = [self._names_of(k, cached) for k, cached in objects.items() if k != key]
         now = self._server.clock.now()
         status = status_of(definition, others, now)
         if status == definition.get("status"):
@@ -114,6 +128,16 @@ class Definitions:
             # Served before it says so: who waits for the condition may ask at once.
             await self._serve(new)
         return await self._write(key, definition, new)
+
+    def _names_of(self, key: str, cached: CachedObject) -> Obj:
+        """Of another definition: what its names are compared by, kept by its revision."""
+        known = self._names.get(key)
+        if known is None or known[0] != cached.revision:
+            definition = self._endpoint.decode(cached)
+            group, names = definition["spec"]["group"], at(definition, "status", "acceptedNames")
+            small = {"spec": {"group": group}, "status": {"acceptedNames": names or {}}}
+            known = self._names[key] = (cached.revision, small)
+        return known[1]
 
     async def _write(self, key: str, old: Obj, new: Obj) -> Obj:
         """As it is stored then; another writer's object stays, and is looked at next."""

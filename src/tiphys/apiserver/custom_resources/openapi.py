@@ -34,37 +34,46 @@ class CustomDocuments:
 
     def __init__(self) -> None:
         self._versions: dict[Key, CustomVersion] = {}
-        self._documents: dict[str, bytes] = {}
+        self._documents: dict[str, tuple[bytes, str]] = {}  # With their hashes.
         self._v2: Obj | None = None
 
     def forget(self, versions: Mapping[Key, CustomVersion]) -> None:
         """The versions of now. What was made of others is made anew."""
-        self._versions = dict(versions)
-        self._documents.clear()
+        before, self._versions = self._versions, dict(versions)
+        changed = {
+            _path(key)
+            for key in before.keys() | versions.keys()
+            if before.get(key) is not versions.get(key)
+        }
+        for path in changed:
+            self._documents.pop(path, None)
         self._v2 = None
 
     def paths(self) -> list[str]:
         """`apis/acme.io/v1` for each document of v3."""
-        return sorted({f"apis/{group}/{version}" for group, version, _ in self._versions})
+        return sorted({_path(key) for key in self._versions})
 
-    def document(self, path: str, server_version: str) -> bytes:
-        """Raises KeyError for a path that is not among `paths`."""
+    def document(self, path: str, server_version: str) -> tuple[bytes, str]:
+        """A document and its hash. Raises KeyError for a path that is not among `paths`."""
         found = self._documents.get(path)
         if found is None:
-            own = [v for k, v in self._versions.items() if f"apis/{k[0]}/{k[1]}" == path]
+            own = [version for key, version in self._versions.items() if _path(key) == path]
             if not own:
                 raise KeyError(path)
-            found = self._documents[path] = orjson.dumps(_v3(own, server_version))
+            body = orjson.dumps(_v3(own, server_version))
+            found = body, hashlib.sha512(body).hexdigest().upper()
+            self._documents[path] = found
         return found
-
-    def hash(self, path: str, server_version: str) -> str:
-        return hashlib.sha512(self.document(path, server_version)).hexdigest().upper()
 
     def v2_parts(self) -> Obj:
         """`paths` and `definitions` to add to the document of v2."""
         if self._v2 is None:
             self._v2 = _v2(self._versions.values())
         return self._v2
+
+
+def _path(key: Key) -> str:
+    return f"apis/{key[0]}/{key[1]}"
 
 
 def _name(version: CustomVersion, suffix: str = "") -> str:
