@@ -30,6 +30,11 @@ class Layout:
     def is_empty(self) -> bool:
         return not self.ingress and not self.egress
 
+    @property
+    def own(self) -> frozenset[str]:
+        """From a pod to itself by its Service: no policy forbids that."""
+        return frozenset(f"{a} . {a}" for a in {*self.ingress, *self.egress})
+
 
 def layout(plan: Plan) -> Layout:
     sets: dict[str, frozenset[str]] = {}
@@ -74,9 +79,11 @@ def whole(wanted: Layout) -> str:
         f"table ip {TABLE} {{",
         "  map ingress { type ipv4_addr : verdict; }",
         "  map egress { type ipv4_addr : verdict; }",
+        "  set own { type ipv4_addr . ipv4_addr; }",
         "  chain forward {",
         "    type filter hook forward priority filter; policy accept;",
         "    ct state established,related accept",
+        "    ip saddr . ip daddr @own accept",
         "    ip saddr vmap @egress",
         "    ip daddr vmap @ingress",
         "  }",
@@ -108,6 +115,8 @@ def _difference(old: Layout, new: Layout) -> Iterator[str]:
         yield f"add chain ip {TABLE} {name}"
         for rule in new.chains[name]:
             yield f"add rule ip {TABLE} {name} {rule}"
+    yield from _elements("delete", "own", old.own - new.own)
+    yield from _elements("add", "own", new.own - old.own)
     for map_name, before, after in (
         ("ingress", old.ingress, new.ingress),
         ("egress", old.egress, new.egress),
