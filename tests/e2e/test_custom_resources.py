@@ -140,7 +140,7 @@ def test_an_operator_runs(defined: Cluster, kopf: Path, tmp_path: Path) -> None:
     (tmp_path / "operator.py").write_text(OPERATOR)
     (tmp_path / "log").touch()
     with (tmp_path / "log").open("w") as log:
-        words = [kopf, "run", "operator.py", "--namespace=default", "--standalone"]
+        words = [str(kopf), "run", "operator.py", "--namespace=default", "--standalone"]
         operator = subprocess.Popen(words, cwd=tmp_path, env=defined.env, stderr=log)
 
     def found(name: str) -> Any:

@@ -44,7 +44,7 @@ def version(name: str = "v1", *, storage: bool = True, **more: Any) -> dict[str,
 def definition(*versions: dict[str, Any], **names: Any) -> dict[str, Any]:
     plural = names.get("plural", "widgets")
     known = {"plural": plural, "kind": "Widget", "shortNames": ["wd"]} | names
-    spec = {"group": "acme.io", "scope": "Namespaced", "names": known}
+    spec: dict[str, Any] = {"group": "acme.io", "scope": "Namespaced", "names": known}
     spec["versions"] = list(versions) or [version()]
     return {"metadata": {"name": f"{plural}.acme.io"}, "spec": spec}
 
@@ -58,7 +58,8 @@ async def established(api: Api, made: dict[str, Any]) -> dict[str, Any]:
     """The definition, once its objects are served."""
     status, answer = await api("POST", DEFINITIONS, made)
     assert status == 201, answer
-    name, found = made["metadata"]["name"], {}
+    name = made["metadata"]["name"]
+    found: dict[str, Any] = {}
 
     async def is_so() -> bool:
         nonlocal found
@@ -234,7 +235,8 @@ def test_names_that_are_taken_are_not_accepted_until_they_are_free(tmp_path: Pat
         await established(api, definition())
         rival = definition(plural="widgetoids", kind="Widgetoid", shortNames=["wd"])
         await api("POST", DEFINITIONS, rival)
-        path, found = f"{DEFINITIONS}/widgetoids.acme.io", {}
+        path = f"{DEFINITIONS}/widgetoids.acme.io"
+        found: dict[str, Any] = {}
 
         async def says(kind: str, status: str) -> bool:
             nonlocal found

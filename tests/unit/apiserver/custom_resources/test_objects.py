@@ -61,7 +61,7 @@ def test_defaults(schema: dict[str, Any], value: Any, result: Any) -> None:
 
 
 def test_a_default_is_each_objects_own() -> None:
-    schema = {"properties": {"a": {"default": {"b": []}}}}
+    schema: dict[str, Any] = {"properties": {"a": {"default": {"b": []}}}}
     one: dict[str, Any] = {}
     other: dict[str, Any] = {}
     fill(one, schema)
