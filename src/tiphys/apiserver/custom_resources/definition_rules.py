@@ -116,7 +116,8 @@ def _spec(spec: Obj) -> Iterator[FieldError]:
         yield required("spec.scope")
     elif scope not in ("Cluster", "Namespaced"):
         yield not_supported("spec.scope", scope, ("Cluster", "Namespaced"))
-    versions = spec.get("versions") or []
+    given = spec.get("versions")
+    versions = given or []
     shared = {
         f for f in _SHARED if versions and all(v.get(f) == versions[0].get(f) for v in versions)
     }
@@ -128,7 +129,7 @@ def _spec(spec: Obj) -> Iterator[FieldError]:
     if spec.get("preserveUnknownFields") and defaulted:
         text = "must be false in order to use defaults in the schema"
         yield invalid("spec.preserveUnknownFields", True, text)
-    yield from _versions(versions, shared)
+    yield from _versions(versions, shared, is_given=given is not None)
     yield from _names(spec.get("names") or {})
     if versions:
         yield from _parts(versions[0], shared, "spec", "spec.validation")
@@ -144,7 +145,7 @@ def _group(group: str) -> Iterator[FieldError]:
         yield invalid("spec.group", group, "should be a domain with at least one dot")
 
 
-def _versions(versions: list[Obj], shared: set[str]) -> Iterator[FieldError]:
+def _versions(versions: list[Obj], shared: set[str], *, is_given: bool) -> Iterator[FieldError]:
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         name = version.get("name") or ""
@@ -157,7 +158,7 @@ def _versions(versions: list[Obj], shared: set[str]) -> Iterator[FieldError]:
         if version.get("selectableFields") and _schema(version) is None:
             text = "may only be set when `version.schema.openAPIV3Schema` is not included"
             yield invalid(f"{path}.selectableFields", "", text)
-    shown = [_shown(version, shared) for version in versions]
+    shown = [_shown(version, shared) for version in versions] if is_given else None
     named = [version.get("name") for version in versions]
     if len(set(named)) != len(named):
         yield invalid("spec.versions", shown, "must contain unique version names")

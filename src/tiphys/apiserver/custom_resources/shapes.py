@@ -45,7 +45,7 @@ def schema_shape(schema: Obj) -> Shape:
 
 def _struct(schema: Obj, named: dict[str, Shape]) -> Shape:
     properties = schema.get("properties") or {}
-    shape = Open if schema.get("x-kubernetes-preserve-unknown-fields") else StructShape
+    shape = Open if schema.get("x-kubernetes-preserve-unknown-fields") else Fields
     return shape(lambda: {k: schema_shape(v) for k, v in properties.items()} | named)
 
 
@@ -54,10 +54,10 @@ def _map(schema: Obj) -> Shape:
         return LEAF
     others = schema.get("additionalProperties")
     if isinstance(others, dict):
-        return MapShape(schema_shape(others))
+        return Values(schema_shape(others))
     if not schema.get("properties"):
         return DEDUCED if schema.get("x-kubernetes-preserve-unknown-fields") or others else (
-            StructShape(dict)
+            Fields(dict)
         )  # fmt: skip
     return _struct(schema, {})
 
@@ -67,10 +67,10 @@ def _list(schema: Obj) -> Shape:
     one = schema_shape(items) if isinstance(items, dict) else DEDUCED
     match schema.get("x-kubernetes-list-type"):
         case "set":
-            return ListShape(LEAF, (), {})
+            return Items(LEAF, (), {})
         case "map":
             keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
-            return ListShape(one, keys, _key_defaults(items or {}, keys))
+            return Items(one, keys, _key_defaults(items or {}, keys))
         case _:
             return LEAF
 
@@ -117,7 +117,43 @@ def _go_value(value: Any) -> str:
     return str(value)
 
 
-class Open(StructShape):
+# What a client sends may be of any type: it is taken as a whole then, and validation refuses it.
+
+
+class Fields(StructShape):
+    """A struct."""
+
+    def is_leaf(self, value: Any) -> bool:
+        return value is not None and not isinstance(value, dict)
+
+    def unfit(self, value: Any) -> str:
+        return f"expected map, got {_go_value(value)}"
+
+
+class Values(MapShape):
+    """A map."""
+
+    def is_leaf(self, value: Any) -> bool:
+        return value is not None and not isinstance(value, dict)
+
+    def unfit(self, value: Any) -> str:
+        return f"expected map, got {_go_value(value)}"
+
+
+class Items(ListShape):
+    """A list whose items have names."""
+
+    def is_list(self, value: Any) -> bool:
+        return value is None or isinstance(value, list)
+
+    def is_leaf(self, value: Any) -> bool:
+        return value is not None and not isinstance(value, list)
+
+    def unfit(self, value: Any) -> str:
+        return f"expected list, got {_go_value(value)}"
+
+
+class Open(Fields):
     """A struct beside whose fields there may be others."""
 
     def has_field(self, key: str) -> bool:

@@ -16,7 +16,7 @@ import orjson
 from tiphys.api.errors import ApiError, BadRequest, Expired
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import ListOptions, get_revision, parse_list_options
-from tiphys.apiserver.responses import CACHE_CONTROL, PIECE_BYTES
+from tiphys.apiserver.responses import CACHE_CONTROL, PIECE_BYTES, warning_headers
 from tiphys.apiserver.selection import Selection, select
 from tiphys.apiserver.verbs.get import revision_too_large
 from tiphys.lib.http.flow import BodyWriter
@@ -48,6 +48,7 @@ def watch(ctx: RequestContext) -> Answer:
     if revision > ctx.server.store.revision:
         raise revision_too_large(revision, ctx.server.store.revision)
     headers = _STREAM_HEADERS if media.stream else WATCH_HEADERS
+    headers = (*headers, *warning_headers(ctx.warnings))
     if media.as_kind == "PartialObjectMetadataList":
         return StreamResponse(200, _nothing, headers)  # No event is a list, so none can be shown.
     view = ctx.server.views.watch_view(ctx, media)
