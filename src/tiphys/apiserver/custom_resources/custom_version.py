@@ -131,7 +131,8 @@ class CustomVersion:
         """See CustomKind."""
         obj: Obj = _whole_numbers(loose)
         unknown = typed_metadata(obj, "")
-        obj.setdefault("metadata", {})
+        if obj.get("metadata") is None:
+            obj["metadata"] = {}
         self._fill(obj)
         unknown += coerce(obj, self.schema)
         unknown += prune(obj, self.schema)
