@@ -124,7 +124,8 @@ def test_objects_are_defaulted_pruned_checked_and_kept(tmp_path: Path) -> None:
         assert text in refused["details"]["causes"][0]["message"]
         assert (await api("GET", f"{WIDGETS}/a"))[1] == created
         assert (await api("POST", WIDGETS, widget("b") | {"metadata": None}))[0] == 422
-        for wrong in (5, [], "x"):
+        values: list[Any] = [5, [], "x"]
+        for wrong in values:
             status, refused = await api("POST", WIDGETS, widget("b", spec=wrong))
             assert (status, refused["details"]["causes"][0]["field"]) == (422, "spec")
 
