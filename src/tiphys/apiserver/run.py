@@ -228,6 +228,7 @@ class serving:
         if config.requestheader_ca is not None:
             authorities.append(config.requestheader_ca)
         context = tls.server_context(config.tls_cert, config.tls_key, authorities)
+        tls.offer_http2(context)
         self._http = HttpServer(server.handle, tls=context, error_response=_error)
         self._tasks = TaskSet()
         self.ports: list[int] = []
