@@ -12,6 +12,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, SettingsFrame
 
+from support.gaps import missing
 from support.http2_client import Http2Client
 from support.throwaway_pki import Authority
 from tiphys.lib import tls
@@ -352,6 +353,29 @@ def test_http_1_1_is_spoken_on_the_same_port(tmp_path: Path) -> None:
                 done = await asyncio.to_thread(subprocess.run, command, capture_output=True)
                 assert done.stdout.decode() == version, done.stderr
                 assert (tmp_path / "out").read_bytes() == BIG
+        await server.stop()
+
+    uvloop.run(story())
+
+
+def test_kubectl_prefers_it(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        missing("kubectl is not installed")
+    authority = Authority(tmp_path)
+    context = tls.server_context(*authority.issue("server", server=True))
+    tls.offer_http2(context)
+
+    async def story() -> None:
+        def handle(request: Request) -> Answer:
+            return text_response(200, " ".join(type(c).__name__ for c in server._connections))
+
+        server = HttpServer(handle, tls=context)
+        port = await server.listen("127.0.0.1", 0)
+        command = [kubectl, "--server", f"https://127.0.0.1:{port}", "get", "--raw", "/kind"]
+        command += ["--certificate-authority", str(authority.path), "--kubeconfig", "/dev/null"]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20)
+        assert done.stdout == b"Http2Connection", done.stderr
         await server.stop()
 
     uvloop.run(story())

@@ -33,7 +33,13 @@ from hyperframe.frame import GoAwayFrame
 
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.frame_budget import FrameBudget
-from tiphys.lib.http.http2_head import MalformedHead, RequestHead, decode_head, encode_fields
+from tiphys.lib.http.http2_head import (
+    MalformedHead,
+    PlainEncoder,
+    RequestHead,
+    decode_head,
+    encode_fields,
+)
 from tiphys.lib.http.http2_stream import Http2Stream
 from tiphys.lib.http.message import (
     Answer,
@@ -490,10 +496,15 @@ def _is_small(answer: Response) -> bool:
 
 
 def _make_frames(head_bytes_max: int, streams_max: int) -> _Frames:
-    """A connection of the library with our limits. What we send is made by us: not checked."""
+    """A connection of the library with our limits.
+
+    What comes in is checked by decode_head, in one go; what we send is made by us.
+    """
     config = H2Configuration(
         client_side=False,
         header_encoding=None,
+        validate_inbound_headers=False,
+        normalize_inbound_headers=False,
         validate_outbound_headers=False,
         normalize_outbound_headers=False,
     )
@@ -507,5 +518,6 @@ def _make_frames(head_bytes_max: int, streams_max: int) -> _Frames:
             SettingCodes.MAX_HEADER_LIST_SIZE: head_bytes_max,
         },
     )
+    frames.encoder = PlainEncoder()  # type: ignore[assignment] # All that is asked of one.
     frames.decoder.max_header_list_size = head_bytes_max
     return frames
