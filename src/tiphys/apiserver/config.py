@@ -43,6 +43,9 @@ class ApiServerConfig:
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
     profile: str = "tiphys"
+    # Seats of priority and fairness: --max-requests-inflight, --max-mutating-requests-inflight.
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
     audit_policy: Path | None = None  # --audit-policy-file; None: nothing is noted.
     audit_log: Path | None = None  # --audit-log-path
 

@@ -37,6 +37,8 @@ from tiphys.apiserver.conversions import CONVERSIONS
 from tiphys.apiserver.discovery_routes import DiscoveryRoutes, Served
 from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
+from tiphys.apiserver.fairness.fairness import GROUP as FLOW_GROUP
+from tiphys.apiserver.fairness.upkeep import LEVELS, SCHEMAS, FairnessUpkeep
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP
 from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
@@ -102,7 +104,12 @@ async def build(
     )
     clients = tls.LeafVerifier.from_file(config.client_ca)
     addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
-    await Bootstrap(store, endpoints, clock, rng).run(config, addresses.api_server)
+    bootstrap = Bootstrap(store, endpoints, clock, rng)
+    await bootstrap.run(config, addresses.api_server)
+    flow_objects = {plural: endpoints[FLOW_GROUP, "v1", plural] for plural in (SCHEMAS, LEVELS)}
+    upkeep = FairnessUpkeep(store, flow_objects, bootstrap, clock)
+    await upkeep.put_right()
+    store.on_events(upkeep.notice)
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
@@ -132,6 +139,7 @@ async def build(
     server.audit = audit_of(config, clock)
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
+    server.upkeep = upkeep
     server.is_ready = True
     return server
 
@@ -239,12 +247,16 @@ class serving:
         log.info("serving", extra={"addresses": self._config.addresses})
         check = self._server.availability.run
         self._tasks.start(keep_running("APIServices", check), "APIServices")
+        if self._server.upkeep is not None:
+            upkeep = keep_running("priority and fairness", self._server.upkeep.run)
+            self._tasks.start(upkeep, "priority and fairness")
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
         await self._tasks.close()
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        self._server.fairness.close()
         if self._server.claims is not None:
             await self._server.claims.close()
         if self._server.audit is not None:
