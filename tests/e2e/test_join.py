@@ -133,6 +133,19 @@ def test_pods_and_services_are_reached_across(machines: Pair) -> None:
     assert "open" in first.cluster.kubectl("exec", "on-second", "--", "sh", "-c", ask)
 
 
+# Without DNS: these machines have no way to the resolvers of their resolv.conf.
+NETWORK_CHECKS = ("sysctls", "links", "routes", "mtu", "rules", "conntrack", "reachability")
+
+
+def test_the_network_is_checked_on_both_machines(machines: Pair) -> None:
+    for machine in machines:
+        words = [word for check in NETWORK_CHECKS for word in ("--check", check)]
+        done = machine.cluster.tiphys("net", "doctor", *words, "-o", "json", check=False)
+        told = json.loads(done.stdout)
+        assert (told["findings"], told["failed"]) == ([], {}), done.stderr
+        assert any("`tiphys net doctor` there" in note for note in told["notes"])
+
+
 def test_logs_and_exec_reach_the_joined_node(machines: Pair) -> None:
     first, _ = machines
     assert first.cluster.kubectl("logs", "on-second").strip() == "hello from on-second"
@@ -196,7 +209,7 @@ def test_only_who_is_meant_joins(machines: Pair) -> None:
     words = join_words(first)
     wrong = [*words[:-1], "sha256:" + "0" * 64]
     done = second.cluster.tiphys("-p", "other", *wrong, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 70
     assert "not the given one" in done.stderr
     done = second.cluster.tiphys(*words, check=False)
     assert "there is a profile" in done.stderr

@@ -23,6 +23,8 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     found = [
         (f"{rbac}/clusterroles", _dns_role()),
         (f"{rbac}/clusterrolebindings", _dns_binding()),
+        (f"{rbac}/namespaces/kube-system/roles", _dns_settings_role()),
+        (f"{rbac}/namespaces/kube-system/rolebindings", _dns_settings_binding()),
         (f"{rbac}/clusterroles", _policy_role()),
         (f"{rbac}/clusterrolebindings", _policy_binding()),
     ]
@@ -67,6 +69,18 @@ def _dns_binding() -> Obj:
     return _binding("tiphys-dns", account)
 
 
+def _dns_settings_role() -> Obj:
+    """Reading the ConfigMap with stub domains, and telling what is wrong with it."""
+    read = _rule("", "configmaps") | {"resourceNames": ["kube-dns"]}
+    tell = _rule("", "events") | {"verbs": ["create", "patch"]}
+    return _role("tiphys-dns", read, tell, kind="Role", namespace="kube-system")
+
+
+def _dns_settings_binding() -> Obj:
+    account = {"kind": "ServiceAccount", "name": DNS_ACCOUNT, "namespace": "kube-system"}
+    return _binding("tiphys-dns", account, kind="Role", namespace="kube-system")
+
+
 def _policy_role() -> Obj:
     """What the policy agents of nodes read."""
     policies = _rule("networking.k8s.io", "networkpolicies")
@@ -83,23 +97,27 @@ def _rule(group: str, *resources: str) -> Obj:
     return {"apiGroups": [group], "resources": list(resources), "verbs": ["list", "watch"]}
 
 
-def _role(name: str, *rules: Obj) -> Obj:
+def _role(name: str, *rules: Obj, kind: str = "ClusterRole", namespace: str = "") -> Obj:
     return {
         "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": name},
+        "kind": kind,
+        "metadata": _named(name, namespace),
         "rules": list(rules),
     }
 
 
-def _binding(name: str, subject: Obj) -> Obj:
+def _binding(name: str, subject: Obj, kind: str = "ClusterRole", namespace: str = "") -> Obj:
     return {
         "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name},
+        "kind": f"{kind}Binding",
+        "metadata": _named(name, namespace),
+        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": name},
         "subjects": [subject],
     }
+
+
+def _named(name: str, namespace: str) -> Obj:
+    return {"name": name} | ({"namespace": namespace} if namespace else {})
 
 
 def _storage_class() -> Obj:

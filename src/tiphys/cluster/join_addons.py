@@ -7,6 +7,7 @@ Upstream: cmd/kubeadm/app/phases/bootstraptoken (node, clusterinfo).
 """
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.bootstrap_token import NODE_GROUP
@@ -23,6 +24,8 @@ CONFIG_KEY: Final = "ClusterConfiguration"  # kubeadm's key.
 APPROVER: Final = "tiphys:kubelet-serving-approver"
 NODE_NETWORK: Final = "tiphys:node-network"
 
+_FOLLOW: Final = ("get", "list", "watch")
+
 Placed = tuple[str, Obj]
 """(collection path, object)"""
 
@@ -35,6 +38,7 @@ def manifests(profile: Profile) -> list[Placed]:
         *_node_network_rights(),
         *_readable("kube-public", "kubeadm:bootstrap-signer-clusterinfo", "cluster-info", _NOBODY),
         *_readable("kube-system", "tiphys:nodes-config", CONFIG_NAME, _MACHINES),
+        *_readable("kube-system", "tiphys:nodes-dns", "kube-dns", [_group(_NODES)], _FOLLOW),
         ("/api/v1/namespaces/kube-public/configmaps", cluster_info(profile)),
         ("/api/v1/namespaces/kube-system/configmaps", cluster_config(profile)),
     ]
@@ -120,9 +124,11 @@ def _node_network_rights() -> list[Placed]:
     return [role, _binding(NODE_NETWORK, NODE_NETWORK, [_group(_NODES)])]
 
 
-def _readable(namespace: str, name: str, config_map: str, who: list[Obj]) -> list[Placed]:
+def _readable(
+    namespace: str, name: str, config_map: str, who: list[Obj], verbs: Sequence[str] = ("get",)
+) -> list[Placed]:
     """Who may read one ConfigMap."""
-    rule = _rule("", "configmaps", "get") | {"resourceNames": [config_map]}
+    rule = _rule("", "configmaps", *verbs) | {"resourceNames": [config_map]}
     return [
         _role("Role", name, namespace, [rule]),
         _binding(name, name, who, namespace),

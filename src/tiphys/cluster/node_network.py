@@ -25,6 +25,7 @@ NODE_SYSCTLS: Final = {
     "net.ipv4.ip_forward": "1",
     "net.ipv4.conf.all.rp_filter": "0",
     "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv4.conf.eth0.rp_filter": "0",  # Made before, with what the machine has as its default.
     "net.ipv4.conf.all.route_localnet": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
     "net.ipv6.conf.all.disable_ipv6": "1",

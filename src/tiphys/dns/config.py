@@ -11,6 +11,7 @@ class DnsConfig:
     kubeconfig: Path
     listen_addresses: tuple[str, ...]  # The tenth service address, in the node's namespace.
     port: int = 53
+    node_name: str = ""  # Named in events.
     cluster_domain: str = "cluster.local"
     service_cidrs: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tiphys.lib.metrics import Counter
-from tiphys.lib.prometheus_text import Family
+from tiphys.lib.prometheus_text import Family, Sample
 
 # By number. Source: RFC 1035 4.1.1.
 RCODES: Final = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
@@ -18,6 +18,9 @@ class DnsMetrics:
             "coredns_dns_responses_total", "Counter of response status codes.", ("rcode",)
         )
         self._forwards = Counter("coredns_forward_requests_total", "Counter of requests forwarded.")
+        self._hits = Counter("coredns_cache_hits_total", "The count of cache hits.")
+        self._misses = Counter("coredns_cache_misses_total", "The count of cache misses.")
+        self._down = 0
 
     def asked(self, *, tcp: bool) -> None:
         self._requests.add("tcp" if tcp else "udp")
@@ -30,5 +33,19 @@ class DnsMetrics:
     def forwarded(self) -> None:
         self._forwards.add()
 
+    def cached(self, found: bool) -> None:
+        (self._hits if found else self._misses).add()
+
+    def unhealthy(self, count: int) -> None:
+        """How many upstreams are not asked because they failed."""
+        self._down = count
+
     def families(self) -> list[Family]:
-        return [self._requests.family(), self._responses.family(), self._forwards.family()]
+        down = Family(
+            "tiphys_dns_upstreams_down",
+            "gauge",
+            "Upstreams that are not asked because they failed.",
+            [Sample((), self._down)],
+        )
+        counters = (self._requests, self._responses, self._forwards, self._hits, self._misses)
+        return [*[counter.family() for counter in counters], down]

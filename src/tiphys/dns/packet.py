@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 A, NS, CNAME, SOA, PTR, TXT, AAAA, SRV, OPT, ANY = 1, 2, 5, 6, 12, 16, 28, 33, 41, 255
-NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 0, 1, 2, 3, 4, 5
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
 CLASS_IN: Final = 1
 UDP_BYTES_WITHOUT_EDNS: Final = 512  # RFC 1035 2.3.4
 UDP_BYTES_MAX: Final = 1232  # dnsflagday.net 2020: never fragmented.
@@ -22,11 +22,22 @@ NAME_BYTES_MAX: Final = 255
 _LABEL_BYTES_MAX: Final = 63
 _HEADER: Final = struct.Struct(">HHHHHH")
 _QR, _AA, _TC, _RD, _RA = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080
+_OPCODE: Final = 0x7800
+_DO: Final = 0x8000  # RFC 3225: the client takes signatures; repeated in the answer.
+_OPT_BYTES: Final = 11
 _POINTERS_MAX: Final = 0x3FFF
 
 
 class FormatError(ValueError):
-    """The bytes are no DNS query that we can read."""
+    """The bytes are no DNS query that we can read; code is what its sender is told."""
+
+    code = FORMERR
+
+
+class NotImplementedQuery(FormatError):
+    """A kind of query that we do not know: notify, update."""
+
+    code = NOTIMP
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,8 @@ class Query:
     recursion_desired: bool
     udp_bytes_max: int
     edns: bool
+    edns_version: int = 0
+    dnssec_ok: bool = False
 
 
 class Record(NamedTuple):
@@ -48,6 +61,13 @@ class Record(NamedTuple):
     type: int
     ttl: int
     data: "str | tuple[int, int, int, str] | Soa"
+
+
+class _Edns(NamedTuple):
+    udp_bytes_max: int = UDP_BYTES_WITHOUT_EDNS
+    spoken: bool = False
+    version: int = 0
+    dnssec_ok: bool = False
 
 
 class Soa(NamedTuple):
@@ -64,35 +84,42 @@ def parse_query(data: bytes) -> Query:
     """The one question of a query. Raises FormatError."""
     if len(data) < _HEADER.size:
         raise FormatError("shorter than a header")
-    ident, flags, questions, _, _, additionals = _HEADER.unpack_from(data)
+    ident, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(data)
     if flags & _QR:
         raise FormatError("an answer, not a query")
     if flags >> 11 & 0xF:
-        raise FormatError("not a standard query")
+        raise NotImplementedQuery("not a standard query")
     if questions != 1:
         raise FormatError(f"{questions} questions")
     raw, offset = read_name(data, _HEADER.size)
     if offset + 4 > len(data):
         raise FormatError("the question is cut off")
     kind, cls = struct.unpack_from(">HH", data, offset)
-    size, edns = _edns(data, offset + 4, additionals)
-    return Query(ident, raw.lower(), raw, kind, cls, bool(flags & _RD), size, edns)
+    edns = _edns(data, offset + 4, answers + authorities, additionals)
+    return Query(ident, raw.lower(), raw, kind, cls, bool(flags & _RD), *edns)
 
 
-def _edns(data: bytes, offset: int, additionals: int) -> tuple[int, bool]:
-    """The answer size that the client takes, and whether it speaks EDNS0."""
-    for _ in range(min(additionals, 4)):
-        try:
-            _, offset = read_name(data, offset)
-        except FormatError:
-            break
+def _edns(data: bytes, offset: int, before: int, additionals: int) -> _Edns:
+    """What the client says of itself. Raises FormatError, also for a second one (RFC 6891 6.1.1).
+
+    before: records that stand ahead of the additional ones; queries have none as a rule.
+    """
+    found = _Edns()
+    for number in range(before + additionals):
+        _, offset = read_name(data, offset)
         if offset + 10 > len(data):
-            break
-        kind, cls, _, length = struct.unpack_from(">HHIH", data, offset)
-        if kind == OPT:
-            return min(max(cls, UDP_BYTES_WITHOUT_EDNS), UDP_BYTES_MAX), True
+            raise FormatError("a record is cut off")
+        kind, cls, ttl, length = struct.unpack_from(">HHIH", data, offset)
         offset += 10 + length
-    return UDP_BYTES_WITHOUT_EDNS, False
+        if offset > len(data):
+            raise FormatError("a record is cut off")
+        if kind != OPT or number < before:
+            continue
+        if found.spoken:
+            raise FormatError("two OPT records")
+        size = min(max(cls, UDP_BYTES_WITHOUT_EDNS), UDP_BYTES_MAX)
+        found = _Edns(size, True, ttl >> 16 & 0xFF, bool(ttl & _DO))
+    return found
 
 
 def read_name(data: bytes, offset: int) -> tuple[str, int]:
@@ -144,6 +171,11 @@ class _Writer:
             self.out += bytes([len(encoded)]) + encoded
         self.out += b"\0"
 
+    def cut(self, end: int) -> None:
+        """Take back what was written from there on."""
+        del self.out[end:]
+        self._names = {name: at for name, at in self._names.items() if at < end}
+
     def record(self, record: Record) -> None:
         self.name(record.name)
         self.out += struct.pack(">HHI", record.type, CLASS_IN, record.ttl)
@@ -185,30 +217,49 @@ def write_answer(
     bytes_max: int | None = None,
     authoritative: bool = True,
 ) -> bytes:
-    """The answer's bytes; longer than bytes_max it is cut to the question and says so (TC)."""
+    """The answer's bytes, with as many records as fit into bytes_max.
+
+    Without some of the answers it says so (TC), and the client asks again over TCP. Some C
+    libraries never do: they take what came. Additional records may be missing without a word
+    (RFC 2181 section 9).
+    """
     writer = _Writer()
     writer.name(query.raw_name)
     writer.out += struct.pack(">HH", query.type, query.cls)
-    question_end = len(writer.out)
-    for record in (*answers, *authorities, *additionals):
-        writer.record(record)
-    counts = [1, len(answers), len(authorities), len(additionals)]
+    limit = None if bytes_max is None else bytes_max - (_OPT_BYTES if query.edns else 0)
+    counts = [1, 0, 0, 0]
+    truncated = False
+    for section, records in ((1, answers), (2, authorities), (3, additionals)):
+        counts[section] = 0 if truncated else _fitting(writer, records, limit)
+        truncated |= section < 3 and counts[section] < len(records)
     flags = _QR | (_AA if authoritative else 0) | (_RD if query.recursion_desired else 0)
-    flags |= _RA | code
-    if bytes_max is not None and len(writer.out) > bytes_max - (11 if query.edns else 0):
-        del writer.out[question_end:]
-        counts[1:] = [0, 0, 0]
-        flags |= _TC
+    flags |= _RA | (_TC if truncated else 0) | code & 0xF
     if query.edns:
-        writer.out += b"\0" + struct.pack(">HHIH", OPT, UDP_BYTES_MAX, 0, 0)
+        extended = code >> 4 << 24 | (_DO if query.dnssec_ok else 0)
+        writer.out += b"\0" + struct.pack(">HHIH", OPT, UDP_BYTES_MAX, extended, 0)
         counts[3] += 1
     _HEADER.pack_into(writer.out, 0, query.id, flags, *counts)
     return bytes(writer.out)
+
+
+def _fitting(writer: _Writer, records: Sequence[Record], limit: int | None) -> int:
+    """Write records until one does not fit; how many there are now."""
+    for number, record in enumerate(records):
+        end = len(writer.out)
+        writer.record(record)
+        if limit is not None and len(writer.out) > limit:
+            writer.cut(end)
+            return number
+    return len(records)
+
+
+def is_truncated(answer: bytes) -> bool:
+    return len(answer) > 3 and bool(answer[2] << 8 & _TC)
 
 
 def error_answer(data: bytes, code: int) -> bytes | None:
     """An answer to a query that could not be read; None when there is not even an id."""
     if len(data) < _HEADER.size or data[2] & 0x80:
         return None
-    (ident,) = struct.unpack_from(">H", data)
-    return _HEADER.pack(ident, _QR | _RA | code, 0, 0, 0, 0)
+    ident, flags = struct.unpack_from(">HH", data)
+    return _HEADER.pack(ident, _QR | flags & (_OPCODE | _RD) | _RA | code, 0, 0, 0, 0)

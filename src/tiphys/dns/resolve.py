@@ -1,13 +1,19 @@
-"""A query and a zone to an answer. Pure; None means: ask somebody else."""
+"""A query and a zone to an answer. Pure; None means: ask somebody else.
+
+Upstream: CoreDNS core/dnsserver/server.go (classes), plugin/kubernetes/handler.go (types).
+"""
+
+from typing import Final
 
 from tiphys.dns.packet import (
     AAAA,
-    ANY,
+    BADVERS,
     CLASS_IN,
     CNAME,
     NOERROR,
-    NOTIMP,
+    NS,
     NXDOMAIN,
+    REFUSED,
     SRV,
     A,
     Query,
@@ -16,49 +22,63 @@ from tiphys.dns.packet import (
 )
 from tiphys.dns.zone import Zone
 
+ALIASES_MAX: Final = (
+    8  # CoreDNS plugin/backend_lookup.go: maxCnameChainLength is 10, glibc takes 16.
+)
+
 
 def answer(query: Query, zone: Zone, *, tcp: bool, turn: int = 0) -> bytes | None:
-    """The answer's bytes, or None when the name is not ours.
+    """The answer's bytes, or None when somebody else must be asked.
 
     turn rotates the addresses, so that clients which take the first one spread.
     """
-    if query.cls != CLASS_IN or not zone.owns(query.name):
-        return None
     limit = None if tcp else query.udp_bytes_max
-    if query.type == ANY:
-        return write_answer(query, NOTIMP, bytes_max=limit)
-    records, exists = zone.lookup(query.name, query.type)
-    if records and records[0].type == CNAME and query.type != CNAME:
-        return None if not zone.owns(str(records[0].data)) else _alias(query, zone, records, limit)
-    if not records:
-        code = NOERROR if exists else NXDOMAIN
-        return write_answer(query, code, authorities=[zone.soa], bytes_max=limit)
-    cut = turn % len(records)
-    ordered = [*records[cut:], *records[:cut]]
-    return write_answer(query, NOERROR, ordered, additionals=_glue(zone, ordered), bytes_max=limit)
-
-
-def _alias(query: Query, zone: Zone, alias: list[Record], limit: int | None) -> bytes:
-    """A name for another name of ours: both in one answer."""
-    target, _ = zone.lookup(str(alias[0].data).lower(), query.type)
-    return write_answer(query, NOERROR, [*alias, *target], bytes_max=limit)
-
-
-def external_alias(query: Query, zone: Zone) -> Record | None:
-    """The CNAME of an ExternalName Service whose target somebody else must resolve."""
+    if query.edns_version:
+        return write_answer(query, BADVERS, authoritative=False)
+    if query.cls != CLASS_IN:
+        return write_answer(query, REFUSED, authoritative=False)
     if not zone.owns(query.name):
         return None
-    records, _ = zone.lookup(query.name, query.type)
-    found = records[0] if records and records[0].type == CNAME else None
-    return found if found is not None and not zone.owns(str(found.data)) else None
+    aliases, foreign = follow(query, zone)
+    if foreign:
+        return None
+    name = str(aliases[-1].data).lower() if aliases else query.name
+    records, exists = zone.lookup(name, query.type)
+    if not records and not aliases:
+        code = NOERROR if exists else NXDOMAIN
+        return write_answer(query, code, authorities=[zone.soa], bytes_max=limit)
+    cut = turn % len(records) if records else 0
+    ordered = [*records[cut:], *records[:cut]]
+    return write_answer(
+        query, NOERROR, [*aliases, *ordered], additionals=_glue(zone, ordered), bytes_max=limit
+    )
+
+
+def follow(query: Query, zone: Zone) -> tuple[list[Record], str]:
+    """The names that a name stands for (ExternalName Services), and the one that is not ours."""
+    aliases: list[Record] = []
+    name = query.name
+    while len(aliases) < ALIASES_MAX and query.type != CNAME:
+        if not zone.owns(name):
+            return aliases, name
+        found, _ = zone.lookup(name, CNAME)
+        if not found:
+            break
+        aliases += found[:1]
+        name = str(found[0].data).lower()
+    return aliases, ""
 
 
 def _glue(zone: Zone, records: list[Record]) -> list[Record]:
-    """The addresses of SRV targets."""
-    glue: list[Record] = []
+    """The addresses of the names that SRV and NS records tell."""
+    glue: dict[Record, None] = {}
     for record in records:
         if record.type == SRV and isinstance(record.data, tuple):
-            for kind in (A, AAAA):
-                found, _ = zone.lookup(str(record.data[3]), kind)
-                glue += [r for r in found if r not in glue]
-    return glue
+            target = str(record.data[3])
+        elif record.type == NS:
+            target = str(record.data)
+        else:
+            continue
+        for kind in (A, AAAA):
+            glue |= dict.fromkeys(zone.lookup(target, kind)[0])
+    return list(glue)

@@ -1,30 +1,29 @@
 """DNS over UDP and TCP: answers from the zone at once, everything else by forwarding.
 
-Bounds: TCP connections and their idle time, forwarded queries (forward.py), message sizes.
-Sources: RFC 1035 4.2, RFC 7766.
+Bounds: TCP connections, their idle time and what each may ask at a time, forwarded queries
+(forward.py), message sizes. Sources: RFC 1035 4.2, RFC 7766.
 """
 
 import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final
 
+from tiphys.dns.external_name import alias_answer, query_for
 from tiphys.dns.forward import Forwarder, ForwardError
 from tiphys.dns.metrics import DnsMetrics
 from tiphys.dns.packet import (
-    FORMERR,
     SERVFAIL,
     FormatError,
     Query,
-    Record,
     error_answer,
+    is_truncated,
     parse_query,
-    read_name,
     write_answer,
 )
-from tiphys.dns.resolve import answer, external_alias
+from tiphys.dns.resolve import answer, follow
+from tiphys.dns.wire_answers import WireAnswers
 from tiphys.dns.zone import Zone
 from tiphys.lib.tasks import TaskSet
 
@@ -32,155 +31,177 @@ log = logging.getLogger(__name__)
 
 TCP_CONNECTIONS_MAX: Final = 256
 TCP_IDLE_SECONDS: Final = 10.0
-_MESSAGE_BYTES_MIN: Final = 12
+TCP_PIPELINE_MAX: Final = 64  # Of one connection at a time (RFC 7766 6.2.1.1); more wait unread.
+UDP_BATCH_MAX: Final = 64  # Queries read at once before others have a turn.
+UDP_QUERY_BYTES_MAX: Final = 4096
+UDP_BUFFER_BYTES: Final = 1 << 20  # Of the socket: some 1,000 queries that wait for their turn.
+
+
+Address = tuple[Any, ...]
+"""As recvfrom gives it: another one in IPv6."""
 
 
 class DnsServer:
-    """zone() gives the zone of the moment."""
-
-    def __init__(
-        self, zone: Callable[[], Zone], forwarder: Forwarder, metrics: DnsMetrics | None = None
-    ) -> None:
+    def __init__(self, zone: Zone, forwarder: Forwarder, metrics: DnsMetrics | None = None) -> None:
         self._metrics = metrics or DnsMetrics()
         self._zone = zone
         self._forwarder = forwarder
+        self._answers = WireAnswers(lambda: zone.version)
         self._tasks = TaskSet()
         self._connections = 0
         self._turn = 0
-        self._transports: list[asyncio.DatagramTransport] = []
+        self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, address: str, port: int) -> int:
         """UDP and TCP on one port; returns it. Raises OSError."""
-        loop = asyncio.get_running_loop()
         server = await asyncio.start_server(self._talk, address, port)
-        port = int(server.sockets[0].getsockname()[1])
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _UdpProtocol(self), local_addr=(address, port)
-        )
         self._servers.append(server)
-        self._transports.append(transport)
+        port = int(server.sockets[0].getsockname()[1])
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        found = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._sockets.append(found)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
+        found.bind((address, port))
+        asyncio.get_running_loop().add_reader(found.fileno(), self._read_batch, found)
         return port
 
     async def close(self) -> None:
-        for transport in self._transports:
-            transport.close()
+        for found in self._sockets:
+            asyncio.get_running_loop().remove_reader(found.fileno())
+            found.close()
         for server in self._servers:
             server.close()
         await self._tasks.close()
+
+    def _read_batch(self, found: socket.socket) -> None:
+        """Answer what is there; the loop calls again while there is more."""
+        for _ in range(UDP_BATCH_MAX):
+            try:
+                data, sender = found.recvfrom(UDP_QUERY_BYTES_MAX)
+            except OSError:  # Nothing more, or an ICMP error of an earlier answer.
+                return
+            told = self._answers.get(data)
+            if told is not None:
+                self._metrics.asked(tcp=False)
+                self._metrics.answered(told)
+                _send(found, told, sender)
+                continue
+            told, query = self.answer_now(data, tcp=False)
+            if query is not None:
+                self._tasks.start(self._forward_udp(found, data, query, sender), "forward")
+            elif told is not None:
+                self._answers.put(data, told)
+                _send(found, told, sender)
+
+    async def _forward_udp(
+        self, found: socket.socket, data: bytes, query: Query, sender: Address
+    ) -> None:
+        told = await self.forwarded(data, query, tcp=False)
+        _send(found, told, sender)
 
     def answer_now(self, data: bytes, *, tcp: bool) -> tuple[bytes | None, Query | None]:
         """(answer, None) at once, or (None, query) when it must be forwarded."""
         self._metrics.asked(tcp=tcp)
         try:
             query = parse_query(data)
-        except FormatError:
-            return error_answer(data, FORMERR), None
+        except FormatError as exc:
+            refusal = error_answer(data, exc.code)
+            if refusal is not None:
+                self._metrics.answered(refusal)
+            return refusal, None
         self._turn += 1
-        found = answer(query, self._zone(), tcp=tcp, turn=self._turn)
-        if found is not None:
-            self._metrics.answered(found)
-        return (found, None) if found is not None else (None, query)
+        found = answer(query, self._zone, tcp=tcp, turn=self._turn)
+        if found is None:
+            return None, query
+        self._metrics.answered(found)
+        return found, None
 
     async def forwarded(self, data: bytes, query: Query, *, tcp: bool) -> bytes:
-        """What an upstream says; SERVFAIL when none does."""
-        self._metrics.forwarded()
-        found = await self._from_upstream(data, query, tcp=tcp)
+        """What an upstream says, now or before; SERVFAIL when none does."""
+        try:
+            found = await self._from_upstream(data, query, tcp=tcp)
+        except ForwardError as exc:
+            log.debug("not forwarded", extra={"query": query.name, "why": str(exc)})
+            found = write_answer(query, SERVFAIL, authoritative=False)
         self._metrics.answered(found)
         return found
 
     async def _from_upstream(self, data: bytes, query: Query, *, tcp: bool) -> bytes:
-        try:
-            alias = external_alias(query, self._zone())
-            if alias is not None:
-                return await self._alias(query, alias, tcp=tcp)
-            return await self._forwarder.ask(data, tcp=tcp)
-        except ForwardError as exc:
-            log.debug("not forwarded", extra={"query": query.name, "why": str(exc)})
-            return write_answer(query, SERVFAIL, authoritative=False)
+        """Raises ForwardError."""
+        aliases, foreign = follow(query, self._zone)
+        if not aliases:
+            return await self._ask(data, tcp=tcp)
+        asked = query_for(query, foreign)
+        found = await self._ask(asked, tcp=tcp)
+        if not tcp and is_truncated(found):
+            found = await self._ask(asked, tcp=True)
+        return alias_answer(query, aliases, foreign, found, tcp=tcp)
 
-    async def _alias(self, query: Query, alias: Record, *, tcp: bool) -> bytes:
-        """The CNAME of an ExternalName Service, with the addresses that upstream has for it."""
-        limit = None if tcp else query.udp_bytes_max
-        records = [alias]
-        try:
-            target = Query(
-                query.id, str(alias.data), str(alias.data), query.type, query.cls, True, 512, False
-            )
-            asked = bytearray(write_answer(target, 0, authoritative=False))
-            asked[2:4] = b"\x01\x00"  # A query that desires recursion.
-            found = await self._forwarder.ask(bytes(asked), tcp=tcp)
-            records += addresses_in(found, str(alias.data))
-        except ForwardError:
-            pass
-        return write_answer(query, 0, records, bytes_max=limit)
-
-    def start(self, data: bytes, query: Query, send: Callable[[bytes], None]) -> None:
-        async def forward() -> None:
-            send(await self.forwarded(data, query, tcp=False))
-
-        self._tasks.start(forward(), f"forward {query.name}")
+    async def _ask(self, data: bytes, *, tcp: bool) -> bytes:
+        found = self._forwarder.cached(data, tcp=tcp)
+        if found is not None:
+            return found
+        self._metrics.forwarded()
+        return await self._forwarder.ask(data, tcp=tcp)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._connections >= TCP_CONNECTIONS_MAX:
             writer.close()
             return
         self._connections += 1
+        turns = asyncio.Semaphore(TCP_PIPELINE_MAX)
         try:
             while True:
                 async with asyncio.timeout(TCP_IDLE_SECONDS):
                     (length,) = struct.unpack(">H", await reader.readexactly(2))
                     data = await reader.readexactly(length)
+                    await turns.acquire()
                 found, query = self.answer_now(data, tcp=True)
                 if query is not None:
-                    found = await self.forwarded(data, query, tcp=True)
+                    # Answers may overtake each other: the id tells whose each is.
+                    self._tasks.start(self._forward_tcp(writer, data, query, turns), "forward")
+                    continue
+                turns.release()
                 if found is None:
                     return
-                writer.write(struct.pack(">H", len(found)) + found)
-                await writer.drain()
+                await _write(writer, found)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return
+        finally:
+            await self._leave(writer, turns)
+
+    async def _leave(self, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> None:
+        """Close when all that was asked has been answered, also for who only writes no more."""
+        try:
+            for _ in range(TCP_PIPELINE_MAX):
+                await turns.acquire()
         finally:
             self._connections -= 1
             writer.close()
 
-
-class _UdpProtocol(asyncio.DatagramProtocol):
-    def __init__(self, server: DnsServer) -> None:
-        self._server = server
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        transport = self._transport
-        assert transport is not None
-        found, query = self._server.answer_now(data, tcp=False)
-        if found is not None:
-            transport.sendto(found, addr)
-        elif query is not None:
-            self._server.start(data, query, lambda reply: transport.sendto(reply, addr))
+    async def _forward_tcp(
+        self, writer: asyncio.StreamWriter, data: bytes, query: Query, turns: asyncio.Semaphore
+    ) -> None:
+        try:
+            found = await self.forwarded(data, query, tcp=True)
+            if not writer.is_closing():
+                await _write(writer, found)
+        except (OSError, TimeoutError):
+            return  # The client has gone, or reads nothing.
+        finally:
+            turns.release()
 
 
-def addresses_in(data: bytes, name: str) -> list[Record]:
-    """The A, AAAA and CNAME records of an upstream's answer. What cannot be read is left out."""
-    found: list[Record] = []
+def _send(found: socket.socket, answer: bytes, receiver: Address) -> None:
     try:
-        count = struct.unpack_from(">H", data, 6)[0]
-        _, offset = read_name(data, 12)
-        offset += 4
-        for _ in range(count):
-            owner, offset = read_name(data, offset)
-            kind, _, ttl, length = struct.unpack_from(">HHIH", data, offset)
-            offset += 10
-            if kind in (1, 28):
-                family = socket.AF_INET if kind == 1 else socket.AF_INET6
-                address = socket.inet_ntop(family, data[offset : offset + length])
-                found.append(Record(owner or name, kind, ttl, address))
-            elif kind == 5:
-                found.append(Record(owner, kind, ttl, read_name(data, offset)[0]))
-            offset += length
-    except (FormatError, struct.error, ValueError):
-        return found
-    return found
+        found.sendto(answer, receiver)
+    except OSError:
+        return  # The way is full or gone: the client asks again.
+
+
+async def _write(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    """Raises OSError; TimeoutError when the client reads nothing."""
+    writer.write(struct.pack(">H", len(answer)) + answer)
+    async with asyncio.timeout(TCP_IDLE_SECONDS):
+        await writer.drain()

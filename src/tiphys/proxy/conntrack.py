@@ -81,12 +81,13 @@ class Conntrack:
 
     def clean(self, serving: Serving) -> int:
         """Forget stale flows; how many there were. Raises OSError."""
-        found = stale(self._flows(), serving)
+        found = stale(self.flows(), serving)
         for flow in found:
             self._forget(flow)
         return len(found)
 
-    def _flows(self) -> Iterator[Flow]:
+    def flows(self) -> Iterator[Flow]:
+        """Every UDP flow. Raises OSError."""
         for answer in self._netlink.dump(_GET, _HEAD, "list connections"):
             if (flow := parse(answer.payload)) is not None:
                 yield flow

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.dns.forward import CHECK_SECONDS, MachineResolvers, matches
+from tiphys.dns.exchange import matches
+from tiphys.dns.machine_resolvers import CHECK_SECONDS, MachineResolvers
 from tiphys.lib.resolv_conf import real_resolvers
 
 

@@ -1,0 +1,1 @@
+"""`tiphys net COMMAND`."""

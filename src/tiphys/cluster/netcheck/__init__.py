@@ -1,0 +1,1 @@
+"""What `tiphys net` knows: facts of the network, and judgments of them."""

@@ -1,0 +1,1 @@
+"""One check per file: `look(scene)` gathers facts, what judges them is pure."""

@@ -1,0 +1,1 @@
+"""What another proxy mode or overlay would change."""
