@@ -101,6 +101,7 @@ async def start(
     port: int = 0,
     *,
     node_ports: tuple[int, int] = NODE_PORTS,
+    encryption_config: Path | None = None,
 ) -> tuple[RunningApiServer, Any]:
     """Start a server; the second value ends it."""
     authority = Authority(directory)
@@ -125,6 +126,7 @@ async def start(
         service_account_key=signing_key,
         service_cidr="10.96.0.0/16",
         node_ports=node_ports,
+        encryption_config=encryption_config,
     )
     server = await build(config, backend, SystemClock(), random.Random(1))
     listening = serving(config, server)

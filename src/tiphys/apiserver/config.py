@@ -46,6 +46,7 @@ class ApiServerConfig:
     # Seats of priority and fairness: --max-requests-inflight, --max-mutating-requests-inflight.
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
+    encryption_config: Path | None = None  # --encryption-provider-config; None: all is plain.
     audit_policy: Path | None = None  # --audit-policy-file; None: nothing is noted.
     audit_log: Path | None = None  # --audit-log-path
 

@@ -48,7 +48,7 @@ from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
-from tiphys.apiserver.open_store import open_store
+from tiphys.apiserver.open_store import encrypting, open_store
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
@@ -90,9 +90,12 @@ async def build(
     config: ApiServerConfig, backend: Backend, clock: Clock, rng: random.Random
 ) -> ApiServer:
     """A server over a backend, with its caches filled and the first objects written."""
-    store = Store(backend)
+    sealed = encrypting(config, backend)
+    store = Store(backend if sealed is None else sealed)
     endpoints = make_endpoints(store)
     await store.start()
+    if sealed is not None:
+        await sealed.rewrite_stale()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
     authorizer.nodes = _node_authorizer(store, endpoints)
     store.on_events(authorizer.notice)

@@ -56,7 +56,13 @@ def _taints(text: str) -> tuple[dict[str, str], ...]:
 
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
-    "apiserver": {"service-node-port-range": Option("node_ports", _port_range)},
+    "apiserver": {
+        "max-mutating-requests-inflight": Option(
+            "max_mutating_requests_inflight", _between(1, 100_000)
+        ),
+        "max-requests-inflight": Option("max_requests_inflight", _between(1, 100_000)),
+        "service-node-port-range": Option("node_ports", _port_range),
+    },
     "controller-manager": {
         "cluster-signing-duration": Option("signing_seconds", seconds),
         "node-cidr-mask-size": Option("node_cidr_mask_size", _between(20, 28)),
