@@ -64,6 +64,8 @@ from tiphys.storage.store import Store
 
 if TYPE_CHECKING:
     from tiphys.apiserver.filters.audit import Audit
+    from tiphys.apiserver.filters.oidc import OidcTokens
+    from tiphys.apiserver.filters.oidc_keys import OidcKeys
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +120,7 @@ async def build(
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
+    oidc, oidc_keys = oidc_of(config, clock)
     server = ApiServer(
         config,
         store,
@@ -128,6 +131,7 @@ async def build(
             clock,
             front_proxy(config, clock),
             BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
+            oidc,
         ),
         authorizer,
         tokens,
@@ -144,8 +148,22 @@ async def build(
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
     server.upkeep = upkeep
+    server.oidc_keys = oidc_keys
     server.is_ready = True
     return server
+
+
+def oidc_of(
+    config: ApiServerConfig, clock: Clock
+) -> "tuple[OidcTokens, OidcKeys] | tuple[None, None]":
+    """Whose ID tokens are believed, and who fetches the issuer's keys. Raises ValueError."""
+    if not config.oidc_issuer_url:
+        return None, None
+    from tiphys.apiserver.filters.oidc import Keys, OidcTokens, config_of
+    from tiphys.apiserver.filters.oidc_keys import OidcKeys
+
+    keys, wanted = Keys(), config_of(config)
+    return OidcTokens(wanted, keys, clock), OidcKeys(wanted, keys, clock)
 
 
 def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":
@@ -255,6 +273,9 @@ class serving:
         if self._server.upkeep is not None:
             upkeep = keep_running("priority and fairness", self._server.upkeep.run)
             self._tasks.start(upkeep, "priority and fairness")
+        if self._server.oidc_keys is not None:
+            fetch = keep_running("OpenID Connect keys", self._server.oidc_keys.run)
+            self._tasks.start(fetch, "OpenID Connect keys")
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -59,6 +59,7 @@ from tiphys.storage.watch_cache import WatchCache
 if TYPE_CHECKING:  # The audit is loaded only where there is a policy.
     from tiphys.apiserver.fairness.upkeep import FairnessUpkeep
     from tiphys.apiserver.filters.audit import Audit, Record
+    from tiphys.apiserver.filters.oidc_keys import OidcKeys
 
 ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
 ROUTE_CHARS_MAX: Final = 1024  # Longer ones are not: what is remembered stays below 16 MB.
@@ -189,6 +190,7 @@ class ApiServer:
         self.documents = Documents(self)
         self.audit: Audit | None = None
         self.upkeep: FairnessUpkeep | None = None
+        self.oidc_keys: OidcKeys | None = None
         self.is_ready = False
         self._is_shared = store.is_shared
         self._audit_ids = AuditIds(rng)

@@ -374,6 +374,7 @@ def test_kubectl_prefers_it(tmp_path: Path) -> None:
         port = await server.listen("127.0.0.1", 0)
         command = [kubectl, "--server", f"https://127.0.0.1:{port}", "get", "--raw", "/kind"]
         command += ["--certificate-authority", str(authority.path), "--kubeconfig", "/dev/null"]
+        command += ["--token", "any"]
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20)
         assert done.stdout == b"Http2Connection", done.stderr
         await server.stop()

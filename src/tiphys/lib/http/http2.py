@@ -12,8 +12,6 @@ import ssl
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -28,14 +26,13 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.frame_budget import FrameBudget
+from tiphys.lib.http.http2_frames import make_frames
 from tiphys.lib.http.http2_head import (
     MalformedHead,
-    PlainEncoder,
     RequestHead,
     decode_head,
     encode_fields,
@@ -56,17 +53,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIECE_BYTES_MAX: Final = 64 * 1024  # Written at once; see connection.py.
-STREAM_WINDOW_BYTES: Final = 256 * 1024  # resourceBody99Percentile in secure_serving.go
 CONNECTION_WINDOW_BYTES: Final = 1 << 20  # x/net/http2 Server.MaxUploadBufferPerConnection
 # Of all requests that are not whole yet: as many of them as there are streams would be 750 MB.
 UPLOAD_BYTES_MAX: Final = 32 << 20
-CLOSED_STREAMS_MAX: Final = 1024  # Remembered, for frames that were under way.
 FEED_BYTES: Final = 16 * 1024  # Read at once: small frames in it are checked before the next.
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110 section 6.4.1
-
-
-class _Frames(H2Connection):
-    MAX_CLOSED_STREAMS = CLOSED_STREAMS_MAX
 
 
 class Http2Connection(asyncio.Protocol):
@@ -88,7 +79,7 @@ class Http2Connection(asyncio.Protocol):
         self._is_leaving = False  # GOAWAY is sent: what is under way ends, nothing begins.
         self._closing = False
         self.idle_since = server.now
-        self._frames = _make_frames(server.limits.head_bytes_max, server.limits.streams_max)
+        self._frames = make_frames(server.limits.head_bytes_max, server.limits.streams_max)
 
     # --- asyncio.Protocol
 
@@ -493,31 +484,3 @@ class Http2Connection(asyncio.Protocol):
 
 def _is_small(answer: Response) -> bool:
     return isinstance(answer.body, bytes) and len(answer.body) <= PIECE_BYTES_MAX
-
-
-def _make_frames(head_bytes_max: int, streams_max: int) -> _Frames:
-    """A connection of the library with our limits.
-
-    What comes in is checked by decode_head, in one go; what we send is made by us.
-    """
-    config = H2Configuration(
-        client_side=False,
-        header_encoding=None,
-        validate_inbound_headers=False,
-        normalize_inbound_headers=False,
-        validate_outbound_headers=False,
-        normalize_outbound_headers=False,
-    )
-    frames = _Frames(config)
-    frames.local_settings = Settings(
-        client=False,
-        initial_values={
-            SettingCodes.ENABLE_PUSH: 0,
-            SettingCodes.MAX_CONCURRENT_STREAMS: streams_max,
-            SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
-            SettingCodes.MAX_HEADER_LIST_SIZE: head_bytes_max,
-        },
-    )
-    frames.encoder = PlainEncoder()  # type: ignore[assignment] # All that is asked of one.
-    frames.decoder.max_header_list_size = head_bytes_max
-    return frames
