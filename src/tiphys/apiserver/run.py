@@ -228,7 +228,7 @@ class serving:
         if config.requestheader_ca is not None:
             authorities.append(config.requestheader_ca)
         context = tls.server_context(config.tls_cert, config.tls_key, authorities)
-        self._http = HttpServer(server.handle, tls=context, error_response=_error)
+        self._http = HttpServer(server.handle, tls=context, error_response=error_answer)
         self._tasks = TaskSet()
         self.ports: list[int] = []
 
@@ -250,7 +250,8 @@ class serving:
             self._server.audit.close()
 
 
-def _error(status: int, why: str) -> Response:
+def error_answer(status: int, why: str) -> Response:
+    """The answers that the HTTP server itself gives, as Status."""
     error: ApiError
     if status == 413:
         error = RequestEntityTooLarge(f"Request entity too large: {why}")
