@@ -42,7 +42,7 @@ from tiphys.apiserver.filters.authorization import RBAC_GROUP
 from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
-from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.filters.rbac_bootstrap import RbacObjects, bootstrap_objects
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.open_store import open_store
@@ -84,14 +84,22 @@ async def run(config: ApiServerConfig) -> None:
 
 
 async def build(
-    config: ApiServerConfig, backend: Backend, clock: Clock, rng: random.Random
+    config: ApiServerConfig,
+    backend: Backend,
+    clock: Clock,
+    rng: random.Random,
+    roles: RbacObjects | None = None,
 ) -> ApiServer:
-    """A server over a backend, with its caches filled and the first objects written."""
+    """A server over a backend, with its caches filled and the first objects written.
+
+    roles: what `bootstrap_objects` gives, where many servers of one process share it.
+    """
     store = Store(backend)
     endpoints = make_endpoints(store)
     await store.start()
+    roles = roles or bootstrap_objects()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
-    authorizer.nodes = _node_authorizer(store, endpoints)
+    authorizer.nodes = _node_authorizer(store, endpoints, roles)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
@@ -102,7 +110,7 @@ async def build(
     )
     clients = tls.LeafVerifier.from_file(config.client_ca)
     addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
-    await Bootstrap(store, endpoints, clock, rng).run(config, addresses.api_server)
+    await Bootstrap(store, endpoints, clock, rng).run(config, addresses.api_server, roles)
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
@@ -169,14 +177,15 @@ def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthentic
 
 
 def _node_authorizer(
-    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint]
+    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint], roles: RbacObjects
 ) -> NodeAuthorizer:
     graph = NodeGraph()
     pods = endpoints["", "v1", "pods"]
     graph.load([pods.decode(c) for c in pods.cache.objects.values()])
     store.on_events(graph.follow)
-    roles = bootstrap_objects()["clusterroles"]
-    rules = next(r["rules"] for r in roles if r["metadata"]["name"] == "system:node")
+    rules = next(
+        r["rules"] for r in roles["clusterroles"] if r["metadata"]["name"] == "system:node"
+    )
     return NodeAuthorizer(graph, endpoints["", "v1", "persistentvolumes"].cache, rules)
 
 

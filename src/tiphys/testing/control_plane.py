@@ -13,6 +13,7 @@ from typing import Final
 
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.documents import GIT_VERSION
+from tiphys.apiserver.filters.authorization import Learnt
 from tiphys.apiserver.run import build, error_answer
 from tiphys.apiserver.server import ApiServer
 from tiphys.client.component import run_controllers
@@ -29,12 +30,13 @@ from tiphys.scheduler.metrics import SchedulerMetrics
 from tiphys.scheduler.run import Scheduler
 from tiphys.storage.backend import Event
 from tiphys.storage.memory import MemoryBackend
+from tiphys.storage.store import ROOT
 from tiphys.testing.certificates import Keys
 from tiphys.testing.clock import VirtualClock, VirtualLoop
 from tiphys.testing.faults import Faults
 from tiphys.testing.in_process import HOST, Door
 from tiphys.testing.node import PODS, Heartbeat, Kubelets, Node
-from tiphys.testing.snapshot import SNAPSHOTS
+from tiphys.testing.snapshot import SNAPSHOTS, Shape, session_roles
 from tiphys.testing.story import Story
 
 EXPIRE_SECONDS: Final = 30.0  # How late an object goes whose time is over.
@@ -52,6 +54,15 @@ class Options:
     frozen: bool = False  # Whether time stands until it is advanced.
     controllers: bool = True
     scheduler: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all components, so that it may begin with a prepared state."""
+        return self.controllers and self.scheduler
+
+    @property
+    def shape(self) -> Shape:
+        return self.nodes, self.start
 
 
 @dataclass(slots=True)
@@ -86,11 +97,9 @@ class ControlPlane:
         self.door = Door(self.faults.inside)
         self.client = self._client(self.keys.admin_der, "tiphys-testing")
         self.story = Story(self.clock)
-        shape = (options.nodes, options.seed, options.start)
-        can_prepare = options.controllers and options.scheduler
-        prepared = SNAPSHOTS.take(shape, self.clock) if can_prepare else None
-        self.backend = prepared or MemoryBackend(self.clock)
-        await self._listen()
+        prepared = SNAPSHOTS.take(options.shape, self.clock) if options.is_whole else None
+        self.backend = prepared.store if prepared else MemoryBackend(self.clock)
+        await self._listen(prepared.learnt if prepared else None)
         if options.controllers:
             self._start("controllers", self._run_controllers)
         if options.scheduler:
@@ -98,11 +107,16 @@ class ControlPlane:
         await self._start_nodes()
         self._start("upkeep", self._upkeep)
         await self.loop.settle()
-        if prepared is None and can_prepare:
-            SNAPSHOTS.keep(shape, self.backend, self.clock)
-        self.story.begin()
+        present = await self.backend.range(ROOT)
+        self.story.begin(item.key for item in present.items)
         if not options.frozen:
             self.loop.flow()
+
+    def keep(self) -> None:
+        """Let clusters of this shape begin with what is written now."""
+        assert self.server is not None
+        learnt = self.server.authorizer.learnt()
+        SNAPSHOTS.keep(self.options.shape, self.backend, learnt, self.clock)
 
     async def stop(self) -> None:
         await self._node_tasks.close()
@@ -123,12 +137,14 @@ class ControlPlane:
         name = f"node {node.name}"
         self._node_tasks.start(keep_running(name, beat.run, self.clock.monotonic), name)
 
-    async def _listen(self) -> None:
+    async def _listen(self, learnt: Learnt | None = None) -> None:
         http = HttpServer(self.faults.outside, tls=self.keys.context, error_response=error_answer)
         self.port = await http.listen(ADDRESS, self.port)
         self._http = http
-        seed = self.options.seed + self.backend.revision
-        server = await build(self._config(), self.backend, self.clock, random.Random(seed))
+        rng = random.Random(self.options.seed + self.backend.revision)
+        server = await build(self._config(), self.backend, self.clock, rng, session_roles())
+        if learnt is not None:
+            server.authorizer.believe(learnt)
         server.store.on_events(self._noticed)
         self.server = server
         self.faults.inner = server.handle
@@ -155,7 +171,7 @@ class ControlPlane:
             tls_key=keys.server[1],
             client_ca=keys.ca,
             service_account_key=keys.signing_key,
-            advertise_port=self.port,
+            # Not the port: what is written must not depend on which one was free.
             service_cidr="10.96.0.0/16",
         )
 

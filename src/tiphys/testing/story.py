@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import orjson
-
 from tiphys.api.meta import Obj, at, name_of, namespace_of
+from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.lib.clock import Clock
 from tiphys.storage.backend import Event
 from tiphys.storage.store import ROOT
@@ -20,6 +19,9 @@ WRITES_MAX: Final = 5000  # Remembered; a story shows the last of them.
 SHOWN_MAX: Final = 40
 _ROUTINE: Final = ("leases/", "masterleases/")  # Renewed for ever: nobody reacts to them.
 _QUIET: Final = ("events/", "leases/", "masterleases/")
+
+
+_GROUPS: Final = frozenset(found.group for found in GROUP_VERSIONS)
 
 
 class Write(NamedTuple):
@@ -39,23 +41,22 @@ class Story:
         self.count = 0
         self.changed = threading.Condition()
 
-    def begin(self) -> None:
-        """Forget the cluster's own beginnings: the test's story starts here."""
+    def begin(self, keys: Iterable[str]) -> None:
+        """The test's story starts here, with these keys in the store."""
         self.writes.clear()
+        self._known = {_shown(key) for key in keys}
 
     def note(self, events: Sequence[Event]) -> bool:
         """Whether there was anything but routine."""
         now = self._clock.now()
         stirred = False
         for event in events:
-            key = event.key.removeprefix(ROOT)
-            if "." in key.partition("/")[0]:
-                key = key.partition("/")[2]
+            key = _shown(event.key)
             if event.value is None:
                 verb = "deleted"
                 self._known.discard(key)
             else:
-                verb = "changed" if key in self._known else _verb(event.value)
+                verb = "changed" if key in self._known else "created"
                 self._known.add(key)
             stirred = stirred or not key.startswith(_ROUTINE)
             if not key.startswith(_QUIET):
@@ -66,10 +67,10 @@ class Story:
         return stirred
 
 
-def _verb(value: bytes) -> str:
-    """Of a write to an object that was not seen before: it may be of the prepared state."""
-    metadata = orjson.loads(value).get("metadata") or {}
-    return "created" if metadata.get("generation", 1) == 1 else "changed"
+def _shown(key: str) -> str:
+    """`deployments/default/web` of `/registry/apps/deployments/default/web`."""
+    first, _, rest = key.removeprefix(ROOT).partition("/")
+    return rest if first in _GROUPS else f"{first}/{rest}"
 
 
 Objects = Callable[[str], Iterable[Obj]]
