@@ -16,8 +16,10 @@ SLOW = {
     "test_cloud",
     "test_dashboard",
     "test_faults",
+    "test_half_gone",
     "test_images",
     "test_ingress",
+    "test_isolation",
     "test_join",
     "test_learn",
     "test_logging",
@@ -26,6 +28,7 @@ SLOW = {
     "test_prometheus",
     "test_proxy_modes",
     "test_run",
+    "test_words",
     "test_workloads",
 }
 

@@ -105,7 +105,7 @@ def test_names_saving_and_loading(five: Cluster, tmp_path: Path) -> None:
     assert five.tiphys("image", "load", str(file)).stdout == "Loaded docker.io/nb/other:2\n"
     five.tiphys("image", "rm", "nb/other:2")
     five.tiphys("image", "prune")
-    assert five.tiphys("image", "rm", "nb/other:2", check=False).returncode == 1
+    assert five.tiphys("image", "rm", "nb/other:2", check=False).returncode == 86
 
 
 def test_debians_registry_takes_and_gives_images(five: Cluster, tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_debians_registry_takes_and_gives_images(five: Cluster, tmp_path: Path) 
         flags = ["--certs-dir", str(authorities), "--creds", debian_registry.LOGIN]
         five.tiphys("image", "tag", "nb/d:1", name)
         refused = five.tiphys("image", "push", name, *flags[:2], check=False)
-        assert refused.returncode == 1
+        assert refused.returncode == 91
         assert "denied: requested access to the resource is denied" in refused.stderr
         untrusted = five.tiphys("image", "push", name, "--certs-dir", "/none", check=False)
-        assert untrusted.returncode == 1
+        assert untrusted.returncode == 91
         pushed = five.tiphys("image", "push", name, *flags).stdout.splitlines()
         digest = pushed[-1].removeprefix("1: digest: ")
         assert pushed[-1].startswith("1: digest: sha256:")
@@ -133,7 +133,7 @@ def test_debians_registry_takes_and_gives_images(five: Cluster, tmp_path: Path) 
 def test_a_build_leaves_nothing_behind(five: Cluster, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN sleep 1007 & exit 7\n")
     failed = five.tiphys("image", "build", "-t", "nb/no:1", str(tmp_path), check=False)
-    assert failed.returncode == 1
+    assert failed.returncode == 93
     assert "returned a non-zero code: 7" in failed.stderr
     assert not (five.home / "run" / ".build").exists()
     cache = five.home / "state" / ".cache" / "build"

@@ -118,7 +118,7 @@ def test_hosts_paths_and_tls(ingress_cluster: Cluster, tmp_path: Path, plane: st
 
     cluster.real(new, "create", "ingress", "broken", "--rule=b.test/*=nobody:80")
     until(lambda: "ServiceNotFound" in events(cluster, "broken"), what="an event")
-    assert curl(cluster, "http://b.test/")[0] == 503
+    until(lambda: curl(cluster, "http://b.test/")[0] == 503, what="no Service")
     cluster.kubectl("scale", "deployment", "web", "--replicas=0")
     until(lambda: curl(cluster, "http://web.test/")[0] == 503, what="no endpoint")
     cluster.kubectl("scale", "deployment", "web", "--replicas=2")

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 class RequestContext:
     """See the module. `endpoint` is there for every request of a resource."""
 
-    __slots__ = ("_params", "endpoint", "info", "request", "server", "user", "warnings")
+    __slots__ = (
+        "_params",
+        "applies",
+        "endpoint",
+        "info",
+        "request",
+        "server",
+        "user",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class RequestContext:
         self.user = user
         self.endpoint = endpoint
         self.warnings: list[str] = []
+        self.applies = False  # Who has which field is settled by the apply itself.
         self._params: dict[str, list[str]] | None = None
 
     @property

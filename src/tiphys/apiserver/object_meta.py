@@ -57,7 +57,7 @@ def fill_on_create(
     generate_name = metadata.get("generateName", "")
     if generate_name and not metadata.get("name"):
         metadata["name"] = generated_name(obj, rng)
-    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(field, None)
     metadata["uid"] = new_uid(rng)
     metadata["creationTimestamp"] = rfc3339(now)
@@ -93,7 +93,6 @@ def fill_on_update(new: Obj, old: Obj) -> None:
         metadata["generation"] = before["generation"]
     else:
         metadata.pop("generation", None)
-    metadata.pop("managedFields", None)
     drop_empty(metadata)
 
 

@@ -22,6 +22,7 @@ from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerat
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
+from tiphys.apiserver.admission.pod_security import PodSecurity
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.admission.runtime_class import RuntimeClass
@@ -215,6 +216,7 @@ def admission_plugins(
         LimitRanger(core["limitranges"]),
         ServiceAccount(core["serviceaccounts"], rng),
         NodeRestriction(core["pods"]),
+        PodSecurity(core["namespaces"], core["pods"]),
         Priority(classes),
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),

@@ -119,7 +119,7 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
             error = already_exists(info.group, info.plural, metadata["name"])
             raise _of_deleted(error, endpoint, key)
         return dry(endpoint, key, value, int(revision) if revision.isdecimal() else 0)
-    if revision.isdecimal() and int(revision):
+    if revision.isdecimal() and int(revision) and not ctx.applies:
         # Upstream's store says so, which is why a dry run may.
         text = "resourceVersion should not be set on objects to be created"
         raise InternalError(text, code=500, reason="")

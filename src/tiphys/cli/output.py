@@ -1,23 +1,33 @@
 """What commands say: words for people, JSON where asked for, errors with a way out.
 
-An error is one line `Error: what failed`, then what to do. With `-o json` it is an object too.
+An error is one line `Error: what failed`, then what to do, then its id. With `-o json` it is an
+object too (docs/errors.md).
 """
 
 import json
 import sys
 import time
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
+
+from tiphys.cli import reasons
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked. `fix` is what to do next."""
+    """A command cannot do what was asked. `fix` is what to do next, else what its reason says.
 
-    def __init__(self, message: str, *, fix: str = "", code: int = 1) -> None:
+    reason: an id of tiphys.cli.reasons. code: where it is not the reason's (kubectl's words).
+    """
+
+    def __init__(
+        self, message: str, *, fix: str = "", reason: str = "FAILED", code: int = 0
+    ) -> None:
         super().__init__(message)
         self.message = message
-        self.fix = fix
-        self.code = code
+        self.reason = reasons.of(reason)
+        self.fix = fix or ("" if self.reason is reasons.FAILED else self.reason.fix)
+        self.code = code or self.reason.code
 
 
 class Steps:
@@ -55,11 +65,36 @@ class Steps:
 def report(error: CommandError, *, as_json: bool) -> int:
     """Say what is wrong and return the exit code."""
     if as_json:
-        print(json.dumps({"error": error.message, "fix": error.fix, "exitCode": error.code}))
+        print(
+            json.dumps(
+                {
+                    "error": error.message,
+                    "id": error.reason.id,
+                    "why": error.reason.why,
+                    "fix": error.fix,
+                    "exitCode": error.code,
+                }
+            )
+        )
     print(f"Error: {error.message}", file=sys.stderr)
     if error.fix:
         print(f"  {error.fix}", file=sys.stderr)
+    if error.reason is not reasons.FAILED:
+        known = f"{error.reason.id} (exit code {error.code}, docs/errors.md)"
+        print(f"  {known}", file=sys.stderr)
     return error.code
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, before anybody has parsed it."""
+    words = list(arguments)
+    words = words[: words.index("--")] if "--" in words else words
+    pairs = zip_longest(words, words[1:])
+    return any(
+        word in ("-ojson", "-o=json", "--output=json")
+        or (word in ("-o", "--output") and value == "json")
+        for word, value in pairs
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

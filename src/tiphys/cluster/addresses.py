@@ -91,7 +91,8 @@ def free_port(roots: Roots, own: str) -> int:
             return port
     raise profiles.ProfileError(
         f"no free port between {API_PORT_FIRST} and {API_PORT_FIRST + API_PORTS_TRIED}: "
-        "name one with --apiserver-port"
+        "name one with --apiserver-port",
+        reason="MACHINE_PORT",
     )
 
 

@@ -28,7 +28,9 @@ def build(storage: RegistryStorage, app: App) -> Reference:
         try:
             base = python_base.ensure(storage)
         except (InterpreterError, OSError, ValueError) as exc:
-            raise CommandError(f"no image of this Python can be made: {exc}") from exc
+            raise CommandError(
+                f"no image of this Python can be made: {exc}", reason="RUN_IMAGE"
+            ) from exc
         if app.needs:
             base = _with_packages(storage, base, app.needs)
         data = bundled.layer(python_base.with_parents(dict(_entries(app))))
@@ -92,6 +94,7 @@ def _packages(needs: tuple[str, ...]) -> dict[str, Entry]:
             raise CommandError(
                 f"pip cannot install {' '.join(needs)}: {' '.join(why)}",
                 fix="correct the dependencies, or the way to the package index",
+                reason="RUN_PACKAGES",
             )
         found: dict[str, Entry] = {}
         for at, _, files in os.walk(directory):

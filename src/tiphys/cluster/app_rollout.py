@@ -62,6 +62,7 @@ async def roll_out(client: Client, target: Target, image: str) -> str:
         raise CommandError(
             f"{target.name} does not answer after {target.seconds:g} s",
             fix=f"kubectl -n {target.namespace} describe deployment {target.name}",
+            reason="RUN_NO_ANSWER",
         ) from exc
 
 
@@ -76,6 +77,7 @@ async def _apply(client: Client, gvr: GroupVersionResource, obj: Obj) -> Obj:
         raise CommandError(
             f"there is a {obj['kind'].lower()} {namespace}/{name} that `tiphys run` did not make",
             fix="choose another name: --name NAME",
+            reason="RUN_NOT_OURS",
         )
     patch = {"metadata": {"labels": obj["metadata"]["labels"]}, "spec": obj["spec"]}
     return await client.patch(gvr, name, patch, namespace, kind="merge")
@@ -99,7 +101,11 @@ async def _raise_failure(client: Client, target: Target, pod: Obj) -> None:
     why = app_objects.failure(pod)
     if why:
         log = await _log(client, target, name_of(pod))
-        raise CommandError(f"{target.name}: {why}{log}", fix="it must go on and serve a TCP port")
+        raise CommandError(
+            f"{target.name}: {why}{log}",
+            fix="it must go on and serve a TCP port",
+            reason="RUN_NO_ANSWER",
+        )
 
 
 async def _log(client: Client, target: Target, pod: str) -> str:
@@ -139,6 +145,7 @@ async def _listening(client: Client, target: Target, pod: Obj) -> int:
                 f"{target.name} listens on 127.0.0.1:{found[0].number} only, where nobody "
                 "outside of its pod reaches it",
                 fix='bind to "0.0.0.0" or ""',
+                reason="RUN_LOOPBACK",
             )
         await _raise_failure(client, target, await client.get(PODS, name_of(pod), target.namespace))
         await asyncio.sleep(POLL_SECONDS)
@@ -150,7 +157,9 @@ def _node(target: Target, pod: Obj) -> Node:
     for node in target.profile.nodes:
         if node.name == name:
             return node
-    raise CommandError(f"{target.name} runs on {name}, which is not on this machine")
+    raise CommandError(
+        f"{target.name} runs on {name}, which is not on this machine", reason="RUN_NO_ANSWER"
+    )
 
 
 async def _pid(target: Target, pod: Obj) -> int:

@@ -26,7 +26,7 @@ def read(word: str | None) -> bytes | None:
         policy.load(path)
         return path.read_bytes()
     except (policy.PolicyError, OSError) as exc:
-        raise CommandError(f"--audit-policy {exc}", fix=_FIX) from exc
+        raise CommandError(f"--audit-policy {exc}", fix=_FIX, reason="BAD_VALUE") from exc
 
 
 def keep(profile: Profile, text: bytes | None) -> None:
@@ -52,4 +52,5 @@ def check_unchanged(profile: Profile, text: bytes | None) -> None:
         raise CommandError(
             f'profile "{profile.name}" runs with another audit policy',
             fix=f"stop it first: tiphys stop -p {profile.name}",
+            reason="PROFILE_FIXED",
         )

@@ -19,7 +19,9 @@ def chosen(profile: Profile, options: argparse.Namespace) -> Profile:
     file = file or profile.cloud_config
     if provider != LIBCLOUD:
         if options.cloud_config:
-            raise CommandError("--cloud-config is for --cloud-provider libcloud only")
+            raise CommandError(
+                "--cloud-config is for --cloud-provider libcloud only", reason="BAD_VALUE"
+            )
         waits = _kept(profile)
         return replace(profile, cloud_provider=provider, cloud_config="", external_cloud=waits)
     return replace(
@@ -37,13 +39,19 @@ def _knows_machines(file: str) -> bool:
     from tiphys.cloud.providers.libcloud.config import CloudConfigError, load
 
     if not file:
-        raise CommandError("--cloud-provider libcloud needs --cloud-config FILE")
+        raise CommandError(
+            "--cloud-provider libcloud needs --cloud-config FILE", reason="BAD_VALUE"
+        )
     if find_spec("libcloud") is None:
-        raise CommandError("Apache Libcloud is not installed", fix="pip install 'tiphys[libcloud]'")
+        raise CommandError(
+            "Apache Libcloud is not installed",
+            fix="pip install 'tiphys[libcloud]'",
+            reason="CLOUD_MISSING",
+        )
     try:
         return load(Path(file)).compute is not None
     except CloudConfigError as exc:
-        raise CommandError(str(exc)) from exc
+        raise CommandError(str(exc), reason="BAD_VALUE") from exc
 
 
 def check_unchanged(profile: Profile, options: argparse.Namespace) -> None:
@@ -55,4 +63,5 @@ def check_unchanged(profile: Profile, options: argparse.Namespace) -> None:
         f" and load balancers {'on' if profile.load_balancer else 'off'}",
         fix=f"stop it first: tiphys stop -p {profile.name}; load balancers are switched by"
         " `tiphys addons enable|disable load-balancer`",
+        reason="PROFILE_FIXED",
     )

@@ -16,7 +16,7 @@ from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.client.metrics_page import MetricsConfig
 from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
-from tiphys.cluster import access, node_network
+from tiphys.cluster import access, extra_config, node_network
 from tiphys.cluster.metrics_ports import CLOUD_PORT, CONTROLLERS_PORT, SCHEDULER_PORT
 from tiphys.cluster.pki import CONTROL_PLANE, FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
@@ -151,6 +151,7 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         profile=profile.name,
     )
+    own = extra_config.applied(profile.extra_config, "apiserver", own)
     if profile.audit_policy.exists():
         name = "apiserver" if node is None else node.name
         log_file = profile.audit_logs / f"{name}.log"
@@ -178,7 +179,7 @@ def _on_master(config: ApiServerConfig, profile: Profile, node: Node) -> ApiServ
 
 
 def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig:
-    return ControllersConfig(
+    config = ControllersConfig(
         kubeconfig=access.path_for(profile, "controllers"),
         root_ca_file=profile.pki / "ca.crt",
         service_account_key=profile.pki / "sa.key",
@@ -190,14 +191,16 @@ def controllers_config(profile: Profile, node: Node | None) -> ControllersConfig
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, CONTROLLERS_PORT),
     )
+    return extra_config.applied(profile.extra_config, "controller-manager", config)
 
 
 def scheduler_config(profile: Profile, node: Node | None) -> SchedulerConfig:
-    return SchedulerConfig(
+    config = SchedulerConfig(
         kubeconfig=access.path_for(profile, "scheduler"),
         identity=_identity(profile, node),
         metrics=_metrics(profile, node, SCHEDULER_PORT),
     )
+    return extra_config.applied(profile.extra_config, "scheduler", config)
 
 
 def cloud_config(profile: Profile, node: Node | None) -> CloudConfig:

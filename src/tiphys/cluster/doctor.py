@@ -14,7 +14,16 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
-from tiphys.cluster import health, kernel_features, leftovers, node_network, preflight, processes
+from tiphys.cluster import (
+    health,
+    kernel_features,
+    leftovers,
+    machine_checks,
+    node_network,
+    preflight,
+    processes,
+    published_ports,
+)
 from tiphys.cluster import rights as needed_rights
 from tiphys.cluster.finding import Finding
 from tiphys.cluster.profile import Profile, Roots
@@ -182,7 +191,8 @@ def _health(patient: Patient) -> list[Finding]:
     found = []
     if seen.api_server != health.RUNNING:
         what = f"the API server is {seen.api_server}"
-        found.append(Finding(what, f"tiphys logs apiserver -p {patient.name}"))
+        word = "unpause" if seen.api_server == health.PAUSED else "logs apiserver"
+        found.append(Finding(what, f"tiphys {word} -p {patient.name}"))
     for node in patient.profile.running_nodes:
         if seen.kubelets[node.name] != health.RUNNING:
             what = f"the kubelet of {node.name} is {seen.kubelets[node.name]}"
@@ -217,6 +227,23 @@ def _sysctls(patient: Patient) -> list[Finding]:
     return [Finding(f"a sysctl was changed: {text}", fix) for text in texts]
 
 
+def _ports(patient: Patient) -> list[Finding]:
+    """What a start would need: a profile that runs has its own."""
+    profile = patient.profile
+    if profile is None or _runs(patient):
+        return []
+    wanted = {p.port: "published" for p in published_ports.parse_all(profile.ports)}
+    if profile.listen:  # Others know the cluster by it; else a start takes another.
+        wanted[profile.api_port] = "the API server"
+    return machine_checks.ports(wanted, machine_checks.is_free)
+
+
+def _kubeconfig(patient: Patient) -> list[Finding]:
+    from tiphys.client.kubeconfig import default_path
+
+    return machine_checks.kubeconfig(default_path(patient.environ))
+
+
 CHECKS: Final = (
     Check("rights", lambda p: needed_rights.missing(needed_rights.effective()), needs_root=True),
     Check("kernel", lambda p: preflight.kernel()),
@@ -228,6 +255,11 @@ CHECKS: Final = (
     Check("cgroups", lambda p: preflight.cgroups()),
     Check("programs", lambda p: preflight.programs(p.profile.proxy_mode if p.profile else "")),
     Check("etcd", _etcd),
+    Check("overlayfs", lambda p: machine_checks.overlay(p.roots.state)),
+    Check("nftables", lambda p: machine_checks.nftables(), needs_root=True),
+    Check("ports", _ports),
+    Check("kubeconfig", _kubeconfig),
+    Check("kubectl", lambda p: machine_checks.kubectl()),
     Check("firewall", lambda p: preflight.firewall(), needs_root=True),
     Check("disk", lambda p: preflight.disk(p.roots.state)),
     Check("inodes", _inodes),

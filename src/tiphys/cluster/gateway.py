@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from tiphys.client import kubeconfig
 from tiphys.client.rest import Client
-from tiphys.cluster import access, node_network
+from tiphys.cluster import access, node_network, port_relay, published_ports
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.logs_addon import PORT as LOGS_PORT
 from tiphys.cluster.pki import FRONT_PROXY
@@ -67,6 +67,9 @@ class Gateway:
                 group.create_task(self._look())
                 if profile.masters:
                     group.create_task(api_balancer.run(api_balancer_config(profile)))
+                if profile.ports:
+                    ports = published_ports.parse_all(profile.ports)
+                    group.create_task(port_relay.run(ports, self._first_address))
                 if profile.is_joined:  # A node alone may not watch all pods and nodes.
                     send = partial(node_run.run, node_log_config(profile, self._pod_logs))
                     group.create_task(keep_running("logs", send))
@@ -90,6 +93,10 @@ class Gateway:
                 group.create_task(keep_running("metrics server", measure))
         finally:
             client.close()
+
+    def _first_address(self) -> str:
+        """Every node that is on answers at every node port."""
+        return (self._profile.running_nodes or self._profile.nodes)[0].address
 
     def _pod_logs(self) -> Mapping[str, Path]:
         nodes = self._profile.nodes

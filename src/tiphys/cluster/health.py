@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from tiphys.cluster import pausing
 from tiphys.cluster.processes import Process
 from tiphys.cluster.profile import Profile
 
 RUNNING: Final = "Running"
 STOPPED: Final = "Stopped"
+PAUSED: Final = "Paused"  # By `tiphys pause`; it is not asked, for it would not answer.
 ERROR: Final = "Error"  # Its process lives, but it does not do its work.
 CONFIGURED: Final = "Configured"
 MISCONFIGURED: Final = "Misconfigured"
 IRRELEVANT: Final = "Irrelevant"  # Started with --keep-context.
 
 _HOST_BIT, _CLUSTER_BIT, _KUBECONFIG_BIT = 1, 2, 4
-NO_SUCH_PROFILE: Final = 85  # minikube's ExGuestNotFound.
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ def observe(profile: Profile, known: Sequence[Process]) -> Health:
     alive = {(p.component, p.node) for p in known if p.is_alive}
     probe = None
     has_server = profile.is_joined or any(component == "apiserver" for component, _ in alive)
-    if has_server:
+    paused = {(p.component, p.node) for p in known if p.is_alive and pausing.is_paused(p)}
+    is_paused = pausing.is_control_plane_paused(known)
+    if has_server and not is_paused:
         try:
             probe = Probe(profile, datetime.min.replace(tzinfo=UTC))
         except (OSError, KubeconfigError):
@@ -72,9 +75,11 @@ def observe(profile: Profile, known: Sequence[Process]) -> Health:
         kubelets[node.name] = state(
             alive=("kubelet", node.name) in alive, works=found is not None and is_ready(found)
         )
+        if ("kubelet", node.name) in paused:
+            kubelets[node.name] = PAUSED
     return Health(
         host=state(alive=("supervisor", "") in alive, works=True),
-        api_server=state(alive=has_server, works=serves),
+        api_server=PAUSED if is_paused else state(alive=has_server, works=serves),
         kubeconfig=_kubeconfig(profile),
         kubelets=kubelets,
     )

@@ -84,5 +84,6 @@ def check_alone(profile: Profile) -> None:
             continue
         if processes.supervisor(other) is not None:
             raise ProfileError(
-                f'the machine is a node of profile "{name}" already: `tiphys stop -p {name}` first'
+                f'the machine is a node of profile "{name}" already: `tiphys stop -p {name}` first',
+                reason="MACHINE_ADDRESS",
             )

@@ -17,11 +17,13 @@ def check_listen(existing: Profile | None, listen: str, masters: int, workers: i
             f'profile "{existing.name}" was made with '
             + (f"--listen {existing.listen}" if existing.listen else "no --listen"),
             fix=f"`tiphys delete -p {existing.name}` starts over",
+            reason="PROFILE_FIXED",
         )
     if masters or workers > 1:
         raise CommandError(
             "with --listen this machine is one node: it has one network",
             fix="use --nodes 1 or --nodes 0; other machines run `tiphys join`",
+            reason="BAD_VALUE",
         )
     from tiphys.cluster import addresses
 
@@ -30,6 +32,7 @@ def check_listen(existing: Profile | None, listen: str, masters: int, workers: i
         raise CommandError(
             f"--listen {listen} is no address of this machine",
             fix=f"use one that the other machines reach: {', '.join(found) or 'there is none'}",
+            reason="MACHINE_ADDRESS",
         )
 
 
@@ -45,9 +48,11 @@ def check_machine(profile: Profile) -> None:
         raise CommandError(
             f"this machine no longer has the address {node.address}, by which others know it",
             fix=f"give it back (`ip addr add`), or start over: tiphys delete -p {profile.name}",
+            reason="MACHINE_ADDRESS",
         )
     if not addresses.is_free(KUBELET_PORT):
         raise CommandError(
             f"port {KUBELET_PORT} is in use: this machine is a node of some cluster already",
             fix="stop the kubelet that runs here",
+            reason="MACHINE_PORT",
         )

@@ -110,11 +110,14 @@ def _inputs(request: Request) -> tuple[str, SourceTree]:
     if request.context == "-":
         return sys.stdin.read(DOCKERFILE_BYTES_MAX), SourceTree(os.devnull)
     if "://" in request.context or request.context.startswith("git@"):
-        raise CommandError("only a directory can be a context", fix="fetch it first")
+        raise CommandError(
+            "only a directory can be a context", fix="fetch it first", reason="IMAGE_BUILD"
+        )
     if not os.path.isdir(request.context):
         raise CommandError(
             f"unable to prepare context: path {request.context!r} not found",
             fix="the last argument is the directory of the Dockerfile, often .",
+            reason="IMAGE_BUILD",
         )
     path = request.file or os.path.join(request.context, "Dockerfile")
     try:
@@ -125,7 +128,9 @@ def _inputs(request: Request) -> tuple[str, SourceTree]:
                 text = file.read(DOCKERFILE_BYTES_MAX)
         return text, source_tree.context(request.context, path)
     except (OSError, UnicodeDecodeError, ValueError) as exc:
-        raise CommandError(f"failed to read the Dockerfile: {exc}", fix="use -f FILE") from exc
+        raise CommandError(
+            f"failed to read the Dockerfile: {exc}", fix="use -f FILE", reason="IMAGE_BUILD"
+        ) from exc
 
 
 @contextlib.contextmanager

@@ -108,6 +108,7 @@ async def _check_name_is_free(client: Client, name: str) -> None:
         raise CommandError(
             f'the cluster has a node "{name}" already, and it is Ready',
             fix="choose another name with --node-name",
+            reason="JOIN_NAME_TAKEN",
         )
 
 
@@ -140,6 +141,7 @@ def profile_of(name: str, roots: Roots, node: Node, server: str, known: dict[str
         raise CommandError(
             f"the cluster does not tell its {exc.args[0]}",
             fix="use the same version of tiphys on both machines",
+            reason="JOIN_REFUSED",
         ) from exc
 
 
@@ -164,6 +166,7 @@ def check_certificate(profile: Profile, now: datetime) -> None:
     raise CommandError(
         f"the certificate of node {profile.nodes[0].name} {what}: the cluster no longer knows us",
         fix=f"`tiphys delete -p {profile.name}`, then `tiphys join` with a new token",
+        reason="JOIN_CERTIFICATE",
     )
 
 

@@ -41,7 +41,9 @@ class Launch:
             os.write(self.pipe, b"g")
         except BrokenPipeError as exc:
             raise CommandError(
-                "the supervisor ended before it began", fix=f"its last words: {self.log_file}"
+                "the supervisor ended before it began",
+                fix=f"its last words: {self.log_file}",
+                reason="CLUSTER_SUPERVISOR",
             ) from exc
         os.close(self.pipe)
 
@@ -146,5 +148,5 @@ def _loaded(roots: Roots, name: str) -> Profile:
 
     found = profiles.load(roots, name)
     if found is None:
-        raise ProfileError(f'profile "{name}" is gone')
+        raise ProfileError(f'profile "{name}" is gone', reason="PROFILE_DAMAGED")
     return found

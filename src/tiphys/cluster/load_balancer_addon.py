@@ -18,7 +18,9 @@ _JOINED: Final = "this machine has joined a cluster: its load balancers are swit
 def switch(profile: Profile, *, on: bool) -> None:
     """The supervisor starts the cloud's controllers anew. Raises CommandError, OSError."""
     if profile.is_joined:
-        raise CommandError(_JOINED, fix="run it on the machine of the control plane")
+        raise CommandError(
+            _JOINED, fix="run it on the machine of the control plane", reason="PROFILE_JOINED"
+        )
     replace(profile, load_balancer=on).save()
     chief = processes.supervisor(profile)
     if chief is not None:

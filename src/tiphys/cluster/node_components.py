@@ -6,7 +6,7 @@ from typing import Final, NoReturn
 
 from tiphys.client.metrics_page import MetricsConfig
 from tiphys.client.rest import Client
-from tiphys.cluster import access, gateway, node_network
+from tiphys.cluster import access, extra_config, gateway, node_network
 from tiphys.cluster.components import CONTROL, KUBELET, RUNTIME, STATE, Work, component
 from tiphys.cluster.gateway import REGISTRY_ADDRESS, REGISTRY_PORT
 from tiphys.cluster.metrics_ports import DNS_PORT, PROXY_PORT, RUNTIME_PORT
@@ -108,7 +108,7 @@ def cgroup_root(profile: Profile, node: Node) -> str:
 def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
     directory, run = profile.node_directory(node), profile.node_run_directory(node)
     cert_file, key_file = serving_files(profile, node)
-    return KubeletConfig(
+    config = KubeletConfig(
         kubeconfig=access.path_for(profile, "kubelet", node),
         node_name=node.name,
         node_ip=node.address,
@@ -121,8 +121,11 @@ def kubelet_config(profile: Profile, node: Node) -> KubeletConfig:
         client_ca_file=profile.pki / "client-ca.crt",
         cluster_dns=(profile.dns_service,),
         cgroup_root=cgroup_root(profile, node),
+        cpus=profile.cpus,
+        memory_bytes=profile.memory_bytes,
         external_cloud=profile.external_cloud,
     )
+    return extra_config.applied(profile.extra_config, "kubelet", config)
 
 
 def serving_files(profile: Profile, node: Node) -> tuple[Path, Path]:
@@ -135,7 +138,7 @@ def serving_files(profile: Profile, node: Node) -> tuple[Path, Path]:
 
 
 def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
-    return ProxyConfig(
+    config = ProxyConfig(
         node_name=node.name,
         cluster_cidr=profile.pod_cidr,
         node_addresses=(node.address,),
@@ -143,6 +146,7 @@ def proxy_config(profile: Profile, node: Node) -> ProxyConfig:
         mode=profile.proxy_mode,
         metrics=MetricsConfig(node.address, PROXY_PORT),
     )
+    return extra_config.applied(profile.extra_config, "kube-proxy", config)
 
 
 def network_config(profile: Profile, node: Node) -> NetworkConfig:

@@ -46,7 +46,7 @@ def switch_on(profile: Profile, node: Node, steps: Steps) -> None:
         )
     except NotReady as exc:
         fix = f"tiphys logs kubelet -p {profile.name}"
-        raise CommandError(f"node {node.name}: {exc}", fix=fix) from exc
+        raise CommandError(f"node {node.name}: {exc}", fix=fix, reason="NODE_NOT_READY") from exc
     steps.say("node ready")
 
 
@@ -72,5 +72,6 @@ def _wait_for_end(profile: Profile, node: Node) -> None:
             raise CommandError(
                 f"the processes of node {node.name} did not end",
                 fix=f"tiphys stop -p {profile.name} ends all of them",
+                reason="NODE_PROCESSES",
             )
         time.sleep(_POLL_SECONDS)

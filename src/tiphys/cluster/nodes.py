@@ -17,7 +17,10 @@ def find(profile: Profile, name: str) -> Node:
         if node.name == name:
             return node
     known = ", ".join(n.name for n in profile.nodes) or "none"
-    raise ProfileError(f'profile "{profile.name}" has no node "{name}" (there are: {known})')
+    raise ProfileError(
+        f'profile "{profile.name}" has no node "{name}" (there are: {known})',
+        reason="NODE_NOT_FOUND",
+    )
 
 
 def with_node(profile: Profile, name: str = "", role: str = WORKER) -> Profile:
@@ -26,15 +29,21 @@ def with_node(profile: Profile, name: str = "", role: str = WORKER) -> Profile:
     Raises ProfileError when the name is taken or there are too many.
     """
     if len(profile.nodes) >= NODES_MAX:
-        raise ProfileError(f'profile "{profile.name}" has {NODES_MAX} nodes, more are not possible')
+        raise ProfileError(
+            f'profile "{profile.name}" has {NODES_MAX} nodes, more are not possible',
+            reason="NODE_LIMIT",
+        )
     if profile.uses_host_network and profile.nodes:
         raise ProfileError(
             f'the node of profile "{profile.name}" is this machine itself: others run '
-            "`tiphys join`, as `tiphys token create --print-join-command` tells"
+            "`tiphys join`, as `tiphys token create --print-join-command` tells",
+            reason="JOIN_NOT_OPEN",
         )
     taken = {node.name for node in profile.nodes}
     if name in taken:
-        raise ProfileError(f'profile "{profile.name}" has a node "{name}" already')
+        raise ProfileError(
+            f'profile "{profile.name}" has a node "{name}" already', reason="NODE_EXISTS"
+        )
     node = Node(name or _free_name(profile.name, taken), _free_address(profile), role=role)
     return replace(profile, nodes=(*profile.nodes, node))
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tiphys.cluster.profile import Node, Profile
+from tiphys.cluster.profile import Node, Profile, damaged
 
 AUTHORITY_DAYS: Final = 3650  # As kubeadm.
 LEAF_DAYS: Final = 365  # As kubeadm.
@@ -127,29 +127,66 @@ def kubelet_client(node: Node) -> Leaf:
 
 
 def ensure(profile: Profile, now: datetime) -> None:
-    """Make what is missing or about to expire."""
+    """Make what is missing or about to expire. Raises ProfileError for what cannot be made anew."""
     profile.pki.mkdir(parents=True, exist_ok=True, mode=0o700)
     for stem, wanted in leaves(profile).items():
-        authority = _authority(profile.pki, stem, f"tiphys-{profile.name}-{stem}", now)
+        authority = _authority(profile, stem, now)
         for leaf in wanted:
             if not _is_good(profile.pki, leaf, authority, now):
                 _write_leaf(profile.pki, leaf, authority, now)
-    if not (profile.pki / "sa.key").exists():
-        key = ec.generate_private_key(ec.SECP256R1())
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        _write(profile.pki / "sa.pub", public)
-        _write(profile.pki / "sa.key", _pem(key))
+    _ensure_account_key(profile)
 
 
-def _authority(directory: Path, stem: str, name: str, now: datetime) -> Authority:
+def _ensure_account_key(profile: Profile) -> None:
+    """The key that signs the tokens of ServiceAccounts. Raises ProfileError."""
+    public = profile.pki / "sa.pub"
+    if not (profile.pki / "sa.key").exists() and not public.exists():
+        _write(profile.pki / "sa.key", _pem(ec.generate_private_key(ec.SECP256R1())))
+    wanted = (
+        _load_key(profile, "sa.key")  # Now: the API server would end again and again.
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    if not public.exists() or public.read_bytes() != wanted:
+        _write(public, wanted)
+
+
+def _load_key(profile: Profile, name: str) -> ec.EllipticCurvePrivateKey:
+    """Raises ProfileError: what was signed with it is out there, and a new one would not do."""
+    path = profile.pki / name
+    try:
+        loaded = serialization.load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise ValueError("it is not a key of elliptic curves")
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise damaged(profile.name, path, exc) from exc
+    return loaded
+
+
+def _load_authority(profile: Profile, stem: str) -> Authority:
+    """Raises ProfileError: who trusts it would not trust a new one."""
+    path = profile.pki / f"{stem}.crt"
+    key = _load_key(profile, f"{stem}.key")
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        if certificate.public_key() != key.public_key():
+            raise ValueError(f"it is not of the key in {stem}.key")
+    except (OSError, ValueError) as exc:
+        raise damaged(profile.name, path, exc) from exc
+    return Authority(certificate, key)
+
+
+def _authority(profile: Profile, stem: str, now: datetime) -> Authority:
+    directory, name = profile.pki, f"tiphys-{profile.name}-{stem}"
     certificate_path, key_path = directory / f"{stem}.crt", directory / f"{stem}.key"
-    if certificate_path.exists() and key_path.exists():
-        loaded = serialization.load_pem_private_key(key_path.read_bytes(), None)
-        assert isinstance(loaded, ec.EllipticCurvePrivateKey)
-        return Authority(x509.load_pem_x509_certificate(certificate_path.read_bytes()), loaded)
-    key = ec.generate_private_key(ec.SECP256R1())
+    if certificate_path.exists():
+        return _load_authority(profile, stem)
+    # A key without its certificate: a start ended there, or somebody took it. Who trusts the old
+    # certificate trusts what the same key signs.
+    if key_path.exists():
+        key = _load_key(profile, f"{stem}.key")
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(
         digital_signature=True,

@@ -14,12 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tiphys.cli.output import CommandError
+
 FORMAT_VERSION: Final = 1  # Raised when an older tiphys could not read what we write.
 DEFAULT_NAME: Final = "tiphys"
+_KEPT: Final = ("pki", "store", "kubeconfigs", "nodes")  # What only a chosen profile has.
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
-class ProfileError(Exception):
+class ProfileError(CommandError):
     """A profile cannot be used: which, why, and what to do."""
 
 
@@ -72,6 +75,11 @@ class Profile:
     version: int = FORMAT_VERSION
     # The kubeconfig files that have the profile's context, whatever $KUBECONFIG says later.
     context_files: tuple[str, ...] = ()
+
+    cpus: int = 0  # Of each machine, as much as its pods may have; 0: all there are.
+    memory_bytes: int = 0  # The same.
+    ports: tuple[str, ...] = ()  # published_ports.parse
+    extra_config: tuple[str, ...] = ()  # extra_config.OPTIONS
 
     # This machine's address for other machines; its node then uses the machine's own network.
     listen: str = ""
@@ -205,7 +213,8 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ProfileError(
             f'profile name "{name}" is not usable: at most 40 lower-case letters, digits and "-", '
-            'beginning and ending with a letter or digit (for example "dev-1")'
+            'beginning and ending with a letter or digit (for example "dev-1")',
+            reason="PROFILE_NAME",
         )
     return name
 
@@ -214,23 +223,52 @@ def load(roots: Roots, name: str) -> Profile | None:
     """The stored profile, or None. Raises ProfileError when it cannot be read."""
     path = roots.state / check_name(name) / "profile.json"
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
+        data: Any = json.loads(path.read_text())
+    except FileNotFoundError as exc:
+        if any((path.parent / kept).exists() for kept in _KEPT):
+            raise damaged(name, path, "it is gone, other files are there") from exc
         return None
     except (OSError, ValueError) as exc:
-        raise ProfileError(
-            f'profile "{name}" is damaged ({path}: {exc}): '
-            f"`tiphys delete -p {name}` removes what is left of it"
-        ) from exc
+        raise damaged(name, path, exc) from exc
+    if not isinstance(data, dict):
+        raise damaged(name, path, "it holds no choices")
     if data.get("version") != FORMAT_VERSION:
         raise ProfileError(
             f'profile "{name}" has format {data.get("version")}, this tiphys reads '
-            f"{FORMAT_VERSION}: use the tiphys that made it, or `tiphys delete -p {name}`"
+            f"{FORMAT_VERSION}: use the tiphys that made it, or `tiphys delete -p {name}`",
+            reason="PROFILE_FORMAT",
         )
+    try:
+        return _parsed(roots, data)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise damaged(name, path, exc) from exc
+
+
+def _parsed(roots: Roots, data: dict[str, Any]) -> Profile:
+    """Raises KeyError, TypeError, ValueError when a part is missing or of another kind."""
     nodes = tuple(Node(**n) for n in data.pop("nodes"))
     files = tuple(data.pop("context_files", ()))
     known = {name: data[name] for name in Profile.__dataclass_fields__ if name in data}
-    return Profile(roots=roots, nodes=nodes, context_files=files, **known)
+    known |= {name: tuple(known.get(name, ())) for name in ("ports", "extra_config")}
+    profile = Profile(roots=roots, nodes=nodes, context_files=files, **known)
+    for cidr in (profile.node_cidr, profile.pod_cidr, profile.service_cidr):
+        _address(cidr, 1)
+    for words in (profile.name, profile.load_balancer_pool, profile.overlay, profile.listen):
+        if not isinstance(words, str):
+            raise TypeError(f"{words!r} is no text")
+    if not isinstance(profile.api_port, int) or not 0 <= profile.api_port < 1 << 16:
+        raise ValueError(f"{profile.api_port!r} is no port")
+    return profile
+
+
+def damaged(name: str, path: Path, exc: object) -> ProfileError:
+    """The error for a file without which the profile cannot be."""
+    return ProfileError(
+        f'profile "{name}" is damaged ({path}: {exc}): '
+        f"`tiphys delete -p {name}` removes what is left of it",
+        fix=f"tiphys delete -p {name}",
+        reason="PROFILE_DAMAGED",
+    )
 
 
 def names(roots: Roots) -> list[str]:

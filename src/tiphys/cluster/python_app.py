@@ -43,7 +43,9 @@ def find(path: Path, name: str = "") -> App:
         start = ("python3", "-u", path.name)
         return App(_name(name or path.stem), path.parent, (path.name,), start, ())
     if not path.is_dir():
-        raise CommandError(f"there is no program at {path}", fix="tiphys run ./app.py")
+        raise CommandError(
+            f"there is no program at {path}", fix="tiphys run ./app.py", reason="RUN_NO_PROGRAM"
+        )
     project = _project(path / "pyproject.toml")
     files = tuple(_files(path))
     command = start_command(project, files)
@@ -51,6 +53,7 @@ def find(path: Path, name: str = "") -> App:
         raise CommandError(
             f"{path} does not say how it is started",
             fix="name the file: main.py or app.py; or [project.scripts] in pyproject.toml",
+            reason="RUN_NO_PROGRAM",
         )
     found = name or project.get("name") or path.resolve().name
     return App(_name(found), path, files, command, _needs(path, project))
@@ -62,7 +65,9 @@ def _project(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as exc:
-        raise CommandError(f"cannot read {path}: {exc}", fix="correct it") from exc
+        raise CommandError(
+            f"cannot read {path}: {exc}", fix="correct it", reason="RUN_PROJECT"
+        ) from exc
     found: Mapping[str, Any] = document.get("project") or {}
     return found
 
@@ -103,7 +108,7 @@ def _files(path: Path) -> list[str]:
     try:
         tree = source_tree.SourceTree(str(path), ignore.parse(text))
     except ValueError as exc:
-        raise CommandError(str(exc), fix=f"correct {own}") from exc
+        raise CommandError(str(exc), fix=f"correct {own}", reason="RUN_PROJECT") from exc
     found = []
     for one in tree.walk(""):
         if stat.S_ISREG(one.status.st_mode):
@@ -112,6 +117,7 @@ def _files(path: Path) -> list[str]:
             raise CommandError(
                 f"{path} has more than {FILES_MAX} files",
                 fix="leave out what the program does not need: .dockerignore",
+                reason="RUN_SIZE",
             )
     return found
 
@@ -120,7 +126,9 @@ def _name(text: str) -> str:
     """A DNS label (RFC 1123) that resembles text. Raises: CommandError."""
     found = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:NAME_LENGTH_MAX].strip("-")
     if not found:
-        raise CommandError(f"no name can be made of {text!r}", fix="give one: --name NAME")
+        raise CommandError(
+            f"no name can be made of {text!r}", fix="give one: --name NAME", reason="RUN_NAME"
+        )
     return found
 
 

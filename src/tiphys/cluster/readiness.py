@@ -133,7 +133,7 @@ def wait(what: str, until: Callable[[], bool], seconds: float, alive: Callable[[
     deadline = time.monotonic() + seconds
     while not until():
         if not alive():
-            raise NotReady(f"{what}: the supervisor ended")
+            raise NotReady(f"{what}: waiting was of no use, what it waits for has ended")
         if time.monotonic() >= deadline:
             raise NotReady(f"{what}: not after {seconds:g} s")
         time.sleep(POLL_SECONDS)

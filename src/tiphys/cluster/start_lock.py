@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tiphys.cli.output import CommandError
+
 _NAME: Final = "\0tiphys-start"
 WAIT_SECONDS_MAX: Final = 120.0
 _POLL_SECONDS: Final = 0.02
@@ -28,7 +30,7 @@ class StartLock:
 
 @contextmanager
 def start_lock(say: Callable[[str], None]) -> Iterator[StartLock]:
-    """Wait for the turn; say so when it takes long. Raises TimeoutError."""
+    """Wait for the turn; say so when it takes long. Raises CommandError."""
     lock = StartLock(_acquire(say))
     try:
         yield lock
@@ -48,7 +50,10 @@ def _acquire(say: Callable[[str], None]) -> socket.socket:
             held.close()
         waited = time.monotonic() - began
         if waited > WAIT_SECONDS_MAX:
-            raise TimeoutError("another `tiphys start` does not end; look for it with `ps`")
+            raise CommandError(
+                "another `tiphys start` does not end; look for it with `ps`",
+                reason="PROFILE_LOCKED",
+            )
         if waited > _SAY_AFTER_SECONDS and not said:
             said = True
             say("waiting for another `tiphys start` to finish")

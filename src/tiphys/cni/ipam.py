@@ -19,12 +19,11 @@ class AddressPool:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._owners = {
-            path.name: path.read_text()
+            path.name: path.read_text(errors="replace")
             for path in directory.iterdir()
             if not path.name.startswith(".") and path.stat().st_size
         }
-        last = directory / ".last"
-        self._last = int(last.read_text() or 0) if last.exists() else 0
+        self._last = _number(directory / ".last")
 
     def allocate(self, owner: str) -> str:
         """The owner's address, the same one when it has one. Raises AddressesExhausted."""
@@ -58,3 +57,11 @@ class AddressPool:
         self._owners[address] = owner
         self._last = next_offset
         (self._directory / ".last").write_text(str(next_offset))
+
+
+def _number(path: Path) -> int:
+    """Where the search goes on; from the beginning where the file is gone or damaged."""
+    try:
+        return max(int(path.read_text() or 0), 0)
+    except (FileNotFoundError, ValueError):
+        return 0

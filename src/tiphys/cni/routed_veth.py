@@ -7,6 +7,7 @@ Differs: addresses come from ipam.py of this package, not from a CNI IPAM plugin
 """
 
 import hashlib
+from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
@@ -30,9 +31,9 @@ class RoutedVethNetwork:
         self._state_dir = state_dir
         self._mtu = mtu
         self._pool: AddressPool | None = None
-        saved = state_dir / "pod-cidr"
-        if saved.exists() and (cidr := saved.read_text().strip()):
-            self.set_pod_cidr(cidr)  # Empty after a power cut: the kubelet will say it again.
+        # Gone, empty or damaged after a power cut: the kubelet will say it again.
+        with suppress(FileNotFoundError, ValueError):
+            self.set_pod_cidr((state_dir / "pod-cidr").read_text().strip())
 
     @property
     def ready(self) -> bool:

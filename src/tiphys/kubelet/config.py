@@ -40,6 +40,9 @@ class KubeletConfig:
     register_taints: tuple[dict[str, str], ...] = ()
     kubelet_version: str = f"{UPSTREAM_VERSION}+tiphys.{__version__}"
     provider_id: str = ""
+    cpus: int = 0
+    """How many of the machine's the node has; 0: all."""
+    memory_bytes: int = 0
     external_cloud: bool = False
     """Whether a cloud's controllers complete the Node. Upstream: --cloud-provider=external."""
     resolv_conf: Path = Path("/etc/resolv.conf")

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,15 @@ def read_machine(root_dir: Path) -> Machine:
         system_uuid=_text("/sys/class/dmi/id/product_uuid") or machine_id,
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
         hostname=platform.node().lower(),
+    )
+
+
+def bounded(machine: Machine, cpus: int, memory: int) -> Machine:
+    """The part of a machine that a node may use; 0: all of it. Pure."""
+    return replace(
+        machine,
+        cpus=min(cpus or machine.cpus, machine.cpus),
+        memory=min(memory or machine.memory, machine.memory),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.kubelet.cgroups import pod_cgroup, pod_resources
+from tiphys.kubelet.cgroups import CPU_PERIOD_US, pod_cgroup, pod_resources
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,32 @@ class PodCgroups:
         self._mount_point = mount_point
         self._root = root
         self._unified = (mount_point / "cgroup.controllers").exists()
+
+    def bound(self, cpus: int, memory: int) -> None:
+        """What all pods of the node may use together; 0: no bound.
+
+        Not for a node that is the machine itself; an earlier bound is taken away again.
+        Upstream: node_container_manager_linux.go, enforceNodeAllocatableCgroups.
+        """
+        path = self._root.strip("/")
+        if not path:
+            return
+        try:
+            if self._unified:
+                quota = f"{cpus * CPU_PERIOD_US} {CPU_PERIOD_US}" if cpus else "max"
+                self._write(
+                    self._delegated(path), {"cpu.max": quota, "memory.max": str(memory or "max")}
+                )
+            else:
+                quota = str(cpus * CPU_PERIOD_US) if cpus else "-1"
+                self._write(
+                    self._mount_point / "cpu" / path,
+                    {"cpu.cfs_period_us": str(CPU_PERIOD_US), "cpu.cfs_quota_us": quota},
+                )
+                limit = {"memory.limit_in_bytes": str(memory or -1)}
+                self._write(self._mount_point / "memory" / path, limit)
+        except OSError as exc:
+            log.warning("node cgroup not bounded", extra={"path": path, "why": str(exc)})
 
     def create(self, pod: Obj) -> None:
         """Make the pod's cgroup and set its bounds. Idempotent; failures are told once."""

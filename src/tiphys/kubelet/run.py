@@ -20,7 +20,7 @@ from tiphys.kubelet.deps import Deps
 from tiphys.kubelet.dns import ClusterDNS, Resolver, parse_resolv_conf
 from tiphys.kubelet.images import Images
 from tiphys.kubelet.log_rotation import LogRotation
-from tiphys.kubelet.machine import read_machine
+from tiphys.kubelet.machine import bounded, read_machine
 from tiphys.kubelet.node import COMPONENT, NodeReporter
 from tiphys.kubelet.pod_cgroup import PodCgroups
 from tiphys.kubelet.pod_events import PodEvents
@@ -63,7 +63,7 @@ class Kubelet:
         self.client = Client.from_kubeconfig(config.kubeconfig, user_agent=COMPONENT)
         self.cri = CriClient(config.runtime_socket)
         self.recorder = EventRecorder(self.client, COMPONENT, clock, host=config.node_name)
-        self.machine = read_machine(config.root_dir)
+        self.machine = bounded(read_machine(config.root_dir), config.cpus, config.memory_bytes)
         self.reporter = NodeReporter(
             config, self.client, self.cri, self.recorder, clock, self.machine
         )
@@ -103,9 +103,9 @@ class Kubelet:
             allocatable=self.reporter.allocatable,
             machine=self.machine,
         )
-        pods = hub.pods = Pods(
-            deps, PodCgroups(CGROUP_MOUNT, self.config.cgroup_root), pods_informer
-        )
+        groups = PodCgroups(CGROUP_MOUNT, self.config.cgroup_root)
+        groups.bound(self.config.cpus, self.config.memory_bytes)
+        pods = hub.pods = Pods(deps, groups, pods_informer)
         usage = PodUsageReader(CgroupReader(CGROUP_MOUNT), self.config.cgroup_root, deps.cache.get)
         server = KubeletServer(deps, pods, usage)
         await server.start()

@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+PROBLEMS = ("WARNING", "ERROR", "CRITICAL")  # Levels that need somebody.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 

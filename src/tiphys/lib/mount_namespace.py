@@ -13,6 +13,8 @@ from typing import Final
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWUTS: Final = 0x04000000
 CLONE_NEWNET: Final = 0x40000000
+_MS_RDONLY: Final = 1
+_MS_REMOUNT: Final = 0x20
 _MS_BIND: Final = 0x1000
 _MS_REC: Final = 0x4000
 _MS_PRIVATE: Final = 1 << 18
@@ -50,6 +52,15 @@ def release(path: Path) -> None:
         number = ctypes.get_errno()
         if number not in (errno.EINVAL, errno.ENOENT):
             raise OSError(number, f"unmount {path}: {os.strerror(number)}")
+
+
+def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
+    """Show source at target too, with what is mounted below it. Raises OSError."""
+    where, at = os.fsencode(source), os.fsencode(target)
+    _check(_libc.mount(where, at, None, _MS_BIND | _MS_REC, None), f"bind {source}")
+    if read_only:
+        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY
+        _check(_libc.mount(None, at, None, flags, None), f"make {target} read-only")
 
 
 def create(

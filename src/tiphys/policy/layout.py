@@ -1,6 +1,7 @@
 """A plan as sets, chains and maps of nftables, and as text. Pure.
 
     forward: known connections pass -> chain of the sender's address -> chain of the receiver's
+    input:   the same for what a pod sends to its own node, DNS apart: the node is no pod
 
 A chain returns what a rule allows and drops the rest. Pods with the same rules share a chain, which
 its rules name, so that chains never change; peers are elements of sets, which do.
@@ -28,6 +29,11 @@ class Layout:
     @property
     def is_empty(self) -> bool:
         return not self.ingress and not self.egress
+
+    @property
+    def own(self) -> frozenset[str]:
+        """From a pod to itself by its Service: no policy forbids that."""
+        return frozenset(f"{a} . {a}" for a in {*self.ingress, *self.egress})
 
 
 def layout(plan: Plan) -> Layout:
@@ -73,11 +79,20 @@ def whole(wanted: Layout) -> str:
         f"table ip {TABLE} {{",
         "  map ingress { type ipv4_addr : verdict; }",
         "  map egress { type ipv4_addr : verdict; }",
+        "  set own { type ipv4_addr . ipv4_addr; }",
         "  chain forward {",
         "    type filter hook forward priority filter; policy accept;",
         "    ct state established,related accept",
+        "    ip saddr . ip daddr @own accept",
         "    ip saddr vmap @egress",
         "    ip daddr vmap @ingress",
+        "  }",
+        "  chain input {",
+        "    type filter hook input priority filter; policy accept;",
+        "    ct state established,related accept",
+        # The cluster's DNS is a server of the node here: upstream's policies name its pods.
+        "    meta l4proto { tcp, udp } th dport 53 accept",
+        "    ip saddr vmap @egress",
         "  }",
         "}",
     ]
@@ -100,6 +115,8 @@ def _difference(old: Layout, new: Layout) -> Iterator[str]:
         yield f"add chain ip {TABLE} {name}"
         for rule in new.chains[name]:
             yield f"add rule ip {TABLE} {name} {rule}"
+    yield from _elements("delete", "own", old.own - new.own)
+    yield from _elements("add", "own", new.own - old.own)
     for map_name, before, after in (
         ("ingress", old.ingress, new.ingress),
         ("egress", old.egress, new.egress),

@@ -24,7 +24,7 @@ def test_load_and_list(
     assert row.split()[:2] == ["gcr.io/a/b", "1"]
     assert main(["image", "ls", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["repository"] == "gcr.io/a/b"
-    assert main(["image", "load", str(tmp_path / "none.tar")]) == 1
+    assert main(["image", "load", str(tmp_path / "none.tar")]) == 92
     error = capsys.readouterr().err
     assert error.startswith("Error: cannot load images: ")
     assert "docker save" in error

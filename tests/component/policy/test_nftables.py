@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.proxy_lab import NODE, OUTSIDE, Lab
+from support.proxy_lab import NODE, OUTSIDE, Lab, a_service, a_slice, an_endpoint
 from tiphys.api.meta import Obj
 from tiphys.lib.netlink import netns
 from tiphys.policy.nftables import NftablesWriter, PolicyError
@@ -125,6 +125,22 @@ def test_who_reaches_a_pod(lab: PolicyLab, specs: list[Obj], reaching: set[str])
     lab.apply(*specs)
     assert lab.who_reaches(0) == reaching
     assert lab.reaches(lab.lab.pods[1], 2), "others are as free as before"
+
+
+def test_no_policy_keeps_a_pod_from_itself(lab: PolicyLab) -> None:
+    """By way of its own Service, whose rules lead the packet back."""
+    lab.lab.start("nftables")
+    try:
+        lab.lab.apply(a_service(), a_slice(an_endpoint(lab.lab.addresses[0])))
+        lab.apply(ingress(), egress())
+        assert lab.lab.ask(lab.lab.pods[0])[0] == lab.lab.addresses[0]
+        with pytest.raises(TimeoutError):
+            lab.lab.ask(lab.lab.pods[1])
+        lab.labels[0], lab.labels[1] = "1", "0"  # Another pod is apart now: elements follow.
+        lab.apply(ingress(), egress())
+        assert lab.lab.ask(lab.lab.pods[0])[0] == lab.lab.addresses[0]
+    finally:
+        lab.lab.stop()
 
 
 @pytest.mark.parametrize(

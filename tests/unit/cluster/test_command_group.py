@@ -14,7 +14,12 @@ class Odd(Exception):
 
 
 GROUP = Group(
-    "thing", "thing_commands", "the thing", {"do": "does it"}, {"make": "do"}, errors=(Odd,)
+    "thing",
+    "thing_commands",
+    "the thing",
+    {"do": "does it"},
+    {"make": "do"},
+    errors={Odd: "LOG_NOT_FOUND"},
 )
 
 
@@ -38,20 +43,21 @@ def test_a_command_gives_its_own_code(monkeypatch: pytest.MonkeyPatch, word: str
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "code", "words"),
     [
-        (CommandError("no such thing"), "Error: no such thing"),
-        (Odd("broken"), "cannot do the thing: broken"),
-        (OSError("disk"), "cannot do the thing: disk"),
+        (CommandError("no such thing"), 1, "Error: no such thing"),
+        (Odd("broken"), 67, "cannot do the thing: broken"),
+        (OSError("disk"), 1, "cannot do the thing: disk"),
     ],
 )
 def test_errors_are_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: Exception,
+    code: int,
     words: str,
 ) -> None:
-    assert outcome(monkeypatch, error) == 1
+    assert outcome(monkeypatch, error) == code
     assert words in capsys.readouterr().err
 
 

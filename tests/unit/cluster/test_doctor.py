@@ -79,3 +79,15 @@ def test_there_are_many_checks_and_each_says_what_it_needs() -> None:
 @pytest.mark.parametrize("check", doctor.applicable(PATIENT), ids=lambda c: c.name)
 def test_each_check_can_be_made_on_this_machine(check: doctor.Check) -> None:
     assert all(f.what and f.fix for f in check.look(PATIENT))
+
+
+def test_what_is_looked_at() -> None:
+    """Whatever else there is: these are promised (docs/commands.md)."""
+    names = {check.name for check in doctor.CHECKS}
+    promised = (
+        "rights kernel cgroups overlayfs nftables ports disk inodes memory inotify clock dns "
+        "resolvers proxies leftovers kubeconfig"
+    )
+    assert set(promised.split()) <= names
+    assert len(names) == len(doctor.CHECKS) >= 15
+    assert len(doctor.applicable(PATIENT)) >= 15  # Also without root and without a cluster.

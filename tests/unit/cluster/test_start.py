@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.cluster.commands import start
+from tiphys.__main__ import main
 
 
 @pytest.fixture
@@ -20,6 +20,6 @@ def test_a_first_start_that_chose_nothing_leaves_nothing(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert start.run("none", ["--nodes", "0", "--apiserver-port", port]) == 1
+        assert main(["start", "-p", "none", "--nodes", "0", "--apiserver-port", port]) == 22
     assert f"port {port} is in use" in capsys.readouterr().err
     assert [p.name for p in home.rglob("*") if p.name not in ("state", "run")] == []

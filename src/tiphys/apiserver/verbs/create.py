@@ -6,6 +6,7 @@ from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import Obj
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.field_manager.manage import track_create
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
 from tiphys.apiserver.responses import object_answer
@@ -35,6 +36,8 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     set_namespace(obj["metadata"], ctx.namespace, namespaced=info.namespaced)
     resource.default(obj)
     check_escalation(server.authorizer, ctx.user, ctx.info, obj, None)
+    if not ctx.applies:
+        track_create(ctx, obj)
     write = admission_write(ctx, "CREATE", obj, None)
     server.admission.mutate(write)
     fill_on_create(

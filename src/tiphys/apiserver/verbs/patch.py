@@ -24,6 +24,7 @@ from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer, object_answer
+from tiphys.apiserver.verbs.apply import apply, apply_scale
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.scale import KIND as SCALE
 from tiphys.apiserver.verbs.scale import scale_of, with_scale
@@ -42,6 +43,8 @@ _WRONG_TYPE: Final = re.compile(r"json: cannot unmarshal (\w+) into .*of type (\
 
 async def patch(ctx: RequestContext) -> Answer:
     """Raises NotFound, Conflict, Invalid, BadRequest, UnsupportedMediaType."""
+    if _type_of(ctx) == APPLY:
+        return await apply(ctx)
     ctx.media()
     kind, document = _read_patch(ctx)
     endpoint = ctx.endpoint
@@ -58,6 +61,8 @@ async def patch(ctx: RequestContext) -> Answer:
 
 async def patch_scale(ctx: RequestContext) -> Answer:
     """A patch of the Scale, written to the workload."""
+    if _type_of(ctx) == APPLY:
+        return await apply_scale(ctx)
     kind, document = _read_patch(ctx)
 
     def change(old: Obj) -> Obj:
@@ -69,14 +74,16 @@ async def patch_scale(ctx: RequestContext) -> Answer:
     return document_answer(ctx, 200, scale_of(ctx.endpoint.decode(cached)))
 
 
+def _type_of(ctx: RequestContext) -> str:
+    return ctx.request.headers.get("content-type", "").partition(";")[0].strip()
+
+
 def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
     """The patch's type and its document. Raises UnsupportedMediaType, BadRequest, Invalid."""
-    kind = ctx.request.headers.get("content-type", "").partition(";")[0].strip()
+    kind = _type_of(ctx)
     if kind not in {JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY}:
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})
     check_write_options(ctx, "PatchOptions")
-    if kind == APPLY:
-        raise UnsupportedMediaType("server-side apply is not served yet")
     require(ctx)
     try:
         return kind, orjson.loads(ctx.request.body)

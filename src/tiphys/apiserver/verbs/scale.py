@@ -11,6 +11,7 @@ from tiphys.api.field_errors import invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.field_manager.manage import track_update
 from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
@@ -81,4 +82,6 @@ def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
     new = old | {"spec": old["spec"] | {"replicas": replicas}, "metadata": dict(old["metadata"])}
     if "generation" in new["metadata"]:
         new["metadata"]["generation"] += 1
+    if not ctx.applies:
+        track_update(ctx, new, old)
     return new

@@ -17,6 +17,7 @@ from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.field_manager.manage import track_update
 from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
@@ -145,6 +146,8 @@ def prepare_update(
         if "status" in old:
             new["status"] = old["status"]
     fill_on_update(new, old)
+    if not ctx.applies:
+        track_update(ctx, new, old)
     check_escalation(server.authorizer, ctx.user, ctx.info, new, old)
     write = admission_write(ctx, "UPDATE", new, old)
     server.admission.mutate(write)

@@ -1,6 +1,5 @@
 """`tiphys kubectl COMMAND`: finds the command's module, its server and its namespace."""
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -9,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from tiphys.api.errors import ApiError
+from tiphys.cli import reasons
 from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.output import CommandError
+from tiphys.cli.state_directory import state_directory
 from tiphys.client import kubeconfig
 
 _COMMANDS: Final = "tiphys.cli.kubectl.commands"
@@ -56,7 +57,8 @@ def run(profile: str, arguments: Sequence[str]) -> int:
         print(f"error: {exc.message}", file=sys.stderr)
         if exc.fix:
             print(f"  {exc.fix}", file=sys.stderr)
-        return exc.code
+        # An error of tiphys itself (no such profile) is kubectl's 1 here.
+        return exc.code if exc.reason is reasons.FAILED else 1
     return 1
 
 
@@ -104,21 +106,13 @@ def access_of(profile: str, options: dict[str, str]) -> kubeconfig.Access:
             fix="name the file too: --kubeconfig FILE --context NAME",
         )
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", profile):
-        raise CommandError(f'"{profile}" is not a profile\'s name')
-    state = _state_directory()
+        raise CommandError(f'"{profile}" is not a profile\'s name', reason="PROFILE_NAME")
+    state = state_directory()
     own = state / profile / "kubeconfigs" / "admin.conf"
     if own.exists():
         return kubeconfig.load(own)
     raise CommandError(
-        f'there is no cluster of profile "{profile}"', fix=f"start one: tiphys start -p {profile}"
+        f'there is no cluster of profile "{profile}"',
+        fix=f"start one: tiphys start -p {profile}",
+        reason="PROFILE_NOT_FOUND",
     )
-
-
-def _state_directory() -> Path:
-    """Where profiles are kept; see cluster/profile.py Roots."""
-    if home := os.environ.get("TIPHYS_HOME"):
-        return Path(home).absolute() / "state"
-    if os.geteuid() == 0:
-        return Path("/var/lib/tiphys")
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "tiphys" / "state"

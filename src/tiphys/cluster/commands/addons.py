@@ -1,20 +1,22 @@
 """`tiphys addons list | enable NAME | disable NAME`: what a cluster can have beside itself."""
 
-import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from tiphys.api.errors import ApiError
+from tiphys.cli.arguments import Parser
 from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report, table
 from tiphys.client.kubeconfig import KubeconfigError
 from tiphys.cluster import load_balancer_addon
+from tiphys.cluster.commands import addons_pages
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation as dashboard
 from tiphys.cluster.ingress import installation as ingress
-from tiphys.cluster.profile import Profile, ProfileError
+from tiphys.cluster.profile import Profile
+from tiphys.cluster.told import told
 
 Kube = Callable[[], KubeClient]
 
@@ -55,7 +57,9 @@ ADDONS: Final = {
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys addons", description="list, enable, disable")
+    if arguments and arguments[0] in addons_pages.WORDS:
+        return addons_pages.run(profile, arguments, list(ADDONS))
+    parser = Parser(prog="tiphys addons", description="list, enable, disable, open, images")
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|enable|disable")
     listing = actions.add_parser("list", aliases=["ls"], help="list addons")
     listing.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -83,11 +87,8 @@ def run(profile: str, arguments: Sequence[str]) -> int:
             print(f"{options.name}: disabled")
         else:
             _list(kube, found, as_json=as_json)
-    except ApiError as exc:
-        return report(CommandError(f"the API server says: {exc}"), as_json=as_json)
-    except (CommandError, KubeconfigError, ProfileError, Unreachable) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
+    except (ApiError, CommandError, KubeconfigError, Unreachable) as exc:
+        return report(told(exc), as_json=as_json)
     return 0
 
 
@@ -97,7 +98,9 @@ def _settings(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
-            raise CommandError(f'"{word}" is no setting', fix="write --set NAME=VALUE")
+            raise CommandError(
+                f'"{word}" is no setting', fix="write --set NAME=VALUE", reason="BAD_VALUE"
+            )
         found[name] = value
     return found
 
@@ -105,7 +108,7 @@ def _settings(words: Sequence[str]) -> dict[str, str]:
 def _without(settings: Mapping[str, str], enable: Callable[[], object]) -> None:
     """Of an addon that has no settings. Raises CommandError."""
     if settings:
-        raise CommandError("this addon has no settings", fix="leave --set out")
+        raise CommandError("this addon has no settings", fix="leave --set out", reason="BAD_VALUE")
     enable()
 
 

@@ -3,7 +3,6 @@
 Applies it, waits until it answers, and keeps a proxy on 127.0.0.1 until it is interrupted.
 """
 
-import argparse
 import asyncio
 import os
 import signal
@@ -14,20 +13,21 @@ from functools import partial
 from typing import Final
 
 from tiphys.api.errors import ApiError
+from tiphys.cli.arguments import Parser
 from tiphys.cli.kubectl.client import KubeClient, Unreachable
 from tiphys.cli.kubectl.main import access_of
 from tiphys.cli.output import CommandError, report
 from tiphys.client.kubeconfig import KubeconfigError
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.dashboard import installation, manifests
-from tiphys.cluster.profile import ProfileError
+from tiphys.cluster.told import told
 
 ANSWER_SECONDS_MAX: Final = 20.0  # Endpoints follow a ready pod within a moment.
 POLL_SECONDS: Final = 0.1
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys dashboard", description="the web dashboard")
+    parser = Parser(prog="tiphys dashboard", description="the web dashboard")
     parser.add_argument("--url", action="store_true", help="print the address, open nothing")
     parser.add_argument("--port", type=int, default=0, help="of the proxy (default: a free one)")
     options = parser.parse_args(arguments)
@@ -40,11 +40,8 @@ def run(profile: str, arguments: Sequence[str]) -> int:
         installation.wait_until_ready(kube)
         say("🚀", "Launching proxy ...")
         asyncio.run(_serve(kube, options.port, open_it=not options.url))
-    except ApiError as exc:
-        return report(CommandError(f"the API server says: {exc}"), as_json=False)
-    except (CommandError, KubeconfigError, ProfileError, Unreachable) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=False)
+    except (ApiError, CommandError, KubeconfigError, Unreachable) as exc:
+        return report(told(exc), as_json=False)
     return 0
 
 
@@ -58,7 +55,9 @@ async def _serve(kube: KubeClient, port: int, *, open_it: bool) -> None:
         bound = await proxy.listen(port)
     except OSError as exc:
         fix = "choose another: --port N, or none for a free one"
-        raise CommandError(f"cannot listen on port {port}: {exc.strerror}", fix=fix) from exc
+        raise CommandError(
+            f"cannot listen on port {port}: {exc.strerror}", fix=fix, reason="PROXY_FAILED"
+        ) from exc
     say = _say if open_it else _say_nothing
     say("🤔", "Verifying proxy health ...")
     address = f"http://127.0.0.1:{bound}{manifests.ADDRESS}"
@@ -81,10 +80,12 @@ async def _verify(port: int) -> None:
         while (answer := await client.request("GET", manifests.ADDRESS)).status != 200:
             if time.monotonic() > deadline:
                 text = answer.body.decode(errors="replace").strip()[:300]
-                raise CommandError(f"the proxy answers {answer.status}: {text}")
+                raise CommandError(
+                    f"the proxy answers {answer.status}: {text}", reason="PROXY_FAILED"
+                )
             await asyncio.sleep(POLL_SECONDS)
     except (HttpError, TimeoutError) as exc:
-        raise CommandError(f"the proxy does not answer: {exc}") from exc
+        raise CommandError(f"the proxy does not answer: {exc}", reason="PROXY_FAILED") from exc
     finally:
         client.close()
 

@@ -3,38 +3,34 @@
 Works on what it finds: a running cluster, a killed one, one of before a reboot, half a one.
 """
 
-import argparse
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 
-from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cli.arguments import Parser
+from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import profile as profiles
-from tiphys.cluster.commands.stop import as_command_error
+from tiphys.cluster import settings
 from tiphys.cluster.profile import Node, Profile, ProfileError, Roots
 from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys delete", description="remove a cluster wholly")
+    parser = Parser(prog="tiphys delete", description="remove a cluster wholly")
     parser.add_argument("--all", action="store_true", help="every profile")
     parser.add_argument(
         "--purge", action="store_true", help="cached images too, when no profile needs them"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
-    as_json = options.output == "json"
-    steps = Steps(as_json=as_json)
+    steps = Steps(as_json=options.output == "json")
     roots = Roots.from_environment(os.environ)
-    try:
-        with start_lock(steps.title):
-            for one in profiles.names(roots) if options.all else [profiles.check_name(name)]:
-                _delete(roots, one, steps)
-        if options.purge:
-            _purge(roots, steps)
-    except (CommandError, ProfileError, OSError, RuntimeError) as exc:
-        return report(as_command_error(exc, f"delete {name}"), as_json=as_json)
+    with start_lock(steps.title):
+        for one in profiles.names(roots) if options.all else [profiles.check_name(name)]:
+            _delete(roots, one, steps)
+    if options.purge:
+        _purge(roots, steps)
     return 0
 
 
@@ -44,6 +40,7 @@ def _purge(roots: Roots, steps: Steps) -> None:
         raise CommandError(
             f"cached images stay: profiles use them ({', '.join(left)})",
             fix="delete them too: tiphys delete --all --purge",
+            reason="PROFILE_IN_USE",
         )
     shutil.rmtree(roots.state, ignore_errors=True)
     steps.say("cached images removed")
@@ -66,8 +63,21 @@ def _delete(roots: Roots, name: str, steps: Steps) -> None:
         raise CommandError(
             f"files of {name} are left: {profile.directory}, {profile.run_directory}",
             fix="see who uses them (`lsof`, `mount`), then run it again",
+            reason="PROFILE_FILES_LEFT",
         )
+    _mean_another(roots, name)
     steps.done(f"Deleted {name}", profile=name)
+
+
+def _mean_another(roots: Roots, name: str) -> None:
+    """The profile that is meant without -p is the usual one again, if this was it."""
+    try:
+        known = settings.load(roots)
+    except CommandError:
+        return  # Damaged: there is nothing to take back.
+    if known.get(settings.PROFILE) == name:
+        del known[settings.PROFILE]
+        settings.save(roots, known)
 
 
 def _nodes_left(roots: Roots, name: str) -> tuple[Node, ...]:

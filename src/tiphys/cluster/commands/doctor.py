@@ -1,12 +1,12 @@
 """`tiphys doctor`: look for what is wrong with the machine and the cluster, and say what to do."""
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tiphys.cli.arguments import Parser
 from tiphys.cluster import doctor
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.finding import Finding
@@ -15,7 +15,7 @@ from tiphys.cluster.profile import ProfileError, Roots
 
 def run(name: str, arguments: Sequence[str]) -> int:
     """0 when nothing fatal was found."""
-    parser = argparse.ArgumentParser(prog="tiphys doctor", description="find what is wrong")
+    parser = Parser(prog="tiphys doctor", description="find what is wrong")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     patient, damage = _patient(name)

@@ -1,13 +1,11 @@
 """A command of commands (`tiphys node list`): help, the command's module, and its errors told."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from tiphys.cli.output import CommandError, report
-from tiphys.cluster.commands.stop import as_command_error
-from tiphys.cluster.profile import ProfileError
+from tiphys.cli.output import CommandError, report, wants_json
+from tiphys.cluster.told import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,8 @@ class Group:
     commands: Mapping[str, str]
     aliases: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
-    errors: tuple[type[Exception], ...] = ()  # Further ones that are a user's to read.
+    # Further exceptions that are a user's to read, and the id of each.
+    errors: Mapping[type[Exception], str] = field(default_factory=dict)
 
     def run(self, profile: str, arguments: Sequence[str]) -> int:
         """The exit code: the command's own, 2 for one that there is not."""
@@ -31,20 +30,22 @@ class Group:
             print(self.usage())
             return 0
         name, rest = self.aliases.get(arguments[0], arguments[0]), list(arguments[1:])
+        as_json = wants_json(rest)
         if name not in self.commands:
-            print(f'Error: unknown command "{name}" for "tiphys {self.name}"', file=sys.stderr)
-            print(f"Run 'tiphys {self.name} --help' for usage.", file=sys.stderr)
-            return 2
+            unknown = f'unknown command "{name}" for "tiphys {self.name}"'
+            fix = f"Run 'tiphys {self.name} --help' for usage."
+            return report(CommandError(unknown, fix=fix, reason="USAGE"), as_json=as_json)
         module = import_module(f"{self.package}.{name}")
         try:
             code: int = module.run(profile, rest)
         except BrokenPipeError:
             raise  # The reader has gone: nothing is wrong.
-        except self.errors as exc:
-            error = CommandError(f"cannot {name} {self.what}: {exc}")
-            return report(error, as_json="json" in rest)
-        except (CommandError, ProfileError, OSError, RuntimeError) as exc:
-            return report(as_command_error(exc, f"{name} {self.what}"), as_json="json" in rest)
+        except tuple(self.errors) as exc:
+            reason = next(r for kind, r in self.errors.items() if isinstance(exc, kind))
+            error = CommandError(f"cannot {name} {self.what}: {exc}", reason=reason)
+            return report(error, as_json=as_json)
+        except (CommandError, OSError, RuntimeError) as exc:
+            return report(told(exc, f"{name} {self.what}"), as_json=as_json)
         return code
 
     def usage(self) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cli.arguments import Parser
+from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import profile as profiles
-from tiphys.cluster.profile import Profile, ProfileError, Roots
+from tiphys.cluster.profile import Profile, Roots
 
 if TYPE_CHECKING:
     from tiphys.cluster import joining
@@ -23,18 +24,13 @@ API_PORT: Final = 6443
 
 def run(name: str, arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    as_json = options.output == "json"
-    steps = Steps(as_json=as_json)
-    try:
-        profiles.check_name(name)
-        return _join(name, options, steps)
-    except (CommandError, ProfileError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
+    steps = Steps(as_json=options.output == "json")
+    profiles.check_name(name)
+    return _join(name, options, steps)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tiphys join",
         description="make this machine a node; `tiphys token create --print-join-command` on the"
         " other machine prints the whole command",
@@ -71,6 +67,7 @@ def _join(name: str, options: argparse.Namespace, steps: Steps) -> int:
         raise CommandError(
             f'there is a profile "{name}" already',
             fix=f"`tiphys start -p {name}` starts it, `tiphys delete -p {name}` removes it",
+            reason="PROFILE_EXISTS",
         )
     wish = _wish(options)
     steps.title(f'joining {wish.server} as node "{wish.node_name}", profile "{name}"')
@@ -80,7 +77,9 @@ def _join(name: str, options: argparse.Namespace, steps: Steps) -> int:
             _give_certificate(name, roots, wish)
         except joining.FAILURES as exc:
             _forget(roots, name)
-            raise CommandError(f"cannot join {wish.server}: {exc}", fix=_fix(exc)) from exc
+            raise CommandError(
+                f"cannot join {wish.server}: {exc}", fix=_fix(exc), reason="JOIN_REFUSED"
+            ) from exc
     steps.say("certificate given by the cluster")
     return start.start_joined(name, options.wait_timeout, steps)
 
@@ -104,7 +103,9 @@ def server_of(text: str) -> str:
     except ValueError:
         port = 0
     if parts.scheme != "https" or not parts.hostname or not port:
-        raise CommandError(f'"{text}" is no server', fix=f"write https://ADDRESS:{API_PORT}")
+        raise CommandError(
+            f'"{text}" is no server', fix=f"write https://ADDRESS:{API_PORT}", reason="BAD_VALUE"
+        )
     return f"https://{parts.hostname}:{port}"
 
 
@@ -116,11 +117,12 @@ def _wish(options: argparse.Namespace) -> "joining.Wish":
         raise CommandError(
             "--ca-hash is missing: without it the cluster could be anybody who knows the token",
             fix="`tiphys token create --print-join-command` on the cluster's machine prints it",
+            reason="JOIN_UNTRUSTED",
         )
     try:
         pins = [discovery.check_pin(pin) for pin in options.ca_hash]
     except discovery.DiscoveryError as exc:
-        raise CommandError(str(exc)) from exc
+        raise CommandError(str(exc), reason="TOKEN_INVALID") from exc
     return joining.Wish(
         server=server_of(options.server),
         token=options.token,
@@ -135,7 +137,7 @@ def _node_name(given: str) -> str:
     found = (given or socket.gethostname()).lower()
     if not _NODE_NAME.fullmatch(found):
         fix = 'use --node-name with lower-case letters, digits, "-" and "."'
-        raise CommandError(f'"{found}" is not a node\'s name', fix=fix)
+        raise CommandError(f'"{found}" is not a node\'s name', fix=fix, reason="BAD_VALUE")
     return found
 
 
@@ -148,6 +150,7 @@ def _check_ranges(profile: Profile) -> None:
         raise CommandError(
             f"the cluster's addresses are in use on this machine: {'; '.join(found)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`)",
+            reason="MACHINE_CONFLICT",
         )
 
 

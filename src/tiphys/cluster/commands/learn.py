@@ -4,7 +4,6 @@ Shows the text, runs each command when Enter is pressed, and says what it caused
 the components. The cluster is gone at the end, and when the walk is left before.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from tiphys.__main__ import DEFAULT_PROFILE
-from tiphys.cli.output import CommandError, report, table
+from tiphys.cli.arguments import Parser
+from tiphys.cli.output import CommandError, table
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.learn.guide import pages
 from tiphys.cluster.learn.likeness import is_like
@@ -32,31 +32,32 @@ class Left(Exception):
 
 
 def run(profile: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys learn", description="learn Kubernetes by doing")
+    parser = Parser(prog="tiphys learn", description="learn Kubernetes by doing")
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="only these (default: all)")
     parser.add_argument("--list", action="store_true", help="list the pages")
     parser.add_argument("-y", "--yes", action="store_true", help="do not wait for Enter")
     parser.add_argument("--keep", action="store_true", help="keep the cluster at the end")
     options = parser.parse_args(arguments)
-    try:
-        chosen = _chosen(options.pages)
-        if options.list:
-            print(table(["PAGE", "ABOUT"], [[p.name, p.title] for p in chosen]))
-            return 0
-        name = PROFILE if profile == DEFAULT_PROFILE else profile
-        ask = not options.yes and sys.stdin.isatty()
-        return _walk(name, chosen, ask=ask, keep=options.keep)
-    except (CommandError, PageError, OSError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=False)
+    chosen = _chosen(options.pages)
+    if options.list:
+        print(table(["PAGE", "ABOUT"], [[p.name, p.title] for p in chosen]))
+        return 0
+    name = PROFILE if profile == DEFAULT_PROFILE else profile
+    ask = not options.yes and sys.stdin.isatty()
+    return _walk(name, chosen, ask=ask, keep=options.keep)
 
 
 def _chosen(names: Sequence[str]) -> list[Page]:
-    """Raises CommandError for a page that there is not."""
-    found = {page.name: page for page in pages()}
+    """Raises CommandError for a page that there is not, or that cannot be read."""
+    try:
+        found = {page.name: page for page in pages()}
+    except PageError as exc:
+        raise CommandError(str(exc), reason="LEARN_PAGE") from exc
     for name in names:
         if name not in found:
-            raise CommandError(f'there is no page "{name}"', fix="see: tiphys learn --list")
+            raise CommandError(
+                f'there is no page "{name}"', fix="see: tiphys learn --list", reason="LEARN_PAGE"
+            )
     return [found[name] for name in names or found]
 
 
@@ -79,7 +80,9 @@ def _cluster(profile: str, *, keep: bool) -> Iterator[Walk]:
     """Raises CommandError when a profile of that name is there, or none can be started."""
     if profile in profiles.names(Roots.from_environment(os.environ)):
         fix = f"delete it: tiphys delete -p {profile}; or name another: tiphys learn -p NAME"
-        raise CommandError(f'the profile "{profile}" is there already', fix=fix)
+        raise CommandError(
+            f'the profile "{profile}" is there already', fix=fix, reason="PROFILE_EXISTS"
+        )
     with tempfile.TemporaryDirectory(prefix="tiphys-learn-") as folder:
         env = environment(Path(folder))
         os.environ.update(env)  # Our own requests too: the reader's kubeconfig stays as it is.
@@ -96,7 +99,8 @@ def _cluster(profile: str, *, keep: bool) -> Iterator[Walk]:
 def _tiphys(profile: str, *words: str) -> None:
     done = subprocess.run([sys.executable, "-m", "tiphys", "-p", profile, *words], check=False)
     if done.returncode != 0:
-        raise CommandError(f"tiphys {' '.join(words)} -p {profile} failed", code=done.returncode)
+        what = f"tiphys {' '.join(words)} -p {profile} failed"
+        raise CommandError(what, code=done.returncode, reason="LEARN_STOPPED")
 
 
 def _show(walk: Walk, page: Page, *, ask: bool) -> int:

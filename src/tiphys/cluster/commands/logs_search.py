@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from tiphys.api import labels
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, report
 from tiphys.cluster.commands.stop import existing
-from tiphys.cluster.profile import ProfileError
 from tiphys.logstore.index import ORIGINS, PODS, Filter
 from tiphys.logstore.pattern import Pattern, regex_pattern, text_pattern
 from tiphys.logstore.search import Hit, LogReader
@@ -34,11 +34,12 @@ def run(name: str, arguments: Sequence[str]) -> int:
         zone = zone_of(options.time_zone)
         reader = LogReader(existing(name).log_store)
     except sqlite3.Error as exc:
-        error = CommandError(f"there is no log of the cluster yet: {exc}", fix="tiphys start")
+        error = CommandError(
+            f"there is no log of the cluster yet: {exc}", fix="tiphys start", reason="LOG_NOT_FOUND"
+        )
         return report(error, as_json=as_json)
-    except (CommandError, ProfileError) as exc:
-        told = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(told, as_json=as_json)
+    except CommandError as exc:
+        return report(exc, as_json=as_json)
     try:
         return _show(reader, options, wanted, pattern, zone)
     finally:
@@ -46,9 +47,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tiphys logs search", description="search the lines of all containers"
-    )
+    parser = Parser(prog="tiphys logs search", description="search the lines of all containers")
     parser.add_argument("text", nargs="?", default="", help="what a line contains; all without it")
     parser.add_argument(
         "-E", "--regex", action="store_true", help="the text is a regular expression (Python's)"
@@ -85,7 +84,7 @@ def _filter(options: argparse.Namespace, now: datetime) -> Filter:
     try:
         selector = labels.parse(options.selector)
     except labels.SelectorError as exc:
-        raise CommandError(f'--selector "{options.selector}": {exc}') from exc
+        raise CommandError(f'--selector "{options.selector}": {exc}', reason="BAD_VALUE") from exc
     return Filter(
         since=moment(options.since, now),
         until=moment(options.until, now),
@@ -106,7 +105,9 @@ def _pattern(options: argparse.Namespace) -> Pattern:
     try:
         return regex_pattern(text, ignore_case=options.ignore_case)
     except re.error as exc:
-        raise CommandError(f'"{options.text}" is no regular expression: {exc}') from exc
+        raise CommandError(
+            f'"{options.text}" is no regular expression: {exc}', reason="BAD_VALUE"
+        ) from exc
 
 
 def moment(text: str, now: datetime) -> str:
@@ -123,7 +124,9 @@ def moment(text: str, now: datetime) -> str:
         try:
             then = datetime.fromisoformat(text).astimezone(UTC)
         except (ValueError, OverflowError) as exc:
-            raise CommandError(f'"{text}" is no duration and no time', fix=_TIME_FIX) from exc
+            raise CommandError(
+                f'"{text}" is no duration and no time', fix=_TIME_FIX, reason="BAD_VALUE"
+            ) from exc
     return then.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
 
@@ -138,7 +141,9 @@ def zone_of(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError) as exc:
-        raise CommandError(f'there is no time zone "{name}"', fix="such as Europe/Rome") from exc
+        raise CommandError(
+            f'there is no time zone "{name}"', fix="such as Europe/Rome", reason="BAD_VALUE"
+        ) from exc
 
 
 def shown_time(time: str, zone: tzinfo | None) -> str:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from tiphys.api.errors import ApiError
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, report
 from tiphys.client.rest import Client
 from tiphys.cluster import app_image, app_rollout, python_app
 from tiphys.cluster.app_rollout import Target
 from tiphys.cluster.commands.image import images
-from tiphys.cluster.commands.stop import as_command_error, existing
-from tiphys.cluster.profile import ProfileError
+from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.python_app import App
+from tiphys.cluster.told import told
 
 WATCH_SECONDS: Final = 0.1  # How often files are looked at.
 WATCH_SHARE: Final = 10  # And never for more than a tenth of the time, however many there are.
@@ -33,15 +34,14 @@ def run(name: str, arguments: Sequence[str]) -> int:
     options = _parser().parse_args(words[: words.index("--")] if "--" in words else words)
     try:
         if os.geteuid() != 0:
-            raise CommandError("images are made by root", fix="sudo")
+            raise CommandError("images are made by root", fix="sudo", reason="NOT_ROOT")
         return asyncio.run(_run(name, options, more))
-    except (ApiError, CommandError, ProfileError, OSError, RuntimeError) as exc:
-        error = CommandError(str(exc)) if isinstance(exc, ApiError) else exc
-        return report(as_command_error(error, "run the program"), as_json=False)
+    except (ApiError, CommandError, OSError, RuntimeError) as exc:
+        return report(told(exc, "run the program"), as_json=False)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tiphys run", description="run a Python program in the cluster; arguments after --"
     )
     parser.add_argument("program", help="a file, or a folder with pyproject.toml or main.py")
@@ -69,9 +69,7 @@ async def _run(profile_name: str, options: argparse.Namespace, more: Sequence[st
             try:
                 await _once(client, target, app)
             except (CommandError, ApiError) as exc:  # The next change may be the cure.
-                report(
-                    exc if isinstance(exc, CommandError) else CommandError(str(exc)), as_json=False
-                )
+                report(told(exc), as_json=False)
     return 0
 
 

@@ -7,7 +7,6 @@ state. Prints a first line at once and one line per step with its time.
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,12 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tiphys import UPSTREAM_VERSION, __version__
-from tiphys.cli.output import CommandError, Steps, report
+from tiphys.cli.arguments import Parser
+from tiphys.cli.output import CommandError, Steps
 from tiphys.cloud.providers import PROVIDERS as CLOUD_PROVIDERS
 from tiphys.cluster import profile as profiles
+from tiphys.cluster import published_ports, settings, start_choices
 from tiphys.cluster.finding import Finding
 from tiphys.cluster.nodes import MASTERS_MAX, NODES_MAX, with_node
-from tiphys.cluster.profile import MASTER, WORKER, Profile, ProfileError, Roots
+from tiphys.cluster.profile import MASTER, WORKER, Profile, Roots
+from tiphys.lib.durations import seconds
 from tiphys.proxy.config import MODES as PROXY_MODES
 
 READY_SECONDS: Final = 120.0
@@ -29,14 +31,9 @@ NODE_GRACE_SECONDS: Final = 40  # A node that spoke no longer ago is ready.
 
 def run(name: str, arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    as_json = options.output == "json"
-    steps = Steps(as_json=as_json)
-    try:
-        profiles.check_name(name)
-        return _start(name, options, steps)
-    except (CommandError, ProfileError, TimeoutError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        return report(error, as_json=as_json)
+    steps = Steps(as_json=options.output == "json")
+    profiles.check_name(name)
+    return _start(name, options, steps)
 
 
 def check_machine_for_node(roots: Roots, steps: Steps) -> None:
@@ -51,9 +48,21 @@ def start_joined(name: str, wait_seconds: float, steps: Steps) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tiphys start", description="start a cluster")
-    parser.add_argument("--wait", action="store_true", help="return when the cluster is usable")
-    parser.add_argument("--wait-timeout", type=float, default=READY_SECONDS, metavar="SECONDS")
+    parser = Parser(prog="tiphys start", description="start a cluster")
+    parser.add_argument(
+        "--wait",
+        nargs="?",
+        const="all",
+        default="",
+        metavar="PARTS",
+        help="return when these work: apiserver, system_pods, default_sa, apps_running, "
+        "node_ready, kubelet; all when none is named",
+    )
+    parser.add_argument(
+        "--wait-timeout", type=seconds, metavar="90s", help="then give up (default: 120s)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
+    parser.add_argument("--addons", action="append", default=[], metavar="NAME", help="enable them")
     parser.add_argument("--nodes", type=int, help="how many nodes; 0 = a control plane alone")
     parser.add_argument(
         "--control-planes",
@@ -95,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what is noted of requests: a policy's file, or default, or none (the default)",
     )
     parser.add_argument("--apiserver-port", type=int, default=0, metavar="PORT")
+    start_choices.add_arguments(parser)
     parser.add_argument("--keep-context", action="store_true", help="leave kubeconfig alone")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     return parser
@@ -103,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
 def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     roots = Roots.from_environment(os.environ)
     existing = profiles.load(roots, name)
+    settings.fill(options, settings.load(roots), is_new=existing is None)
+    options.wait_timeout = options.wait_timeout or READY_SECONDS
+    start_choices.check_words(options)
+    options.addons = [one for text in options.addons for one in text.split(",") if one]
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
@@ -111,7 +125,11 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     masters, workers = _wanted(existing, options)
     audit_policy = audit_choice.read(options.audit_policy)
     host_node_checks.check_listen(existing, options.listen, masters, workers)
+    if existing is not None:
+        start_choices.check_fixed(existing, options)
     _preflight(roots, steps, masters, workers, _wanted_mode(existing, options))
+    if options.dry_run:
+        return _dry_run(name, existing, options, steps)
     from tiphys.cluster.launch import launch
     from tiphys.cluster.start_lock import start_lock
 
@@ -121,6 +139,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     # After the fork: the supervisor must not hold the lock for as long as it lives.
     with ExitStack() as held:
         try:
+            _check_addons(options.addons)  # After the fork: it imports much.
             lock = held.enter_context(start_lock(steps.title))
             existing = profiles.load(roots, name)
             if existing is not None and _runs(existing):  # Somebody was faster.
@@ -141,6 +160,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             raise
         _wait(profile, options, steps, waiting.pid, began, lock.release)
     context = "" if not _has_context(profile, options) else f', kubectl uses context "{name}"'
+    _enable_addons(profile, options.addons)
     steps.done(f"Done! Profile {name} runs{context}", profile=name, server=profile.server)
     return 0
 
@@ -167,7 +187,7 @@ def _runs(profile: Profile) -> bool:
 
 
 def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int:
-    from tiphys.cluster import audit_choice, cloud_choices, host_node_checks, processes
+    from tiphys.cluster import audit_choice, cloud_choices, host_node_checks, pausing, processes
 
     masters, workers = _wanted(profile, options)
     host_node_checks.check_listen(profile, options.listen, masters, workers)
@@ -176,17 +196,25 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
             f'profile "{profile.name}" runs with proxy mode {profile.proxy_mode}, '
             f"not {options.proxy_mode}",
             fix=f"stop it first: tiphys stop -p {profile.name}",
+            reason="PROFILE_FIXED",
         )
+    start_choices.check_fixed(profile, options)
+    start_choices.check_unchanged(profile, options)
     cloud_choices.check_unchanged(profile, options)
     audit_choice.check_unchanged(profile, audit_choice.read(options.audit_policy))
     if options.overlay and options.overlay != profile.overlay:
         raise CommandError(
             f'profile "{profile.name}" runs with overlay {profile.overlay}, not {options.overlay}',
             fix=f"stop it first: tiphys stop -p {profile.name}",
+            reason="PROFILE_FIXED",
         )
+    if options.dry_run:
+        return _dry_run(profile.name, profile, options, steps)
+    _check_addons(options.addons)
     if _has_context(profile, options):
         _set_context(profile)
 
+    pausing.let_go_on(profile)
     chief = processes.supervisor(profile)
     recently = _now() - timedelta(seconds=NODE_GRACE_SECONDS)
     # Also without --wait: an earlier start may have been interrupted before its last step.
@@ -194,6 +222,7 @@ def _already(profile: Profile, options: argparse.Namespace, steps: Steps) -> int
     context = (
         "" if not _has_context(profile, options) else f', kubectl uses context "{profile.name}"'
     )
+    _enable_addons(profile, options.addons)
     text = f"Profile {profile.name} runs already{context}"
     steps.done(text, profile=profile.name, server=profile.server)
     return 0
@@ -211,16 +240,19 @@ def _wanted(existing: Profile | None, options: argparse.Namespace) -> tuple[int,
                     f'profile "{existing.name}" runs with {flag} {count}, not {asked[flag]}',
                     fix="`tiphys node add` and `tiphys node delete` change the number of nodes;"
                     f" `tiphys delete -p {existing.name}` starts over",
+                    reason="PROFILE_FIXED",
                 )
         return masters, have["--nodes"]
     masters = options.control_planes or 0
     workers = 1 if options.nodes is None else int(options.nodes)
     if not 0 <= masters <= MASTERS_MAX:
         fix = f"use a number from 1 to {MASTERS_MAX}, best an odd one"
-        raise CommandError(f"--control-planes {masters} is not possible", fix=fix)
+        raise CommandError(
+            f"--control-planes {masters} is not possible", fix=fix, reason="BAD_VALUE"
+        )
     if not 0 <= workers <= NODES_MAX - masters:
         fix = f"use a number from 0 to {NODES_MAX - masters}"
-        raise CommandError(f"--nodes {workers} is not possible", fix=fix)
+        raise CommandError(f"--nodes {workers} is not possible", fix=fix, reason="BAD_VALUE")
     return masters, workers
 
 
@@ -249,6 +281,7 @@ def _refuse_if_fatal(findings: Sequence[Finding]) -> None:
         raise CommandError(
             "this machine cannot run a cluster: " + "; ".join(f.what for f in fatal),
             fix="\n  ".join(dict.fromkeys(f.fix for f in fatal)),
+            reason="MACHINE_UNFIT",
         )
 
 
@@ -264,12 +297,14 @@ def _new_profile(
         _refuse_if_fatal(leftovers.findings(name, leftovers.observe(name), roots))
     if options.apiserver_port and not addresses.is_free(options.apiserver_port):
         raise CommandError(
-            f"port {options.apiserver_port} is in use", fix="name another with --apiserver-port"
+            f"port {options.apiserver_port} is in use",
+            fix="name another with --apiserver-port",
+            reason="MACHINE_PORT",
         )
     try:
         chosen = ranges.choose(list(addresses.taken(roots, name)) if nodes else [])
     except ranges.NoFreeRange as exc:
-        raise CommandError(str(exc)) from exc
+        raise CommandError(str(exc), reason="MACHINE_RANGES") from exc
     profile = Profile(
         name=name,
         roots=roots,
@@ -282,6 +317,8 @@ def _new_profile(
         proxy_mode=_wanted_mode(None, options),
         listen=options.listen,
     )
+    profile = start_choices.chosen(profile, options)
+    published_ports.check_free(profile.ports)
     profile = cloud_choices.chosen(profile, options)
     for number in range(nodes):
         profile = with_node(profile, role=MASTER if number < masters else WORKER)
@@ -303,14 +340,18 @@ def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
         raise CommandError(
             f"profile {profile.name} cannot have its addresses back: {'; '.join(overlaps)}",
             fix="remove what overlaps (`tiphys profile list`, `ip route`), or delete this profile",
+            reason="MACHINE_CONFLICT",
         )
     overlay = options.overlay or profile.overlay
     if profile.uses_host_network and overlay != profile.overlay:
         raise CommandError(
             f'the machines of profile "{profile.name}" agreed on overlay {profile.overlay}',
             fix=f"tiphys delete -p {profile.name}, then start with --overlay {overlay}",
+            reason="PROFILE_FIXED",
         )
     wanted = replace(profile, proxy_mode=_wanted_mode(profile, options), overlay=overlay)
+    wanted = start_choices.chosen(wanted, options)
+    published_ports.check_free(wanted.ports)
     wanted = cloud_choices.chosen(wanted, options)
     if wanted != profile:
         profile = wanted
@@ -322,6 +363,7 @@ def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
             raise CommandError(
                 f"port {profile.api_port} is in use, and other machines know the cluster by it",
                 fix="see who listens there: ss -ltnp",
+                reason="MACHINE_PORT",
             )
         port = addresses.free_port(profile.roots, profile.name)
         profile = replace(profile, api_port=port)
@@ -331,8 +373,9 @@ def _resumed(profile: Profile, options: argparse.Namespace) -> Profile:
 
 def _prepare(profile: Profile, steps: Steps) -> None:
     """Certificates, kubeconfigs, directories and the network; repairs what is missing."""
-    from tiphys.cluster import access, pki
+    from tiphys.cluster import access, pki, profile_files
 
+    profile_files.check(profile)
     for directory in (profile.directory / "store", profile.logs, profile.run_directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o711)
     if profile.is_joined:
@@ -352,6 +395,7 @@ def _prepare(profile: Profile, steps: Steps) -> None:
             raise CommandError(
                 f"the network of profile {profile.name} cannot be made: {exc}",
                 fix=f"`tiphys delete -p {profile.name}` removes what is left of it; then try again",
+                reason="MACHINE_NETWORK",
             ) from exc
         steps.say(f"network ready: node {profile.nodes[0].address}")
 
@@ -372,6 +416,7 @@ def _set_context(profile: Profile) -> None:
         raise CommandError(
             f"the context cannot be written to {path}: {exc}",
             fix="repair or move that file, or use --keep-context",
+            reason="KUBECONFIG_WRITE",
         ) from exc
 
 
@@ -383,36 +428,59 @@ def _wait(
     since: datetime,
     served: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait until the cluster is usable; nodes must have spoken since a moment.
-
-    served is called when the API server answers: its addresses are then really taken.
-    """
-    from tiphys.cluster import addons, readiness
+    """Wait for what was asked for; nodes must have spoken since a moment. Raises CommandError."""
+    from tiphys.cluster import readiness, start_wait
     from tiphys.lib.process import start_time
 
-    probe = readiness.Probe(profile, since)
-    deadline = time.monotonic() + options.wait_timeout
+    start_wait.wait(
+        profile,
+        readiness.Probe(profile, since),
+        start_choices.wait_parts(options.wait),
+        options.wait_timeout,
+        steps,
+        lambda: start_time(pid) is not None,
+        served,
+    )
 
-    def alive() -> bool:
-        return start_time(pid) is not None
 
-    def wait(what: str, until: object) -> None:
-        assert callable(until)
-        readiness.wait(what, until, max(deadline - time.monotonic(), 0.1), alive)
-        steps.say(what)
+def _enable_addons(profile: Profile, names: Sequence[str]) -> None:
+    """Raises CommandError for one that there is not, or that cannot be had."""
+    from tiphys.cluster.commands import addons
 
-    try:
-        wait("API server ready", probe.api_is_ready)
-        served()
-        for path, obj in [] if profile.is_joined else addons.manifests(profile):
-            if probe.get(f"{path}/{obj['metadata']['name']}") is None:
-                probe.create(path, obj)
-        if options.wait and not profile.is_joined:
-            wait("default ServiceAccount and kube-root-ca.crt there", probe.basics_are_there)
-        if options.wait and profile.nodes:
-            wait("node ready", probe.nodes_are_ready)
-            wait("DNS answers", probe.dns_answers)
-    except readiness.NotReady as exc:
-        raise CommandError(
-            str(exc), fix=f"look into the logs: tiphys logs -p {profile.name}"
-        ) from exc
+    for name in names:
+        if addons.run(profile.name, ["enable", name]) != 0:
+            raise CommandError(
+                f"the cluster runs, but the addon {name} is not enabled",
+                fix=f"tiphys addons enable {name} -p {profile.name}",
+                reason="ADDON_NOT_READY",
+            )
+
+
+def _check_addons(names: Sequence[str]) -> None:
+    """Raises CommandError, before anything is started."""
+    if not names:
+        return
+    from tiphys.cluster.commands.addons import ADDONS
+
+    for name in names:
+        if name not in ADDONS:
+            raise CommandError(
+                f'there is no addon "{name}"',
+                fix=f"addons: {', '.join(ADDONS)}",
+                reason="ADDON_NOT_FOUND",
+            )
+
+
+def _dry_run(name: str, existing: Profile | None, options: argparse.Namespace, steps: Steps) -> int:
+    """What a start would do, having checked that it could; changes nothing. Raises CommandError."""
+    _check_addons(options.addons)
+    masters, workers = _wanted(existing, options)
+    if existing is None:
+        what = f"would make profile {name}: {masters} control planes, {workers} nodes"
+    else:
+        chosen = start_choices.chosen(existing, options)
+        what = f"would start profile {name} again" + (
+            ", with other choices" if chosen != existing else ""
+        )
+    steps.done(f"Dry run: {what}; nothing was changed", profile=name, nodes=workers)
+    return 0

@@ -4,32 +4,27 @@ Exit code as minikube's: 0, or the sum of 1 (nothing runs), 2 (API server or a k
 work), 4 (the kubeconfig does not lead there); 85 without such a profile.
 """
 
-import argparse
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tiphys.cli.output import CommandError, report, table
+from tiphys.cli.arguments import Parser
+from tiphys.cli.output import table
 from tiphys.cluster import health, node_network, processes
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.health import Health
 from tiphys.cluster.processes import Process
-from tiphys.cluster.profile import Profile, ProfileError
+from tiphys.cluster.profile import Profile
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys status", description="show what runs")
+    parser = Parser(prog="tiphys status", description="show what runs")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     as_json = options.output == "json"
-    try:
-        profile = existing(name)
-    except (CommandError, ProfileError) as exc:
-        error = exc if isinstance(exc, CommandError) else CommandError(str(exc))
-        code = health.NO_SUCH_PROFILE if isinstance(exc, CommandError) else error.code
-        return report(CommandError(error.message, fix=error.fix, code=code), as_json=as_json)
+    profile = existing(name)
     known = processes.recorded(profile)
     seen = health.observe(profile, known)
     found = describe(profile, known, seen)
@@ -65,6 +60,8 @@ def _state(profile: Profile, known: Sequence[Process], seen: Health) -> str:
     """Running when all runs that shall run: a node that was switched off shall not."""
     if not any(p.is_alive for p in known):
         return "Stopped"
+    if seen.api_server == health.PAUSED:
+        return health.PAUSED
     kubelets = {seen.kubelets[node.name] for node in profile.running_nodes}
     working = {seen.host, seen.api_server, *kubelets} == {health.RUNNING}
     return "Running" if working and all(p.is_alive for p in known) else "Degraded"

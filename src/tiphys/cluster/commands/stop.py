@@ -1,35 +1,31 @@
 """`tiphys stop`: stop containers and components, keep every object and image."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from tiphys.cli.output import CommandError, Steps, report
-from tiphys.cluster import processes
+from tiphys.cli.arguments import Parser
+from tiphys.cli.output import CommandError, Steps
+from tiphys.cluster import pausing, processes
 from tiphys.cluster import profile as profiles
-from tiphys.cluster.profile import Profile, ProfileError, Roots
+from tiphys.cluster.profile import Profile, Roots
 from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys stop", description="stop a cluster, keep state")
+    parser = Parser(prog="tiphys stop", description="stop a cluster, keep state")
     parser.add_argument(
         "--keep-context-active", action="store_true", help="leave the context in kubeconfig"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
-    as_json = options.output == "json"
-    try:
-        profile = existing(name)
-        steps = Steps(as_json=as_json)
-        with start_lock(steps.title):
-            ran = halt(profile)
-        if not options.keep_context_active and not profile.is_joined:
-            _remove_contexts(profile)
-        steps.done(f"Stopped {name}" if ran else f"{name} did not run", profile=name)
-    except (CommandError, ProfileError, OSError, RuntimeError) as exc:
-        return report(as_command_error(exc, f"stop {name}"), as_json=as_json)
+    profile = existing(name)
+    steps = Steps(as_json=options.output == "json")
+    with start_lock(steps.title):
+        ran = halt(profile)
+    if not options.keep_context_active and not profile.is_joined:
+        _remove_contexts(profile)
+    steps.done(f"Stopped {name}" if ran else f"{name} did not run", profile=name)
     return 0
 
 
@@ -42,22 +38,13 @@ def _remove_contexts(profile: Profile) -> None:
         print(f"Warning: {problem}", file=sys.stderr)
 
 
-def as_command_error(exc: Exception, what: str) -> CommandError:
-    """What went wrong, and that doing it again goes on where it ended."""
-    if isinstance(exc, CommandError):
-        return exc
-    if isinstance(exc, ProfileError):
-        return CommandError(str(exc))
-    return CommandError(f"cannot {what}: {exc}", fix="run it again: it goes on where it ended")
-
-
 def existing(name: str) -> Profile:
     """The profile. Raises CommandError when there is none."""
     found = profiles.load(Roots.from_environment(os.environ), name)
     if found is None:
         known = profiles.names(Roots.from_environment(os.environ))
         fix = f"profiles here: {', '.join(known)}" if known else "start one: tiphys start"
-        raise CommandError(f'there is no profile "{name}"', fix=fix)
+        raise CommandError(f'there is no profile "{name}"', fix=fix, reason="PROFILE_NOT_FOUND")
     return found
 
 
@@ -66,6 +53,7 @@ def halt(profile: Profile, *, remove: bool = False) -> bool:
 
     remove takes their records and images away too. Returns whether anything ran.
     """
+    pausing.let_go_on(profile)
     ran = processes.stop(profile)
     if profile.nodes:
         from tiphys.cluster import node_network

@@ -23,16 +23,24 @@ def enable(kube: KubeClient, profile: Profile) -> None:
     nodes = [node.name for node in profile.running_nodes if node.role != MASTER]
     if not nodes:
         fix = f"add one: tiphys node add -p {profile.name}"
-        raise CommandError("there is no node here on which the dashboard could run", fix=fix)
+        raise CommandError(
+            "there is no node here on which the dashboard could run",
+            fix=fix,
+            reason="ADDON_NOT_READY",
+        )
     from tiphys.runtime.images.bundled import BUSYBOX
 
     try:
         image = bundle.build(registry(), bundle.pages(), BUSYBOX)
     except bundle.NotBuilt as exc:
         fix = "install Node.js with npm, then: make dashboard (a release's wheel has the pages)"
-        raise CommandError("this tiphys was built without the dashboard", fix=fix) from exc
+        raise CommandError(
+            "this tiphys was built without the dashboard", fix=fix, reason="ADDON_NOT_BUILT"
+        ) from exc
     except OSError as exc:
-        raise CommandError(f"cannot make the dashboard's image: {exc}") from exc
+        raise CommandError(
+            f"cannot make the dashboard's image: {exc}", reason="ADDON_NOT_BUILT"
+        ) from exc
     _wait_until_gone(kube)
     for path, obj in manifests.manifests(image, nodes):
         addon_objects.put(kube, path, obj)
@@ -60,6 +68,7 @@ def _wait_until_gone(kube: KubeClient) -> None:
             raise CommandError(
                 f"namespace {manifests.NAMESPACE} is being deleted for {READY_SECONDS_MAX:g} s",
                 fix=f"look: tiphys kubectl get namespace {manifests.NAMESPACE} -o yaml",
+                reason="ADDON_NOT_READY",
             )
         time.sleep(POLL_SECONDS)
 
@@ -72,6 +81,7 @@ def wait_until_ready(kube: KubeClient) -> None:
             raise CommandError(
                 f"the dashboard is not ready after {READY_SECONDS_MAX:g} s: {_why(kube)}",
                 fix=f"look: tiphys kubectl get pods,events -n {manifests.NAMESPACE}",
+                reason="ADDON_NOT_READY",
             )
         time.sleep(POLL_SECONDS)
 

@@ -72,7 +72,11 @@ def _check_running(profile: Profile) -> None:
     """Raises CommandError."""
     if processes.supervisor(profile) is None:
         text = f'profile "{profile.name}" does not run'
-        raise CommandError(text, fix=f"start it first: tiphys start -p {profile.name}")
+        raise CommandError(
+            text,
+            fix=f"start it first: tiphys start -p {profile.name}",
+            reason="CLUSTER_UNREACHABLE",
+        )
 
 
 def _plane(settings: Mapping[str, str], profile: Profile) -> str:
@@ -82,11 +86,14 @@ def _plane(settings: Mapping[str, str], profile: Profile) -> str:
         raise CommandError(
             f"the addon has no setting {', '.join(sorted(unknown))}",
             fix=f"there is --set {SETTING}={'|'.join(DATA_PLANES)}",
+            reason="BAD_VALUE",
         )
     plane = settings.get(SETTING) or profile.ingress or DATA_PLANES[0]
     if plane not in DATA_PLANES:
         raise CommandError(
-            f'there is no data plane "{plane}"', fix=f"use one of: {', '.join(DATA_PLANES)}"
+            f'there is no data plane "{plane}"',
+            fix=f"use one of: {', '.join(DATA_PLANES)}",
+            reason="BAD_VALUE",
         )
     if plane == "nginx":
         from tiphys.ingress.nginx.process import find_nginx
@@ -95,6 +102,7 @@ def _plane(settings: Mapping[str, str], profile: Profile) -> str:
             raise CommandError(
                 "nginx is not installed on this machine",
                 fix=f"apt-get install nginx-light, or --set {SETTING}={DATA_PLANES[0]}",
+                reason="ADDON_NOT_BUILT",
             )
     return plane
 
@@ -105,11 +113,14 @@ def _node(profile: Profile) -> Node:
         raise CommandError(
             "this machine has joined a cluster of another one",
             fix="enable the addon where the control plane runs",
+            reason="PROFILE_JOINED",
         )
     node = place(profile)
     if node is None:
         fix = f"add one: tiphys node add -p {profile.name}"
-        raise CommandError("there is no node here on which it could listen", fix=fix)
+        raise CommandError(
+            "there is no node here on which it could listen", fix=fix, reason="ADDON_NOT_READY"
+        )
     return node
 
 
@@ -124,6 +135,7 @@ def _check_ports(profile: Profile, node: Node) -> None:
                 f"port {port} of node {node.name} ({node.address}) is not free: {exc.strerror}",
                 fix=f"see who has it: tiphys node shell {node.name} -p {profile.name}, "
                 f"then: ss -ltnp 'sport = {port}'",
+                reason="MACHINE_PORT",
             ) from exc
 
 
@@ -154,6 +166,7 @@ def _wait(condition: Callable[[], bool], profile: Profile, what: str) -> None:
             raise CommandError(
                 f"waited for {READY_SECONDS_MAX:g} s until {what}",
                 fix=f"its log says why: tiphys logs {NAME} -p {profile.name}",
+                reason="ADDON_NOT_READY",
             )
         time.sleep(POLL_SECONDS)
 

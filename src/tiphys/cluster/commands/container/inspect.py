@@ -1,18 +1,18 @@
 """`tiphys container inspect NAME`: all that makes a container, and what it lacks compared with a
 virtual machine. NAME is a container's, a pod's, POD/CONTAINER, or the beginning of an id."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, table
 from tiphys.cluster.commands.container.list import cgroup
 from tiphys.cluster.commands.container.observed import Observed, observe
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys container inspect", description="show one")
+    parser = Parser(prog="tiphys container inspect", description="show one")
     parser.add_argument("container", help="name, pod, POD/CONTAINER or beginning of an id")
     parser.add_argument("-n", "--namespace", default="", help="of the pod")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -20,7 +20,11 @@ def run(name: str, arguments: Sequence[str]) -> int:
     known = [one for one in observe(name) if options.namespace in ("", one.namespace)]
     found = [one for one in known if matches(one, options.container)]
     if not found:
-        raise CommandError(f"no container {options.container}", fix="tiphys container list --all")
+        raise CommandError(
+            f"no container {options.container}",
+            fix="tiphys container list --all",
+            reason="CONTAINER_NOT_FOUND",
+        )
     if options.output == "json":
         print(json.dumps([one.document() for one in found]))
         return 0

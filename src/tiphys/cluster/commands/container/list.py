@@ -1,10 +1,10 @@
 """`tiphys container list`: a line per container, with what makes it one."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster.commands.container.observed import Observed, observe
 from tiphys.runtime.isolation import MACHINE, NODE
@@ -13,7 +13,7 @@ HEADER = ["CONTAINER", "POD", "NODE", "STATE", "PID", "OWN", "SHARED", "CAPS", "
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys container list", description="list containers")
+    parser = Parser(prog="tiphys container list", description="list containers")
     parser.add_argument("-a", "--all", action="store_true", help="those that have ended, too")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)

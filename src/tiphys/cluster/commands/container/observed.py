@@ -41,7 +41,9 @@ class Observed:
 def observe(name: str) -> list[Observed]:
     """Raises: CommandError, ProfileError."""
     if os.geteuid() != 0:
-        raise CommandError("namespaces of others are seen by root only", fix="sudo")
+        raise CommandError(
+            "namespaces of others are seen by root only", fix="sudo", reason="NOT_ROOT"
+        )
     profile = existing(name)
     return asyncio.run(_all(profile))
 
@@ -63,6 +65,7 @@ async def _of_node(profile: Profile, node: Node) -> list[Observed]:
         raise CommandError(
             f"the runtime of node {node.name} does not answer: {exc.message}",
             fix=f"tiphys status -p {profile.name}",
+            reason="RUNTIME_UNREACHABLE",
         ) from exc
     finally:
         client.close()

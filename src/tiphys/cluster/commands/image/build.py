@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError
 from tiphys.cluster import image_build
 from tiphys.cluster.commands.image import images
@@ -38,13 +39,19 @@ def run(name: str, arguments: Sequence[str]) -> int:
         ),
     )
     if os.geteuid() != 0:
-        raise CommandError("a build needs root: it mounts images and starts containers", fix="sudo")
+        raise CommandError(
+            "a build needs root: it mounts images and starts containers",
+            fix="sudo",
+            reason="NOT_ROOT",
+        )
     try:
         identity = asyncio.run(_build(request, options))
     except BuildError as exc:
-        raise CommandError(f"failed to build: {exc}", fix=exc.fix) from exc
+        raise CommandError(f"failed to build: {exc}", fix=exc.fix, reason="IMAGE_BUILD") from exc
     except DockerfileError as exc:
-        raise CommandError(f"failed to build: {exc}", fix="correct the Dockerfile") from exc
+        raise CommandError(
+            f"failed to build: {exc}", fix="correct the Dockerfile", reason="IMAGE_BUILD"
+        ) from exc
     if options.iidfile:
         with open(options.iidfile, "w") as file:
             file.write(identity)
@@ -80,7 +87,7 @@ def _no_output(data: bytes) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tiphys image build", description="build an image")
+    parser = Parser(prog="tiphys image build", description="build an image")
     parser.add_argument("context", metavar="CONTEXT", help="a directory; - reads a Dockerfile")
     parser.add_argument("-t", "--tag", action="append", default=[], help="name[:tag]")
     parser.add_argument("-f", "--file", default="", help="default: CONTEXT/Dockerfile")
@@ -106,5 +113,7 @@ def _epoch(text: str) -> int | None:
     if not text:
         return None
     if not text.isdigit():
-        raise CommandError(f"SOURCE_DATE_EPOCH is {text!r}", fix="seconds since 1970")
+        raise CommandError(
+            f"SOURCE_DATE_EPOCH is {text!r}", fix="seconds since 1970", reason="BAD_VALUE"
+        )
     return int(text)

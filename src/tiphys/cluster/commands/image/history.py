@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images.stored_image import StoredImage
@@ -13,7 +14,7 @@ WIDTH_MAX = 60
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image history", description="show the steps")
+    parser = Parser(prog="tiphys image history", description="show the steps")
     parser.add_argument("image")
     parser.add_argument("--no-trunc", action="store_true", help="whole steps")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")

@@ -31,7 +31,9 @@ def reference(text: str) -> Reference:
     try:
         return parse(text)
     except ValueError as exc:
-        raise CommandError(str(exc), fix="a name is [HOST/]PATH[:TAG], for example nb/a:1") from exc
+        raise CommandError(
+            str(exc), fix="a name is [HOST/]PATH[:TAG], for example nb/a:1", reason="IMAGE_NAME"
+        ) from exc
 
 
 def found(registry: RegistryStorage, name: str) -> StoredImage:
@@ -42,11 +44,15 @@ def found(registry: RegistryStorage, name: str) -> StoredImage:
         image = stored_image.find(registry, wanted, machine())
     except (OSError, ValueError, KeyError) as exc:
         raise CommandError(
-            f"image {familiar(wanted)} is damaged: {exc}", fix=f"tiphys image pull {name}"
+            f"image {familiar(wanted)} is damaged: {exc}",
+            fix=f"tiphys image pull {name}",
+            reason="IMAGE_DAMAGED",
         ) from exc
     image = image or next((one for _, one in every(registry) if one.id[7:].startswith(name)), None)
     if image is None:
-        raise CommandError(f"No such image: {familiar(wanted)}", fix="tiphys image ls")
+        raise CommandError(
+            f"No such image: {familiar(wanted)}", fix="tiphys image ls", reason="IMAGE_NOT_FOUND"
+        )
     return image
 
 
@@ -86,4 +92,6 @@ def credentials(options: argparse.Namespace, host: str) -> Credentials:
     try:
         return docker_config.credentials(file, host)
     except (OSError, ValueError) as exc:
-        raise CommandError(f"cannot read logins from {file}: {exc}", fix="docker login") from exc
+        raise CommandError(
+            f"cannot read logins from {file}: {exc}", fix="docker login", reason="IMAGE_LOGIN"
+        ) from exc

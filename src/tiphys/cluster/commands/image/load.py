@@ -3,13 +3,13 @@
 The images can then be used under their names on a machine without internet.
 """
 
-import argparse
 import json
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images import archive
@@ -17,7 +17,7 @@ from tiphys.runtime.images.reference import Reference
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image load", description="load images")
+    parser = Parser(prog="tiphys image load", description="load images")
     parser.add_argument("file", nargs="?", default="", help="an archive, a layout, or - for stdin")
     parser.add_argument("-i", "--input", default="", help="as docker's: the archive")
     parser.add_argument("--name", default="", help="a name, when the archive has none")
@@ -28,7 +28,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         references = _load(path, options.name)
     except (archive.ArchiveError, OSError) as exc:
         fix = "write one: docker save IMAGE -o FILE"
-        raise CommandError(f"cannot load images: {exc}", fix=fix) from exc
+        raise CommandError(f"cannot load images: {exc}", fix=fix, reason="IMAGE_LOAD") from exc
     if options.output == "json":
         print(json.dumps({"loaded": [str(reference) for reference in references]}))
     else:

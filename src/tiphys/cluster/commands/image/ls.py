@@ -1,10 +1,10 @@
 """`tiphys image ls`: images of the embedded registry, which every profile pulls from."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images import manifest
@@ -12,7 +12,7 @@ from tiphys.runtime.images.registry_storage import RegistryStorage
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image ls", description="list images")
+    parser = Parser(prog="tiphys image ls", description="list images")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     parser.add_argument("-q", "--quiet", action="store_true", help="ids only")
     options = parser.parse_args(arguments)

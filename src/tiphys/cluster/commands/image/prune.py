@@ -1,15 +1,13 @@
 """`tiphys image prune`: remove layers that no image has, those of old builds among them."""
 
-import argparse
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cluster.commands.image import images
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="tiphys image prune", description="remove layers that no image has"
-    )
+    parser = Parser(prog="tiphys image prune", description="remove layers that no image has")
     parser.parse_args(arguments)
     storage = images.storage()
     before = {digest: storage.blob_size(digest) for digest in storage.blobs()}

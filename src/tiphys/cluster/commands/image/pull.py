@@ -1,9 +1,9 @@
 """`tiphys image pull NAME`: from its registry into the embedded one, for every node to have."""
 
-import argparse
 import asyncio
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images import registry_pull
@@ -12,7 +12,7 @@ from tiphys.runtime.images.pull import machine
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image pull", description="fetch an image")
+    parser = Parser(prog="tiphys image pull", description="fetch an image")
     parser.add_argument("image")
     images.add_registry_flags(parser)
     options = parser.parse_args(arguments)
@@ -29,6 +29,6 @@ def run(name: str, arguments: Sequence[str]) -> int:
         digest = asyncio.run(work)
     except PullError as exc:
         fix = "check the name; `docker login` or --creds where the registry wants a login"
-        raise CommandError(str(exc), fix=fix) from exc
+        raise CommandError(str(exc), fix=fix, reason="IMAGE_PULL") from exc
     print(f"Digest: {digest}\nStatus: Downloaded image for {reference}")
     return 0

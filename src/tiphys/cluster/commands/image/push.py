@@ -1,9 +1,9 @@
 """`tiphys image push NAME`: to the registry of its name."""
 
-import argparse
 import asyncio
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images import push
@@ -12,7 +12,7 @@ from tiphys.runtime.images.stored_image import familiar
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image push", description="send an image")
+    parser = Parser(prog="tiphys image push", description="send an image")
     parser.add_argument("image")
     images.add_registry_flags(parser)
     options = parser.parse_args(arguments)
@@ -25,6 +25,6 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except PushError as exc:
         fix = f"`tiphys image tag {familiar(reference)} HOST/NAME` names a registry of yours; "
         fix += "`docker login` or --creds log in"
-        raise CommandError(str(exc), fix=fix) from exc
+        raise CommandError(str(exc), fix=fix, reason="IMAGE_PUSH") from exc
     print(f"{reference.tag or 'digest'}: digest: {digest}")
     return 0

@@ -3,12 +3,12 @@
 Running nodes of the profile forget the image too, unless a container uses it.
 """
 
-import argparse
 import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError
 from tiphys.cluster import profile as profiles
 from tiphys.cluster.commands.image import images
@@ -20,7 +20,7 @@ from tiphys.runtime.images.stored_image import familiar
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image rm", description="remove images")
+    parser = Parser(prog="tiphys image rm", description="remove images")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("-f", "--force", action="store_true", help="no error for unknown names")
     options = parser.parse_args(arguments)
@@ -32,7 +32,11 @@ def run(name: str, arguments: Sequence[str]) -> int:
             print(f"Untagged: {familiar(reference)}")
             gone.append(reference)
         elif not options.force:
-            raise CommandError(f"No such image: {familiar(reference)}", fix="tiphys image ls")
+            raise CommandError(
+                f"No such image: {familiar(reference)}",
+                fix="tiphys image ls",
+                reason="IMAGE_NOT_FOUND",
+            )
     for digest in storage.sweep():
         print(f"Deleted: {digest}")
     profile = profiles.load(Roots.from_environment(os.environ), name)

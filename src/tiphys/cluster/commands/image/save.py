@@ -1,10 +1,10 @@
 """`tiphys image save IMAGE... -o FILE`: an archive of `docker load` and an OCI layout."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images import save
@@ -12,7 +12,7 @@ from tiphys.runtime.images.pull import machine
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image save", description="save images")
+    parser = Parser(prog="tiphys image save", description="save images")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("-o", "--output", default="", help="a file; standard output without it")
     parser.add_argument(
@@ -30,7 +30,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     references = [images.reference(one) for one in options.images]
     if options.format == "oci-dir":
         if not options.output:
-            raise CommandError("oci-dir needs a directory", fix="-o DIRECTORY")
+            raise CommandError("oci-dir needs a directory", fix="-o DIRECTORY", reason="IMAGE_SAVE")
         save.save(storage, references, save.DirectoryTarget(options.output), machine())
     elif options.output and options.output != "-":
         partial = f"{options.output}.partial"
@@ -38,7 +38,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
             save.save_archive(storage, references, file, machine())
         os.replace(partial, options.output)
     elif sys.stdout.isatty():
-        raise CommandError("cowardly refusing to save to a terminal", fix="use -o FILE")
+        raise CommandError(
+            "cowardly refusing to save to a terminal", fix="use -o FILE", reason="IMAGE_SAVE"
+        )
     else:
         save.save_archive(storage, references, sys.stdout.buffer, machine())
     return 0

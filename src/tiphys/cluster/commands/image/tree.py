@@ -1,10 +1,10 @@
 """`tiphys image tree`: which image is forked from which, what each adds and what it shares."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster.commands.image import images
 from tiphys.runtime.images import ancestry
@@ -13,7 +13,7 @@ from tiphys.runtime.images.stored_image import familiar
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys image tree", description="draw the images")
+    parser = Parser(prog="tiphys image tree", description="draw the images")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     every = [(familiar(name), image) for name, image in images.every(images.storage())]

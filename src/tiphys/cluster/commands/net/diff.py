@@ -29,10 +29,18 @@ def run(name: str, arguments: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     if not options.proxy_mode and not options.overlay:
-        raise CommandError("nothing to compare with", fix="use --proxy-mode MODE or --overlay MODE")
+        raise CommandError(
+            "nothing to compare with",
+            fix="use --proxy-mode MODE or --overlay MODE",
+            reason="USAGE",
+        )
     scene = observe(existing(name))
     if scene.world.services is None or scene.world.nodes is None:
-        raise CommandError("the API server does not tell", fix=f"tiphys status -p {name}")
+        raise CommandError(
+            "the API server does not tell",
+            fix=f"tiphys status -p {name}",
+            reason="CLUSTER_UNREACHABLE",
+        )
     changes, connections = compare(scene, options.proxy_mode, options.overlay)
     command = how(scene.profile, options.proxy_mode, options.overlay)
     if options.output == "json":

@@ -43,20 +43,30 @@ def chosen(names: Sequence[str] | None) -> list[Check]:
     known = {check.name: check for check in CHECKS}
     for name in names or ():
         if name not in known:
-            raise CommandError(f'there is no check "{name}"', fix=f"checks: {', '.join(known)}")
+            raise CommandError(
+                f'there is no check "{name}"',
+                fix=f"checks: {', '.join(known)}",
+                reason="BAD_VALUE",
+            )
     return [known[name] for name in names or known]
 
 
 def observe(profile: Profile) -> Scene:
     """Raises CommandError where nothing can be looked at."""
     if os.geteuid() != 0:
-        raise CommandError("the network of others is seen by root only", fix="sudo")
+        raise CommandError(
+            "the network of others is seen by root only", fix="sudo", reason="NOT_ROOT"
+        )
     if processes.supervisor(profile) is None:
         fix = f"tiphys start -p {profile.name}"
-        raise CommandError(f'profile "{profile.name}" does not run', fix=fix)
+        raise CommandError(
+            f'profile "{profile.name}" does not run', fix=fix, reason="CLUSTER_UNREACHABLE"
+        )
     if not profile.nodes:
         raise CommandError(
-            f'profile "{profile.name}" has no node on this machine', fix="look where its nodes are"
+            f'profile "{profile.name}" has no node on this machine',
+            fix="look where its nodes are",
+            reason="PROFILE_NO_NODES",
         )
     return scenes.observe(profile)
 

@@ -16,7 +16,7 @@ GROUP: Final = Group(
     package="tiphys.cluster.commands.net",
     what="the network",
     commands=COMMANDS,
-    errors=(PlaceError,),
+    errors={PlaceError: "NET_FACT"},
 )
 
 

@@ -40,7 +40,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         target = ends.target(options.end, options.namespace, protocol)
         hops = walk(observe(existing(name)), source, target)
     except ends.EndError as exc:
-        raise CommandError(str(exc)) from exc
+        raise CommandError(str(exc), reason="NET_END") from exc
     failing = first_failing(hops)
     if options.output == "json":
         print(json.dumps(document(hops), indent=2))

@@ -1,10 +1,10 @@
 """`tiphys node add`: one more machine, ready when the command returns."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from typing import Final
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import node_switch
 from tiphys.cluster.commands.stop import existing
@@ -15,7 +15,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, a 
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys node add", description="one more machine")
+    parser = Parser(prog="tiphys node add", description="one more machine")
     parser.add_argument(
         "--name", default="", metavar="NODE", help="default: PROFILE-m02, -m03, ..."
     )
@@ -25,13 +25,16 @@ def run(name: str, arguments: Sequence[str]) -> int:
         raise CommandError(
             f'"{options.name}" is not a node\'s name',
             fix='use lower-case letters, digits and "-", at most 63',
+            reason="BAD_VALUE",
         )
     steps = Steps(as_json=options.output == "json")
     with start_lock(steps.title):
         profile = existing(name)
         if not profile.nodes:
             raise CommandError(
-                f'profile "{name}" is a control plane alone', fix="start another one with --nodes"
+                f'profile "{name}" is a control plane alone',
+                fix="start another one with --nodes",
+                reason="PROFILE_NO_NODES",
             )
         changed = with_node(profile, options.name)
         node = changed.nodes[-1]

@@ -1,9 +1,9 @@
 """`tiphys node delete NODE`: move its pods elsewhere, take it out of the cluster, remove it."""
 
-import argparse
 import shutil
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import node_switch, nodes, processes
 from tiphys.cluster.commands.node import drain
@@ -15,7 +15,7 @@ from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys node delete", description="remove a machine")
+    parser = Parser(prog="tiphys node delete", description="remove a machine")
     parser.add_argument("node")
     parser.add_argument("--force", action="store_true", help="do not move its pods elsewhere first")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -27,7 +27,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
     node = nodes.find(profile, options.node)
     if len(profile.nodes) == 1:
         raise CommandError(
-            f"{node.name} is the last node of the cluster", fix=f"tiphys delete -p {name}"
+            f"{node.name} is the last node of the cluster",
+            fix=f"tiphys delete -p {name}",
+            reason="NODE_LAST",
         )
     runs = processes.supervisor(profile) is not None
     if runs and not node.stopped and not options.force:

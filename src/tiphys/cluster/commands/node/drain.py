@@ -12,7 +12,9 @@ from tiphys.cluster.commands.stop import existing
 def run(name: str, arguments: Sequence[str]) -> int:
     rest = [word for word in arguments if not word.startswith("-")]
     if len(rest) != 1:
-        raise CommandError("name one node", fix="tiphys node drain NODE [kubectl drain's flags]")
+        raise CommandError(
+            "name one node", fix="tiphys node drain NODE [kubectl drain's flags]", reason="USAGE"
+        )
     profile = existing(name)
     if not profile.listen:  # Else it may be a machine that has joined: the API knows.
         nodes.find(profile, rest[0])
@@ -27,4 +29,5 @@ def drain(name: str, arguments: Sequence[str]) -> None:
         raise CommandError(
             f"node {arguments[0]} still has pods that may not be moved",
             fix="see `kubectl get pdb -A`; --disable-eviction overrides budgets",
+            reason="NODE_DRAIN",
         )

@@ -1,11 +1,11 @@
 """`tiphys node list`: the machines, what each is for and whether it works."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from tiphys.api.meta import Obj, condition
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster import processes
 from tiphys.cluster.commands.stop import existing
@@ -14,7 +14,7 @@ from tiphys.network.plan import internal_address
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys node list", description="show the machines")
+    parser = Parser(prog="tiphys node list", description="show the machines")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     profile = existing(name)

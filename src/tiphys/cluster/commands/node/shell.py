@@ -16,11 +16,16 @@ def run(name: str, arguments: Sequence[str]) -> int:
     node = nodes.find(profile, first) if first else profile.nodes[0]
     if not node_network.is_up(profile, node):
         raise CommandError(
-            f"node {node.name} is switched off", fix=f"tiphys node start {node.name} -p {name}"
+            f"node {node.name} is switched off",
+            fix=f"tiphys node start {node.name} -p {name}",
+            reason="NODE_STOPPED",
         )
     node_network.enter(profile, node)
     shell = os.environ.get("SHELL", "/bin/sh")
     try:
         os.execvp(command[0] if command else shell, command or [shell])
     except OSError as exc:
-        raise CommandError(f"{command[0] if command else shell}: {exc.strerror}", code=127) from exc
+        raise CommandError(
+            f"{command[0] if command else shell}: {exc.strerror}",
+            reason="COMMAND_NOT_FOUND",
+        ) from exc

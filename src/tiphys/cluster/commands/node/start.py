@@ -1,8 +1,8 @@
 """`tiphys node start NODE`: switch a machine on; its pods come back."""
 
-import argparse
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import Steps
 from tiphys.cluster import node_switch, nodes
 from tiphys.cluster.commands.stop import existing
@@ -10,7 +10,7 @@ from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys node start", description="switch a machine on")
+    parser = Parser(prog="tiphys node start", description="switch a machine on")
     parser.add_argument("node")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)

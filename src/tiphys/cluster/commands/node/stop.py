@@ -1,8 +1,8 @@
 """`tiphys node stop NODE`: switch a machine off as by its power button: nobody is told."""
 
-import argparse
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import Steps
 from tiphys.cluster import node_switch, nodes
 from tiphys.cluster.commands.stop import existing
@@ -10,7 +10,7 @@ from tiphys.cluster.start_lock import start_lock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys node stop", description="switch a machine off")
+    parser = Parser(prog="tiphys node stop", description="switch a machine off")
     parser.add_argument("node")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)

@@ -1,9 +1,9 @@
 """`tiphys store backup FILE`: all objects as of one moment, in a file (see storage.snapshot)."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import Steps
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.commands.store.options import add_etcd, store_of
@@ -12,7 +12,7 @@ from tiphys.storage.snapshot import write_snapshot
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys store backup", description="save all objects")
+    parser = Parser(prog="tiphys store backup", description="save all objects")
     parser.add_argument("file", type=Path)
     add_etcd(parser)
     options = parser.parse_args(arguments)

@@ -16,7 +16,7 @@ GROUP: Final = Group(
     package="tiphys.cluster.commands.store",
     what="the store",
     commands=COMMANDS,
-    errors=(StorageError,),
+    errors={StorageError: "STORE_FAILED"},
 )
 
 

@@ -1,8 +1,8 @@
 """`tiphys store migrate --to etcd|sqlite`: copy a stopped cluster's store into the other kind."""
 
-import argparse
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.commands.store.options import add_etcd, etcd_of, refuse_running
@@ -12,7 +12,7 @@ from tiphys.lib.clock import SystemClock
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys store migrate", description="change the store")
+    parser = Parser(prog="tiphys store migrate", description="change the store")
     parser.add_argument("--to", choices=("etcd", "sqlite"), required=True)
     add_etcd(parser)
     options = parser.parse_args(arguments)
@@ -20,7 +20,11 @@ def run(name: str, arguments: Sequence[str]) -> int:
     profile = existing(name)
     etcd = etcd_of(options)
     if etcd is None:
-        raise CommandError("which etcd is not said", fix="give --etcd-servers https://HOST:2379")
+        raise CommandError(
+            "which etcd is not said",
+            fix="give --etcd-servers https://HOST:2379",
+            reason="STORE_WHICH",
+        )
     clock = SystemClock()
     source: Etcd | Sqlite = sqlite_of(profile)
     target: Etcd | Sqlite = etcd

@@ -23,9 +23,15 @@ def etcd_of(options: argparse.Namespace) -> Etcd | None:
     files = (options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
     if any(files) and not all(files):
         fix = "give --etcd-cafile, --etcd-certfile and --etcd-keyfile"
-        raise CommandError("etcd's authority, certificate and key belong together", fix=fix)
+        raise CommandError(
+            "etcd's authority, certificate and key belong together", fix=fix, reason="STORE_WHICH"
+        )
     if not servers and any(files):
-        raise CommandError("which etcd is not said", fix="give --etcd-servers https://HOST:2379")
+        raise CommandError(
+            "which etcd is not said",
+            fix="give --etcd-servers https://HOST:2379",
+            reason="STORE_WHICH",
+        )
     return Etcd(servers, *files) if servers else None
 
 
@@ -38,4 +44,6 @@ def refuse_running(profile: Profile) -> None:
     """Raises CommandError when the cluster runs."""
     if processes.supervisor(profile) is not None:
         fix = f"tiphys stop -p {profile.name}"
-        raise CommandError(f"the cluster {profile.name} runs and uses its store", fix=fix)
+        raise CommandError(
+            f"the cluster {profile.name} runs and uses its store", fix=fix, reason="PROFILE_IN_USE"
+        )

@@ -4,10 +4,10 @@ Clients find themselves in the past: what they watched goes on with a new list (
 revisions that once meant something else.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import Steps
 from tiphys.cluster.commands.stop import existing
 from tiphys.cluster.commands.store.options import add_etcd, refuse_running, store_of
@@ -18,7 +18,7 @@ from tiphys.storage.snapshot import read_snapshot
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys store restore", description="go back to a backup")
+    parser = Parser(prog="tiphys store restore", description="go back to a backup")
     parser.add_argument("file", type=Path)
     add_etcd(parser)
     options = parser.parse_args(arguments)

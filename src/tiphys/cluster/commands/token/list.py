@@ -1,10 +1,10 @@
 """`tiphys token list`: the tokens there are, and until when each is good."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster import join_tokens
 from tiphys.cluster.commands.token.main import SECRETS, open_cluster
@@ -13,7 +13,7 @@ _COLUMNS = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys token list", description="show the tokens")
+    parser = Parser(prog="tiphys token list", description="show the tokens")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     _, probe = open_cluster(name)

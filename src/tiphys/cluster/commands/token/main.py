@@ -20,7 +20,7 @@ GROUP: Final = Group(
     package="tiphys.cluster.commands.token",
     what="the token",
     commands=COMMANDS,
-    errors=(NotReady,),
+    errors={NotReady: "CLUSTER_NOT_READY"},
 )
 
 
@@ -35,13 +35,19 @@ def open_cluster(name: str) -> tuple[Profile, Probe]:
         raise CommandError(
             f'profile "{name}" is a node of another machine\'s cluster',
             fix=f"make tokens there ({profile.server})",
+            reason="PROFILE_JOINED",
         )
     if not profile.listen:
         raise CommandError(
             f'profile "{name}" is for this machine alone: nobody can join it',
             fix="start one that others reach: tiphys start -p NAME --listen ADDRESS",
+            reason="JOIN_NOT_OPEN",
         )
     probe = Probe.at_once(profile)
     if not probe.api_is_ready():
-        raise CommandError(f'profile "{name}" does not answer', fix=f"tiphys start -p {name}")
+        raise CommandError(
+            f'profile "{name}" does not answer',
+            fix=f"tiphys start -p {name}",
+            reason="CLUSTER_UNREACHABLE",
+        )
     return profile, probe

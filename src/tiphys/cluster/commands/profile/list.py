@@ -1,10 +1,10 @@
 """`tiphys profile list`: the profiles of this machine."""
 
-import argparse
 import json
 import os
 from collections.abc import Sequence
 
+from tiphys.cli.arguments import Parser
 from tiphys.cli.output import table
 from tiphys.cluster import processes
 from tiphys.cluster import profile as profiles
@@ -12,8 +12,7 @@ from tiphys.cluster.profile import ProfileError, Roots
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tiphys profile", description="list the profiles")
-    parser.add_argument("action", nargs="?", choices=("list",), default="list")
+    parser = Parser(prog="tiphys profile list", description="the profiles of this machine")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     roots = Roots.from_environment(os.environ)

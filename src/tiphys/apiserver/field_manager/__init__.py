@@ -1,0 +1,1 @@
+"""Who set which field of an object: `metadata.managedFields`, kept by every write."""

@@ -1,0 +1,137 @@
+"""`metadata.managedFields` as a table of managers, and back.
+
+Upstream: apimachinery pkg/util/managedfields/internal/managedfields.go, buildmanagerinfo.go.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NamedTuple, cast
+
+from tiphys.api.meta import Obj
+from tiphys.codec.fields.field_set import SELF, FieldSet, in_order, union
+
+Operation = Literal["Apply", "Update"]
+OPERATIONS: Final = ("Apply", "Update")
+_KINDS: Final = frozenset({"f:", "k:", "v:", "i:"})
+FIELDS_TYPE: Final = "FieldsV1"
+UPDATERS_MAX: Final = 10  # Upstream internal/capmanagers.go, DefaultMaxUpdateManagers.
+OLD_UPDATERS: Final = "ancient-changes"
+
+
+class ManagerKey(NamedTuple):
+    """Who: an applier is the same whatever version it speaks, so its own is left empty."""
+
+    name: str
+    operation: Operation
+    api_version: str
+    subresource: str
+
+    @classmethod
+    def of(
+        cls, name: str, operation: Operation, api_version: str, subresource: str
+    ) -> "ManagerKey":
+        version = "" if operation == "Apply" else api_version
+        return cls(name, operation, version, subresource)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    fields: FieldSet
+    api_version: str
+    time: str
+
+
+Managers = dict[ManagerKey, Entry]
+
+
+class BadManagedFields(ValueError):
+    """An entry that cannot be read; says why."""
+
+
+def read(entries: Iterable[Any]) -> Managers:
+    """Raises BadManagedFields."""
+    found: Managers = {}
+    for entry in entries:
+        operation = entry.get("operation")
+        if operation not in OPERATIONS:
+            raise BadManagedFields(f'invalid operation "{operation}"')
+        if entry.get("fieldsType", FIELDS_TYPE) != FIELDS_TYPE:
+            raise BadManagedFields(f'unsupported fieldsType "{entry["fieldsType"]}"')
+        fields = entry.get("fieldsV1")
+        if not isinstance(fields, dict) or not fields:
+            continue
+        _check(fields)
+        version = entry.get("apiVersion", "")
+        key = ManagerKey.of(
+            entry.get("manager", ""),
+            cast(Operation, operation),
+            version,
+            entry.get("subresource", ""),
+        )
+        found[key] = Entry(fields, version, entry.get("time", ""))
+    return found
+
+
+def _check(fields: FieldSet) -> None:
+    """Raises BadManagedFields for a key that is none."""
+    for key, inner in fields.items():
+        if key != SELF and key[:2] not in _KINDS:
+            raise BadManagedFields(f'unknown field key "{key}"')
+        if not isinstance(inner, dict):
+            raise BadManagedFields(f'field key "{key}" leads to no set')
+        _check(inner)
+
+
+def is_reset(entries: Any) -> bool:
+    """`[{}]`: whoever writes it wants to begin anew."""
+    return isinstance(entries, list) and len(entries) == 1 and entries[0] == {}
+
+
+def write(managers: Managers) -> list[Obj]:
+    """Appliers first, then by time, name, version and subresource."""
+    order = sorted(
+        managers.items(),
+        key=lambda i: (
+            i[0].operation, i[1].time, i[0].name, i[1].api_version, i[0].subresource,
+        ),
+    )  # fmt: skip
+    return [written(k, e.api_version, e.time, in_order(e.fields)) for k, e in order]
+
+
+def written(key: ManagerKey, api_version: str, time: str, fields: FieldSet) -> Obj:
+    """One entry; fields are in order already."""
+    made: Obj = {"manager": key.name, "operation": key.operation, "apiVersion": api_version}
+    if time:
+        made["time"] = time
+    made["fieldsType"] = FIELDS_TYPE
+    made["fieldsV1"] = fields
+    if key.subresource:
+        made["subresource"] = key.subresource
+    return made
+
+
+def capped(managers: Managers) -> Managers:
+    """The oldest updaters are put together as one when they are too many."""
+    updaters = [(k, e) for k, e in managers.items() if k.operation == "Update"]
+    surplus = len(updaters) - UPDATERS_MAX
+    if surplus <= 0:
+        return managers
+    updaters.sort(key=lambda i: (i[1].time, i[0].name))
+    made = dict(managers)
+    count = len(updaters)
+    for key, entry in updaters:
+        if count <= UPDATERS_MAX:
+            break
+        bucket = ManagerKey(OLD_UPDATERS, "Update", key.api_version, "")
+        if key == bucket:
+            continue
+        del made[key]
+        held = made.get(bucket)
+        if held is None:
+            made[bucket] = replace(entry)
+        else:
+            fields = union(held.fields, entry.fields)
+            assert fields is not None
+            made[bucket] = Entry(fields, held.api_version, max(held.time, entry.time))
+            count -= 1
+    return made

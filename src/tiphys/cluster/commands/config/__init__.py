@@ -1,0 +1,1 @@
+"""`tiphys config`: what starts begin with, one file per command."""

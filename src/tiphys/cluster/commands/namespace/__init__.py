@@ -1,0 +1,1 @@
+"""`tiphys namespace`: places for teams, one file per command."""

@@ -1,0 +1,117 @@
+"""`--extra-config COMPONENT.OPTION=VALUE`: which options of which components can be set.
+
+Upstream's names of components are minikube's, of options upstream's flags. What is not in the
+table is refused with what is: a typing error must not start a cluster that differs from the wish.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, TypeVar
+
+from tiphys.cli.output import CommandError
+from tiphys.lib.durations import seconds
+
+_Config = TypeVar("_Config")
+
+
+class Option(NamedTuple):
+    """field: of the component's Config. read: raises ValueError for what it cannot be."""
+
+    field: str
+    read: Callable[[str], Any]
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not low <= int(text) <= high:
+            raise ValueError(f"a number from {low} to {high} is wanted")
+        return int(text)
+
+    return read
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not 1 <= int(first) <= int(last) <= 65535:
+        raise ValueError("a range of ports is wanted, such as 30000-32767")
+    return int(first), int(last)
+
+
+def _labels(text: str) -> dict[str, str]:
+    found = dict(word.split("=", 1) for word in text.split(","))
+    if not all(found):
+        raise ValueError("labels are wanted as a=b,c=d")
+    return found
+
+
+def _taints(text: str) -> tuple[dict[str, str], ...]:
+    found = []
+    for word in text.split(","):
+        label, _, effect = word.rpartition(":")
+        key, _, value = label.partition("=")
+        if not key or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+            raise ValueError("taints are wanted as key=value:NoSchedule")
+        found.append({"key": key, "value": value, "effect": effect})
+    return tuple(found)
+
+
+OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
+    "apiserver": {"service-node-port-range": Option("node_ports", _port_range)},
+    "controller-manager": {
+        "cluster-signing-duration": Option("signing_seconds", seconds),
+        "node-cidr-mask-size": Option("node_cidr_mask_size", _between(20, 28)),
+        "node-monitor-grace-period": Option("node_monitor_grace_seconds", seconds),
+    },
+    "kubelet": {
+        "max-pods": Option("max_pods", _between(1, 1000)),
+        "node-labels": Option("node_labels", _labels),
+        "register-with-taints": Option("register_taints", _taints),
+    },
+    "kube-proxy": {"min-sync-period": Option("min_sync_seconds", seconds)},
+    "scheduler": {
+        "pod-initial-backoff-seconds": Option("pod_initial_backoff_seconds", seconds),
+        "pod-max-backoff-seconds": Option("pod_max_backoff_seconds", seconds),
+    },
+}
+
+
+def check(settings: Sequence[str]) -> None:
+    """Raises CommandError for the first that cannot be."""
+    for setting in settings:
+        _read(setting)
+
+
+def applied(settings: Sequence[str], component: str, config: _Config) -> _Config:
+    """The component's configuration with what was set of it. Raises CommandError."""
+    found = [_read(setting) for setting in settings]
+    changes = {field: value for one, field, value in found if one == component}
+    return replace(config, **changes) if changes else config  # type: ignore[type-var]
+
+
+def _read(setting: str) -> tuple[str, str, Any]:
+    """(component, field, value). Raises CommandError."""
+    name, equals, text = setting.partition("=")
+    component, dot, option = name.partition(".")
+    if not equals or not dot:
+        raise CommandError(
+            f'--extra-config "{setting}" is not COMPONENT.OPTION=VALUE',
+            fix="such as kubelet.max-pods=50",
+            reason="BAD_VALUE",
+        )
+    if component not in OPTIONS:
+        raise CommandError(
+            f'--extra-config: there is no component "{component}"',
+            fix=f"components: {', '.join(OPTIONS)}",
+            reason="BAD_VALUE",
+        )
+    known = OPTIONS[component]
+    if option not in known:
+        raise CommandError(
+            f'--extra-config: {component} has no option "{option}" that can be set',
+            fix=f"options of {component}: {', '.join(known)}",
+            reason="BAD_VALUE",
+        )
+    try:
+        return component, known[option].field, known[option].read(text)
+    except ValueError as exc:
+        raise CommandError(f"--extra-config {setting}: {exc}", reason="BAD_VALUE") from exc
