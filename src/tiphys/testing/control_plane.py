@@ -93,7 +93,8 @@ class ControlPlane:
         options = self.options
         self.clock = VirtualClock(self.loop, options.start)
         self.faults = Faults(random.Random(options.seed))
-        self.loop.has_outsiders = lambda: self.faults.watch_count > 0
+        self.faults.stir = self.loop.stir
+        self.loop.has_outsiders = lambda: self.faults.has_watchers
         self.door = Door(self.faults.inside)
         self.client = self._client(self.keys.admin_der, "tiphys-testing")
         self.story = Story(self.clock)

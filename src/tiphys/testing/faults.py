@@ -7,6 +7,7 @@ a fault is for everybody: it is the test's client that is tested.
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -39,6 +40,7 @@ from tiphys.lib.tasks import TaskSet
 Who = Literal["clients", "components", "everybody"]
 Effect = Literal["error", "drop", "lose", "delay"]
 ANY: Final = "*"
+LEFT_SECONDS: Final = 1.0  # How long a client whose watch ended is waited for, of real time.
 
 
 @dataclass(slots=True, eq=False)
@@ -100,11 +102,19 @@ class Faults:
         self._rng = rng
         self._watches: dict[asyncio.Future[bytes], RequestInfo] = {}
         self._tasks = TaskSet()
+        self._left_at = -LEFT_SECONDS
+        self.stir: Callable[[], None] = lambda: None
+        """Called when a client has something to react to that is no write."""
 
     @property
     def watch_count(self) -> int:
         """Watches of clients outside."""
         return len(self._watches)
+
+    @property
+    def has_watchers(self) -> bool:
+        """Whether anybody outside watches, or did a moment ago and is about to come back."""
+        return bool(self._watches) or time.monotonic() - self._left_at < LEFT_SECONDS
 
     def outside(self, request: Request) -> Answer | Awaitable[Answer]:
         """The handler for clients outside."""
@@ -193,6 +203,8 @@ class Faults:
                     body.abort()
             finally:
                 del self._watches[cut]
+                self._left_at = time.monotonic()
+                self.stir()
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
 

@@ -117,21 +117,21 @@ def test_events_go_after_an_hour() -> None:
         assert cluster.objects.list("events") == []
 
 
-def a_day(seed: int) -> list[Write]:
+def a_while(seed: int) -> list[Write]:
     with Cluster(time="frozen", start_at=START, seed=seed, nodes=2) as cluster:
-        cluster.objects.create(a_cron_job("0 * * * *"))
+        cluster.objects.create(a_cron_job("*/15 * * * *"))
         cluster.objects.create(a_deployment("web", 3, "ready after 3s"))
-        cluster.clock.advance("2h")
+        cluster.clock.advance("20m")
         cluster.objects.scale("deployment", "web", 1)
-        cluster.clock.advance("2h")
+        cluster.clock.advance("20m")
         return list(cluster.plane.story.writes)
 
 
 def test_the_same_seed_gives_the_same_story() -> None:
-    first = a_day(7)
+    first = a_while(7)
     assert len(first) > 50
-    assert a_day(7) == first
-    assert a_day(8) != first
+    assert a_while(7) == first
+    assert a_while(8) != first
 
 
 def test_clusters_know_nothing_of_each_other() -> None:
