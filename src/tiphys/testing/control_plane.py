@@ -4,6 +4,7 @@ They are the real ones. The server listens over TLS for clients outside; the com
 within the process. Nobody campaigns for leadership: there is one of each.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -83,13 +84,18 @@ class ControlPlane:
     port: int = 0
     nodes: dict[str, Node] = field(default_factory=dict)
     _http: HttpServer | None = None
+    _running: list[Controller] = field(default_factory=list)
     _tasks: TaskSet = field(default_factory=TaskSet)
     _serving: TaskSet = field(default_factory=TaskSet)
     _node_clients: dict[str, Client] = field(default_factory=dict)
     _node_tasks: TaskSet = field(default_factory=TaskSet)
 
     async def start(self) -> None:
-        """Return when every component rests and every node is ready."""
+        """Return when every node is ready and every controller works.
+
+        Where time is frozen, all of them rest by then; where it flows, the garbage collector still
+        reads what there is, which takes as long again as everything else.
+        """
         options = self.options
         self.clock = VirtualClock(self.loop, options.start)
         self.faults = Faults(random.Random(options.seed))
@@ -105,9 +111,12 @@ class ControlPlane:
             self._start("controllers", self._run_controllers)
         if options.scheduler:
             self._start("scheduler", self._run_scheduler)
-        await self._start_nodes()
+        await self._start_nodes(are_known=prepared is not None)
         self._start("upkeep", self._upkeep)
-        await self.loop.settle()
+        if prepared is None or options.frozen:
+            await self.loop.settle()
+        while options.controllers and not self._running:  # noqa: ASYNC110
+            await asyncio.sleep(0)  # Everybody else runs; there is nothing else to wait for.
         present = await self.backend.range(ROOT)
         self.story.begin(item.key for item in present.items)
         if not options.frozen:
@@ -130,11 +139,11 @@ class ControlPlane:
         await self.clock.sleep(down_seconds)
         await self._listen()
 
-    def add_node(self, node: Node) -> None:
-        """A further machine; it registers by itself."""
+    def add_node(self, node: Node, *, is_known: bool = False) -> None:
+        """A further machine; it registers by itself, unless the store knows it already."""
         self.nodes[node.name] = node
         client = self._node_client(node.name)
-        beat = Heartbeat(node, client, self.clock, GIT_VERSION)
+        beat = Heartbeat(node, client, self.clock, GIT_VERSION, is_known=is_known)
         name = f"node {node.name}"
         self._node_tasks.start(keep_running(name, beat.run, self.clock.monotonic), name)
 
@@ -199,8 +208,9 @@ class ControlPlane:
             service_account_key=self.keys.signing_key,
         )
         client = self._client(self.keys.controllers_der, "kube-controller-manager")
-        running: list[Controller] = []
-        await run_controllers(client, self.clock, lambda c: controllers_of(c, config), running)
+        await run_controllers(
+            client, self.clock, lambda c: controllers_of(c, config), self._running
+        )
 
     async def _run_scheduler(self) -> None:
         client = self._client(self.keys.scheduler_der, "kube-scheduler")
@@ -208,13 +218,13 @@ class ControlPlane:
         config = SchedulerConfig(Path("/nonexistent"))
         await Scheduler(client, config, self.clock, rng, SchedulerMetrics()).run()
 
-    async def _start_nodes(self) -> None:
+    async def _start_nodes(self, *, are_known: bool) -> None:
         pods = Informer(self.client, PODS)
         self.kubelets = Kubelets(self.nodes, pods, self._node_client, self.clock)
         self._start("pods of simulated nodes", pods.run)
         self._start("kubelets", self.kubelets.run)
         for number in range(1, self.options.nodes + 1):
-            self.add_node(Node(f"node-{number}"))
+            self.add_node(Node(f"node-{number}"), is_known=are_known)
 
     def _noticed(self, events: Sequence[Event]) -> None:
         if self.story.note(events):

@@ -122,7 +122,11 @@ def _condition(kind: str, status: str, reason: str, old: Obj | None, now: dateti
 class Heartbeat:
     """Registers one node, then renews its lease and status until cancelled."""
 
-    def __init__(self, node: Node, client: Client, clock: Clock, version: str) -> None:
+    def __init__(
+        self, node: Node, client: Client, clock: Clock, version: str, *, is_known: bool = False
+    ) -> None:
+        """is_known: it has registered and reported before (in a prepared state)."""
+        self._is_known = is_known
         self._node = node
         self._client = client
         self._clock = clock
@@ -131,6 +135,9 @@ class Heartbeat:
 
     async def run(self) -> None:
         reported: float | None = None
+        if self._is_known:
+            reported = self._clock.monotonic()
+            await self._clock.sleep(RENEW_SECONDS)
         while True:
             if not self._node.is_down:
                 if reported is None or self._clock.monotonic() - reported >= STATUS_SECONDS:
