@@ -1,7 +1,6 @@
 """One suite for every provider: what the controllers rely on, by part."""
 
 import asyncio
-import itertools
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from tiphys.cloud.providers.libcloud.provider import libcloud_provider
 from tiphys.cloud.providers.local import LocalLoadBalancers
 
 POOL = "192.168.49.128/29"
-_clouds = itertools.count(1)
 
 
 class Cloud:
@@ -61,7 +59,7 @@ def a_local_cloud() -> Cloud:
 
 def a_libcloud(directory: Path) -> Cloud:
     drivers.register()
-    key = f"cloud-{next(_clouds)}"
+    key = str(directory)  # The module may be loaded under two names: no counter of its own.
     credentials = directory / "credentials.yaml"
     credentials.write_text(f"key: {key}\n")
     (directory / "machines.yaml").write_text("creds: any\n")
