@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Final
+from typing import Final, Literal
 
 INTERPRETERS: Final = 7
 CLUSTERS: Final = 40
@@ -37,15 +37,18 @@ def first() -> tuple[float, float]:
     return statistics.median(imports), statistics.median(starts)
 
 
-def fresh() -> tuple[list[float], list[float]]:
-    """Seconds to start and to stop, one cluster after the other."""
+def fresh(kind: Literal["flowing", "frozen"]) -> tuple[list[float], list[float]]:
+    """Seconds to start and to stop, one cluster after the other.
+
+    A frozen one begins when all rests; of a flowing one the garbage collector still reads.
+    """
     from tiphys.testing.cluster import Cluster
 
     starts, stops = [], []
-    Cluster().start().stop()
+    Cluster(time=kind).start().stop()
     for _ in range(CLUSTERS):
         began = time.perf_counter()
-        cluster = Cluster().start()
+        cluster = Cluster(time=kind).start()
         ready = time.perf_counter()
         cluster.stop()
         starts.append(ready - began)
@@ -67,14 +70,16 @@ def main() -> None:
     imported, ready = first()
     print(f"import                           {1000 * imported:7.0f} ms")
     print(f"from there to the first cluster  {1000 * ready:7.0f} ms")
-    starts, stops = fresh()
-    for name, found in (("fresh cluster, ready", starts), ("its end", stops)):
+    starts, _ = fresh("flowing")
+    rested, stops = fresh("frozen")
+    lines = (("fresh cluster, ready", starts), ("all at rest (frozen)", rested), ("its end", stops))
+    for name, found in lines:
         best, middle = min(found), statistics.median(found)
         print(f"{name:32} {1000 * middle:7.1f} ms (best {1000 * best:.1f})")
     print(f"an idle hour                     {1000 * hour():7.0f} ms")
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # getrusage(2): bytes there, KB here.
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(f"memory after {CLUSTERS + 2} clusters         {most:7.0f} MB, the most it ever was")
+    print(f"memory after {2 * CLUSTERS + 3} clusters        {most:7.0f} MB, the most it ever was")
 
 
 if __name__ == "__main__":
