@@ -303,7 +303,8 @@ def prepare(options: Options) -> None:
     loop = VirtualLoop()
 
     async def once() -> None:
-        plane = ControlPlane(session_keys(), replace(options, seed=0, frozen=True), loop)
+        rehearsal = replace(options, seed=0, frozen=True, is_rehearsal=True)
+        plane = ControlPlane(session_keys(), rehearsal, loop)
         try:
             await plane.start()
             plane.keep()

@@ -36,6 +36,7 @@ from tiphys.testing.certificates import Keys
 from tiphys.testing.clock import VirtualClock, VirtualLoop
 from tiphys.testing.faults import Faults
 from tiphys.testing.in_process import HOST, Door
+from tiphys.testing.kubelet_server import KubeletServer
 from tiphys.testing.node import PODS, Heartbeat, Kubelets, Node
 from tiphys.testing.snapshot import SNAPSHOTS, Shape, session_roles
 from tiphys.testing.story import Story
@@ -55,6 +56,7 @@ class Options:
     frozen: bool = False  # Whether time stands until it is advanced.
     controllers: bool = True
     scheduler: bool = True
+    is_rehearsal: bool = False  # Only to prepare a state: its nodes are nowhere.
 
     @property
     def is_whole(self) -> bool:
@@ -79,11 +81,14 @@ class ControlPlane:
     client: Client = field(init=False)
     backend: MemoryBackend = field(init=False)
     kubelets: Kubelets = field(init=False)
+    logs: KubeletServer = field(init=False)
     story: Story = field(init=False)
     server: ApiServer | None = None
     port: int = 0
     nodes: dict[str, Node] = field(default_factory=dict)
     _http: HttpServer | None = None
+    _kubelet_http: HttpServer | None = None
+    _kubelet_port: int = 0
     _running: list[Controller] = field(default_factory=list)
     _tasks: TaskSet = field(default_factory=TaskSet)
     _serving: TaskSet = field(default_factory=TaskSet)
@@ -132,6 +137,8 @@ class ControlPlane:
         await self._node_tasks.close()
         await self._tasks.close()
         await self._go_down()
+        if self._kubelet_http is not None:
+            await self._kubelet_http.stop()
 
     async def restart(self, down_seconds: float) -> None:
         """The API server ends as by a kill and comes back with what its store holds."""
@@ -143,7 +150,8 @@ class ControlPlane:
         """A further machine; it registers by itself, unless the store knows it already."""
         self.nodes[node.name] = node
         client = self._node_client(node.name)
-        beat = Heartbeat(node, client, self.clock, GIT_VERSION, is_known=is_known)
+        port = self._kubelet_port
+        beat = Heartbeat(node, client, self.clock, GIT_VERSION, port, is_known=is_known)
         name = f"node {node.name}"
         self._node_tasks.start(keep_running(name, beat.run, self.clock.monotonic), name)
 
@@ -220,6 +228,10 @@ class ControlPlane:
 
     async def _start_nodes(self, *, are_known: bool) -> None:
         pods = Informer(self.client, PODS)
+        self.logs = KubeletServer(pods.get)
+        if not self.options.is_rehearsal:
+            self._kubelet_http = HttpServer(self.logs.handle, tls=self.keys.context)
+            self._kubelet_port = await self._kubelet_http.listen(ADDRESS, 0)
         self.kubelets = Kubelets(self.nodes, pods, self._node_client, self.clock)
         self._start("pods of simulated nodes", pods.run)
         self._start("kubelets", self.kubelets.run)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.api import labels as selectors
-from tiphys.api.meta import Obj, labels_of, name_of
+from tiphys.api.meta import Obj, ObjectKey, labels_of, name_of
 from tiphys.testing.control_plane import ControlPlane
 from tiphys.testing.faults import ANY, EXPIRED_EVENT, Fault, Who
 from tiphys.testing.node import Node
@@ -216,6 +216,11 @@ class PodControl:
             )
 
         self._call(_called(lambda: self._plane.kubelets.choose(matches, rule)))
+
+    def log(self, name: str, text: str, *, namespace: str = "default") -> None:
+        """What the pod's containers have written so far; counts before its annotation."""
+        key = ObjectKey(namespace, name)
+        self._call(_called(lambda: self._plane.logs.texts.update({key: text})))
 
 
 async def _called(work: Callable[[], Any]) -> Any:

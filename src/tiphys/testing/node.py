@@ -37,7 +37,7 @@ LEASE_NAMESPACE: Final = "kube-node-lease"
 LEASE_SECONDS: Final = 40  # nodeLeaseDurationSeconds
 RENEW_SECONDS: Final = 10.0  # A quarter of it: kubelet.go nodeLeaseRenewIntervalFraction
 STATUS_SECONDS: Final = 300.0  # nodeStatusReportFrequency
-NODE_IP: Final = "127.0.0.1"  # Nothing listens there: no node is outside this process.
+NODE_IP: Final = "127.0.0.1"  # All nodes' kubelets are one server there.
 CAPACITY: Final = {
     "cpu": "32",
     "memory": "256Gi",
@@ -79,7 +79,12 @@ def new_node(node: Node) -> Obj:
     return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec}
 
 
-def node_status(node: Node, version: str, before: Obj, now: datetime) -> Obj:
+def endpoints(port: int) -> Obj:
+    """Where the node's kubelet listens."""
+    return {"kubeletEndpoint": {"Port": port}}
+
+
+def node_status(node: Node, version: str, port: int, before: Obj, now: datetime) -> Obj:
     """A healthy node's status; before: as it was, for the times of its conditions."""
     old = {c["type"]: c for c in at(before, "conditions", default=[])}
     capacity = CAPACITY | node.capacity
@@ -91,6 +96,7 @@ def node_status(node: Node, version: str, before: Obj, now: datetime) -> Obj:
             {"type": "InternalIP", "address": NODE_IP},
             {"type": "Hostname", "address": node.name},
         ],
+        "daemonEndpoints": endpoints(port),
         "nodeInfo": {
             "machineID": node.name,
             "systemUUID": node.name,
@@ -123,9 +129,17 @@ class Heartbeat:
     """Registers one node, then renews its lease and status until cancelled."""
 
     def __init__(
-        self, node: Node, client: Client, clock: Clock, version: str, *, is_known: bool = False
+        self,
+        node: Node,
+        client: Client,
+        clock: Clock,
+        version: str,
+        port: int,
+        *,
+        is_known: bool = False,
     ) -> None:
-        """is_known: it has registered and reported before (in a prepared state)."""
+        """port: the kubelet's; is_known: it has registered before (in a prepared state)."""
+        self._port = port
         self._is_known = is_known
         self._node = node
         self._client = client
@@ -137,6 +151,8 @@ class Heartbeat:
         reported: float | None = None
         if self._is_known:
             reported = self._clock.monotonic()
+            moved = {"status": {"daemonEndpoints": endpoints(self._port)}}
+            await self._client.patch(NODES, self._node.name, moved, subresource="status")
             await self._clock.sleep(RENEW_SECONDS)
         while True:
             if not self._node.is_down:
@@ -154,7 +170,8 @@ class Heartbeat:
         except NotFound:
             found = await self._client.create(NODES, new_node(self._node))
         before = found.get("status") or {}
-        status = node_status(self._node, self._version, before, self._clock.now())
+        now = self._clock.now()
+        status = node_status(self._node, self._version, self._port, before, now)
         await self._client.patch(NODES, self._node.name, {"status": status}, subresource="status")
 
     async def _renew(self) -> None:

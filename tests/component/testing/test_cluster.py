@@ -143,6 +143,21 @@ def test_rules_from_python_count_before_the_annotation(cluster: Cluster) -> None
         cluster.pods.rule("sleepy")
 
 
+def test_logs_are_what_the_test_says(cluster: Cluster) -> None:
+    async def log(client: Client, query: dict[str, int] | None = None) -> str:
+        path = "/api/v1/namespaces/default/pods/a/log"
+        return (await client.raw("GET", path, query=query)).body.decode()
+
+    pod = a_pod("a")
+    pod["metadata"]["annotations"]["testing.tiphys.io/log"] = "from the annotation"
+    cluster.objects.create(pod)
+    cluster.wait_for("pod/a", "Ready")
+    assert told(cluster, log) == "from the annotation\n"
+    cluster.pods.log("a", "one\ntwo\nthree")
+    assert told(cluster, log) == "one\ntwo\nthree\n"
+    assert told(cluster, lambda client: log(client, {"tailLines": 2})) == "two\nthree\n"
+
+
 def test_conflicts_and_refusals_come_as_often_as_asked(cluster: Cluster) -> None:
     async def story(client: Client) -> list[type]:
         found = await client.create(CONFIG_MAPS, a_config_map("a"))

@@ -1,6 +1,10 @@
 """Whole clusters in virtual time: what takes hours elsewhere, and is the same each time."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tiphys.testing import Cluster
@@ -132,6 +136,24 @@ def test_the_same_seed_gives_the_same_story() -> None:
     assert len(first) > 50
     assert a_while(7) == first
     assert a_while(8) != first
+
+
+def test_the_story_is_the_same_in_another_process() -> None:
+    """Order must not hang on hashes, ports or addresses of memory."""
+    script = "import test_virtual_cluster as t; print([tuple(w) for w in t.a_while(7)])"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=Path(__file__).parent,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
 
 
 def test_clusters_know_nothing_of_each_other() -> None:
