@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
-from tiphys.api.meta import Obj, name_of
+from tiphys.api.meta import Obj
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.client.rest import Client
@@ -30,7 +30,7 @@ from tiphys.testing.certificates import session_keys
 from tiphys.testing.clock import VirtualLoop
 from tiphys.testing.control_plane import ControlPlane, Options
 from tiphys.testing.controls import ClockControl, FaultControl, NodeControl, PodControl
-from tiphys.testing.objects import Objects, info_of
+from tiphys.testing.objects import Objects
 from tiphys.testing.snapshot import SNAPSHOTS
 from tiphys.testing.spans import Span, seconds_of
 from tiphys.testing.story import tell
@@ -42,6 +42,7 @@ Result = TypeVar("Result")
 START_SECONDS_MAX: Final = 30.0
 CALL_SECONDS_MAX: Final = 600.0  # An advance over months takes minutes.
 LOOK_SECONDS: Final = 0.05  # How often a function is asked again that no write wakes.
+RESTLESS_SECONDS_MAX: Final = 2.0  # How long frozen time waits for clients that never rest.
 STEP_SECONDS: Final = 1.0  # How far frozen time goes between two looks.
 _numbers = itertools.count(1)
 
@@ -77,7 +78,7 @@ class Cluster:
         self._error: BaseException | None = None
         self._number = next(_numbers)
         self._credentials: Credentials | None = None
-        self._opened: list[Client] = []
+        self._has_outsiders = False  # Whether anybody was told how to reach it.
 
     # --- life
 
@@ -159,6 +160,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
+        self._has_outsiders = True
         return f"https://127.0.0.1:{self.plane.port}"
 
     @property
@@ -174,6 +176,7 @@ class Cluster:
     def kubeconfig(self) -> Path:
         """A file for the administrator, as long as the cluster runs."""
         assert self.plane
+        self._has_outsiders = True
         return self.kubeconfig_path
 
     @property
@@ -234,7 +237,8 @@ class Cluster:
     ) -> Any:
         """Wait until it is so; returns what was true. See `waiting` for what can be waited for.
 
-        Where time is frozen, it is advanced meanwhile, and `within` is of the cluster's time.
+        Where time is frozen, it is advanced meanwhile, and `within` is of the cluster's time; if
+        there are clients outside, a second of it takes at least 50 ms, which are theirs.
         Raises WaitFailed with the story.
         """
         check = what if callable(what) else self._check_of(what, condition, namespace)
@@ -250,6 +254,7 @@ class Cluster:
         plane, story = self.plane, self.plane.story
         is_frozen = plane.loop.frozen_at is not None
         begun = plane.loop.time() if is_frozen else time.monotonic()
+        looking_since = time.monotonic()
         while True:
             if is_frozen:
                 self.settle()
@@ -258,35 +263,30 @@ class Cluster:
             passed = (plane.loop.time() if is_frozen else time.monotonic()) - begun
             if found or passed >= seconds:
                 return found
+            if self._has_outsiders or not is_frozen:
+                # Others work in real time: they get some before more of the cluster's passes.
+                with story.changed:
+                    stirs = story.count != count or story.changed.wait(LOOK_SECONDS)
+                if stirs and time.monotonic() - looking_since < RESTLESS_SECONDS_MAX:
+                    continue
             if is_frozen:
                 self.clock.advance(min(STEP_SECONDS, seconds - passed))
-            else:
-                with story.changed:
-                    if story.count == count:
-                        story.changed.wait(min(LOOK_SECONDS, seconds - passed))
+                looking_since = time.monotonic()
 
     def _check_of(self, what: str, condition: Condition, namespace: str) -> Callable[[], Any]:
         kind, separator, name = what.partition("/")
         if not separator:
             raise ValueError(f'"{what}" names no object: write KIND/NAME')
-        info = info_of(kind)
+        find = self.objects.find
+        return lambda: holds(find(kind, name, namespace=namespace), condition)
 
-        async def find() -> Obj | None:
-            for obj in self._objects_of(info.plural, info.group):
-                where = obj["metadata"].get("namespace", "")
-                if name_of(obj) == name and where in ("", namespace):
-                    return obj
-            return None
-
-        return lambda: holds(self.call(find()), condition)
-
-    def _objects_of(self, plural: str, group: str | None = None) -> list[Obj]:
+    def _objects_of(self, plural: str) -> list[Obj]:
         """As the server's caches have them; in the loop's thread."""
         server = self.plane.server
         if server is None:
             return []
-        for (of_group, _, of_plural), endpoint in server.endpoints.items():
-            if of_plural == plural and group in (None, of_group):
+        for (_, _, served), endpoint in server.endpoints.items():
+            if served == plural:
                 return [endpoint.decode(c) for c in endpoint.cache.objects.values()]
         return []
 

@@ -1,15 +1,17 @@
 """The cluster's objects for a test that is not asynchronous: create, get, change, delete.
 
-Kinds are named as for kubectl: `pod`, `pods`, `po`, `deployment.apps`. Everything goes through the
-API server as the administrator; errors are its ApiErrors.
+Kinds are named as for kubectl: `pod`, `pods`, `po`, `deployment.apps`, custom ones too. Everything
+goes through the API server as the administrator; errors are its ApiErrors, or LookupError for a
+kind that nobody serves.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from tiphys.api.errors import NotFound
 from tiphys.api.meta import Obj, name_of, namespace_of
-from tiphys.api.resources import RESOURCES, ResourceInfo
 from tiphys.client.rest import Client, PatchKind, path_of
+from tiphys.testing.kinds import kind_named, kind_of
 
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine in the cluster's loop; returns its result."""
@@ -17,26 +19,7 @@ Many = list[Obj]
 Names = list[str]
 
 
-def info_of(kind: str) -> ResourceInfo:
-    """The resource of a kind's name. Raises LookupError."""
-    wanted, _, group = kind.lower().partition(".")
-    for info in RESOURCES:
-        names = (info.plural, info.singular, info.kind.lower(), *info.short_names)
-        if wanted in names and (not group or info.group == group):
-            return info
-    raise LookupError(f'there is no kind "{kind}": name it as for kubectl, like pod or deployment')
-
-
-def info_of_object(obj: Obj) -> ResourceInfo:
-    """The resource of an object's apiVersion and kind. Raises LookupError."""
-    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
-    for info in RESOURCES:
-        if (info.group, info.version, info.kind) == (group, version, obj.get("kind")):
-            return info
-    raise LookupError(f"no API serves kind {obj.get('kind')!r} of {obj.get('apiVersion')!r}")
-
-
-def manifests(given: str | Obj | Iterable[Obj]) -> list[Obj]:
+def manifests(given: str | Obj | Iterable[Obj]) -> Many:
     """Objects as they are, or from YAML text of one or several documents."""
     if isinstance(given, str):
         import yaml
@@ -46,7 +29,7 @@ def manifests(given: str | Obj | Iterable[Obj]) -> list[Obj]:
 
 
 class Objects:
-    """See the module."""
+    """See the module. namespace: where a namespaced object is; `list` takes "" for all."""
 
     def __init__(self, client: Client, call: Call) -> None:
         self._client = client
@@ -54,26 +37,30 @@ class Objects:
 
     def create(self, given: str | Obj | Iterable[Obj], *, namespace: str = "default") -> Many:
         """Create all objects, in order; namespace: for those that name none."""
-        return [self._create(obj, namespace) for obj in manifests(given)]
+        return [self._call(self._create(obj, namespace)) for obj in manifests(given)]
 
     def get(self, kind: str, name: str, *, namespace: str = "default") -> Obj:
-        info = info_of(kind)
-        where = namespace if info.namespaced else ""
-        found: Obj = self._call(self._client.get(info.gvr, name, where))
+        found: Obj = self._call(self._get(kind, name, namespace))
         return found
 
+    def find(self, kind: str, name: str, *, namespace: str = "default") -> Obj | None:
+        """As `get`, but None where it is not."""
+        try:
+            return self.get(kind, name, namespace=namespace)
+        except NotFound:
+            return None
+
     def list(self, kind: str, *, namespace: str = "default", label_selector: str = "") -> Many:
-        """namespace: "" for all."""
-        info = info_of(kind)
-        where = namespace if info.namespaced else ""
-        answer = self._call(self._client.list(info.gvr, where, label_selector=label_selector))
-        items: Many = answer["items"]
-        return items
+        found: Many = self._call(self._list(kind, namespace, label_selector))
+        return found
+
+    def names(self, kind: str, *, namespace: str = "default") -> Names:
+        """The names of a kind's objects, sorted."""
+        return sorted(map(name_of, self.list(kind, namespace=namespace)))
 
     def update(self, obj: Obj) -> Obj:
         """Write the object as it is given; its resourceVersion must be current."""
-        info = info_of_object(obj)
-        found: Obj = self._call(self._client.update(info.gvr, obj))
+        found: Obj = self._call(self._update(obj))
         return found
 
     def patch(
@@ -86,28 +73,50 @@ class Objects:
         subresource: str = "",
         how: PatchKind = "merge",
     ) -> Obj:
-        info = info_of(kind)
-        where = namespace if info.namespaced else ""
-        changed = self._client.patch(info.gvr, name, patch, where, subresource, kind=how)
-        found: Obj = self._call(changed)
+        found: Obj = self._call(self._patch(kind, name, patch, namespace, subresource, how))
         return found
 
     def scale(self, kind: str, name: str, replicas: int, *, namespace: str = "default") -> None:
         self.patch(kind, name, {"spec": {"replicas": replicas}}, namespace=namespace)
 
     def delete(self, kind: str, name: str, *, namespace: str = "default") -> None:
-        info = info_of(kind)
-        where = namespace if info.namespaced else ""
-        # What kubectl asks for: dependents go, afterwards.
-        self._call(self._client.delete(info.gvr, name, where, propagation="Background"))
+        """Dependents go too, afterwards, as for kubectl."""
+        self._call(self._delete(kind, name, namespace))
 
-    def _create(self, obj: Obj, namespace: str) -> Obj:
-        info = info_of_object(obj)
-        where = (namespace_of(obj) or namespace) if info.namespaced else ""
-        path = path_of(info.gvr, where)
-        found: Obj = self._call(self._client.request("POST", path, obj))
-        return found
+    async def _create(self, obj: Obj, namespace: str) -> Obj:
+        kind = await kind_of(self._client, obj)
+        where = (namespace_of(obj) or namespace) if kind.is_namespaced else ""
+        return await self._client.request("POST", path_of(kind.gvr, where), obj)
 
-    def names(self, kind: str, *, namespace: str = "default") -> Names:
-        """The names of a kind's objects, sorted."""
-        return sorted(map(name_of, self.list(kind, namespace=namespace)))
+    async def _get(self, name_of_kind: str, name: str, namespace: str) -> Obj:
+        kind = await kind_named(self._client, name_of_kind)
+        return await self._client.get(kind.gvr, name, namespace if kind.is_namespaced else "")
+
+    async def _list(self, name_of_kind: str, namespace: str, selector: str) -> Many:
+        kind = await kind_named(self._client, name_of_kind)
+        where = namespace if kind.is_namespaced else ""
+        answer = await self._client.list(kind.gvr, where, label_selector=selector)
+        items: Many = answer["items"]
+        return items
+
+    async def _update(self, obj: Obj) -> Obj:
+        kind = await kind_of(self._client, obj)
+        return await self._client.update(kind.gvr, obj)
+
+    async def _patch(
+        self,
+        name_of_kind: str,
+        name: str,
+        patch: Any,
+        namespace: str,
+        subresource: str,
+        how: PatchKind,
+    ) -> Obj:
+        kind = await kind_named(self._client, name_of_kind)
+        where = namespace if kind.is_namespaced else ""
+        return await self._client.patch(kind.gvr, name, patch, where, subresource, kind=how)
+
+    async def _delete(self, name_of_kind: str, name: str, namespace: str) -> None:
+        kind = await kind_named(self._client, name_of_kind)
+        where = namespace if kind.is_namespaced else ""
+        await self._client.delete(kind.gvr, name, where, propagation="Background")

@@ -18,6 +18,7 @@ from tiphys.client.informer import Informer
 from tiphys.client.rest import Client
 from tiphys.client.watch import watch
 from tiphys.testing import Cluster, ClusterError, RuleError, WaitFailed
+from tiphys.testing.kinds import BUILT_IN, served
 from tiphys.testing.rules import ANNOTATION
 
 CONFIG_MAPS = GroupVersionResource("", "v1", "configmaps")
@@ -128,6 +129,16 @@ def test_waiting_for_more_than_conditions(cluster: Cluster) -> None:
     cluster.wait_for("pod/a", "deleted")
     with pytest.raises(LookupError, match='there is no kind "gadget"'):
         cluster.wait_for("gadget/a")
+
+
+def test_kinds_come_from_discovery_too(cluster: Cluster) -> None:
+    """What the server tells of a group means the same as the table of built-in kinds."""
+    found = cluster.call(served(cluster.plane.client, "apps", "v1"))
+    assert found
+    assert set(found) <= set(BUILT_IN)
+    with pytest.raises(LookupError, match="no API serves kind 'Gadget'"):
+        cluster.objects.create({"apiVersion": "example.com/v1", "kind": "Gadget"})
+    assert cluster.objects.find("deployment.apps", "none") is None
 
 
 def test_rules_from_python_count_before_the_annotation(cluster: Cluster) -> None:
