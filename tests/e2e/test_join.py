@@ -305,32 +305,6 @@ def issued(builder: x509.CertificateBuilder, ca_file: Path, key_file: Path) -> b
     return certificate.public_bytes(serialization.Encoding.PEM) + private
 
 
-def test_the_first_machine_knows_the_joined_one(machines: Pair) -> None:
-    first, second = machines
-    listed = json.loads(first.cluster.tiphys("node", "list", "-o", "json").stdout)["items"]
-    assert {(i["name"], i["address"], i["status"]) for i in listed} == {
-        (first.name, first.address, "Ready"),
-        (second.name, second.address, "Ready"),
-    }
-    second.cluster.tiphys("stop")
-    first.cluster.tiphys("node", "delete", second.name, "--force")
-    names = [n["metadata"]["name"] for n in first.cluster.get("nodes")["items"]]
-    assert names == [first.name]
-
-
-def test_delete_leaves_nothing_of_the_cluster(machines: Pair) -> None:
-    for machine in reversed(machines):
-        machine.cluster.tiphys("delete")
-        assert machine.run("ip", "-4", "-br", "addr", "show", "lo").split()[2:] == ["127.0.0.1/8"]
-        links = machine.run("ip", "-br", "link").split("\n")
-        assert {line.split("@")[0].split()[0] for line in links if line} == {"lo", "eth0"}
-        routes = machine.run("ip", "route").strip().split("\n")
-        assert [r.split()[0] for r in routes] == ["172.31.77.0/24"]
-        assert machine.run("nft", "list", "tables").strip() == ""
-        assert machine.run("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0"
-        assert not (machine.cluster.home / "state" / machine.name).exists()
-
-
 def test_lines_of_a_joined_machine_are_in_the_clusters_log_once(machines: Pair) -> None:
     first, second = machines
     for number, name in enumerate((first.name, second.name)):
@@ -359,3 +333,29 @@ def test_lines_of_a_joined_machine_are_in_the_clusters_log_once(machines: Pair) 
     apply(first, talker)
     until(lambda: len(said()) == 7, seconds=60, what="a line after the kill")
     assert len({(h["pod"], h["text"]) for h in said()}) == 7, "nothing twice"
+
+
+def test_the_first_machine_knows_the_joined_one(machines: Pair) -> None:
+    first, second = machines
+    listed = json.loads(first.cluster.tiphys("node", "list", "-o", "json").stdout)["items"]
+    assert {(i["name"], i["address"], i["status"]) for i in listed} == {
+        (first.name, first.address, "Ready"),
+        (second.name, second.address, "Ready"),
+    }
+    second.cluster.tiphys("stop")
+    first.cluster.tiphys("node", "delete", second.name, "--force")
+    names = [n["metadata"]["name"] for n in first.cluster.get("nodes")["items"]]
+    assert names == [first.name]
+
+
+def test_delete_leaves_nothing_of_the_cluster(machines: Pair) -> None:
+    for machine in reversed(machines):
+        machine.cluster.tiphys("delete")
+        assert machine.run("ip", "-4", "-br", "addr", "show", "lo").split()[2:] == ["127.0.0.1/8"]
+        links = machine.run("ip", "-br", "link").split("\n")
+        assert {line.split("@")[0].split()[0] for line in links if line} == {"lo", "eth0"}
+        routes = machine.run("ip", "route").strip().split("\n")
+        assert [r.split()[0] for r in routes] == ["172.31.77.0/24"]
+        assert machine.run("nft", "list", "tables").strip() == ""
+        assert machine.run("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0"
+        assert not (machine.cluster.home / "state" / machine.name).exists()

@@ -75,7 +75,7 @@ def test_a_node_is_as_large_as_was_said(chosen: Cluster) -> None:
     ("words", "code", "text"),
     [
         (["--cpus", "max"], 34, "runs with --cpus 1, not no-limit"),
-        (["--overlay", "vxlan"], 34, "was made with --overlay auto, not vxlan"),
+        (["--overlay", "vxlan"], 34, "runs with overlay auto, not vxlan"),
         (["--extra-config", "kubelet.x=1"], 13, 'kubelet has no option "x"'),
         (["--kubernetes-version", "v1.20.0"], 13, "is not what this tiphys serves"),
         (["--addons", "flying"], 110, 'there is no addon "flying"'),
