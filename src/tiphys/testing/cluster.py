@@ -43,6 +43,7 @@ START_SECONDS_MAX: Final = 30.0
 CALL_SECONDS_MAX: Final = 600.0  # An advance over months takes minutes.
 LOOK_SECONDS: Final = 0.05  # How often a function is asked again that no write wakes.
 RESTLESS_SECONDS_MAX: Final = 2.0  # How long frozen time waits for clients that never rest.
+ROUNDING_SECONDS: Final = 1e-6  # A float of a year's seconds is exact to 4e-9.
 STEP_SECONDS: Final = 1.0  # How far frozen time goes between two looks.
 _numbers = itertools.count(1)
 
@@ -261,7 +262,7 @@ class Cluster:
             count = story.count
             found = check()
             passed = (plane.loop.time() if is_frozen else time.monotonic()) - begun
-            if found or passed >= seconds:
+            if found or passed >= seconds - ROUNDING_SECONDS:
                 return found
             if self._has_outsiders or not is_frozen:
                 # Others work in real time: they get some before more of the cluster's passes.

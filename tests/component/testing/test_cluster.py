@@ -111,6 +111,8 @@ def test_nothing_is_left(tmp_path: Path) -> None:
 
 def test_waiting_fails_with_a_story(cluster: Cluster) -> None:
     cluster.objects.create(a_pod("stuck", "never ImagePullBackOff"))
+    cluster.wait_for("pod/stuck", lambda pod: pod["status"].get("containerStatuses"))
+    cluster.wait_for(lambda: "Scheduled" in {e["reason"] for e in cluster.objects.list("events")})
     with pytest.raises(WaitFailed) as failed:
         cluster.wait_for("pod/stuck", "Ready", within="300ms")
     text = str(failed.value)
@@ -268,6 +270,16 @@ def test_nodes_join_with_labels_and_room(cluster: Cluster) -> None:
     assert cluster.objects.get("pod", "training")["spec"]["nodeName"] == "gpu"
     with pytest.raises(LookupError, match="no simulated node"):
         cluster.nodes.power_off("node-9")
+
+
+def test_frozen_waiting_ends_wherever_time_stands(cluster: Cluster) -> None:
+    """Sums of floats fall short of their sum: the end is met all the same."""
+    cluster.clock.advance("3h17m")
+    cluster.clock.freeze()
+    before = cluster.clock.now()
+    with pytest.raises(WaitFailed, match=r"waited 2\.3 s for the condition"):
+        cluster.wait_for(lambda: False, within="2300ms")
+    assert (cluster.clock.now() - before).total_seconds() == pytest.approx(2.3, abs=1e-5)
 
 
 def test_time_flows_unless_frozen(cluster: Cluster) -> None:
