@@ -101,8 +101,10 @@ async def start(
     port: int = 0,
     *,
     node_ports: tuple[int, int] = NODE_PORTS,
+    encryption_config: Path | None = None,
+    **more: Any,
 ) -> tuple[RunningApiServer, Any]:
-    """Start a server; the second value ends it."""
+    """Start a server; the second value ends it. more: fields of its configuration."""
     authority = Authority(directory)
     cert, key = authority.issue("server", server=True)
     authority.issue(ADMIN, common_name="kubernetes-admin", groups=("system:masters",))
@@ -125,6 +127,8 @@ async def start(
         service_account_key=signing_key,
         service_cidr="10.96.0.0/16",
         node_ports=node_ports,
+        encryption_config=encryption_config,
+        **more,
     )
     server = await build(config, backend, SystemClock(), random.Random(1))
     listening = serving(config, server)

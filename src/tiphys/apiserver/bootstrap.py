@@ -119,6 +119,8 @@ class Bootstrap:
         namespace = new["metadata"].get("namespace", "")
         endpoint.resource.default(new)
         endpoint.resource.before_create(new)
+        if "status" in obj:  # Ours is true; a client's would not be believed.
+            new["status"] = obj["status"]
         fill_on_create(
             new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
         )

@@ -43,6 +43,20 @@ class ApiServerConfig:
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
     profile: str = "tiphys"
+    # Seats of priority and fairness: --max-requests-inflight, --max-mutating-requests-inflight.
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    # Upstream's flags of the same names; no issuer: none but our own tokens.
+    oidc_issuer_url: str = ""
+    oidc_client_id: str = ""
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str | None = None
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_required_claims: tuple[tuple[str, str], ...] = ()
+    oidc_signing_algs: tuple[str, ...] = ("RS256",)
+    oidc_ca_file: Path | None = None
+    encryption_config: Path | None = None  # --encryption-provider-config; None: all is plain.
     audit_policy: Path | None = None  # --audit-policy-file; None: nothing is noted.
     audit_log: Path | None = None  # --audit-log-path
 

@@ -99,6 +99,7 @@ def families(server: "ApiServer", git_version: str) -> list[Family]:
     """The whole page."""
     return [
         *server.requests.families(),
+        *server.fairness.metrics.families(server.fairness.levels),
         *_storage(server),
         _aggregated(server),
         gauge(

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.lib.clock import Clock
+from tiphys.storage.backend import Backend, StorageError
 from tiphys.storage.sqlite import SqliteBackend
 
 if TYPE_CHECKING:
+    from tiphys.storage.encryption.backend import EncryptingBackend
     from tiphys.storage.etcd.backend import EtcdBackend
 
 
@@ -23,3 +25,19 @@ async def open_store(config: ApiServerConfig, clock: Clock) -> "SqliteBackend | 
     paths = [str(path) for path in files if path is not None]
     tls = tls_context(*paths) if len(paths) == len(files) else None
     return await EtcdBackend.open(config.etcd_endpoints, tls, clock)
+
+
+def encrypting(config: ApiServerConfig, backend: Backend) -> "EncryptingBackend | None":
+    """The store behind encryption, where that is configured.
+
+    Raises StorageError for a configuration that cannot be used.
+    """
+    if config.encryption_config is None:
+        return None
+    from tiphys.storage.encryption.backend import EncryptingBackend
+    from tiphys.storage.encryption.configuration import EncryptionConfigError, load
+
+    try:
+        return EncryptingBackend(backend, load(config.encryption_config))
+    except (EncryptionConfigError, OSError) as error:
+        raise StorageError(f"the encryption configuration cannot be used: {error}") from error

@@ -82,7 +82,7 @@ CREATE_ONLY: Final[Mapping[tuple[str, str], Serve]] = {
     (AUTHENTICATION, "tokenreviews"): token_review,
 }
 # Upstream pkg/controlplane/apiserver/config.go, LongRunningFunc.
-_LONG: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+LONG: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _NAMED: Final = frozenset({"get", "update", "patch", "delete"})
 
 
@@ -99,7 +99,7 @@ def _is_misplaced(ctx: RequestContext) -> bool:
 
 def _is_long(ctx: RequestContext) -> bool:
     """What may last has no deadline, and a proxy's query is not ours to read."""
-    return ctx.info.verb == "watch" or ctx.info.subresource in _LONG
+    return ctx.info.verb == "watch" or ctx.info.subresource in LONG
 
 
 def _has_names(ctx: RequestContext) -> bool:

@@ -38,6 +38,8 @@ from tiphys.apiserver.conversions import CONVERSIONS
 from tiphys.apiserver.discovery_routes import DiscoveryRoutes, Served
 from tiphys.apiserver.documents import GIT_VERSION
 from tiphys.apiserver.endpoint import Endpoint, add_endpoint
+from tiphys.apiserver.fairness.fairness import GROUP as FLOW_GROUP
+from tiphys.apiserver.fairness.upkeep import LEVELS, SCHEMAS, FairnessUpkeep
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import RBAC_GROUP
 from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
@@ -46,7 +48,7 @@ from tiphys.apiserver.filters.node_graph import NodeGraph
 from tiphys.apiserver.filters.rbac_bootstrap import RbacObjects, bootstrap_objects
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
-from tiphys.apiserver.open_store import open_store
+from tiphys.apiserver.open_store import encrypting, open_store
 from tiphys.apiserver.openapi_routes import OpenApiRoutes
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.responses import error_response
@@ -62,6 +64,8 @@ from tiphys.storage.store import Store
 
 if TYPE_CHECKING:
     from tiphys.apiserver.filters.audit import Audit
+    from tiphys.apiserver.filters.oidc import OidcTokens
+    from tiphys.apiserver.filters.oidc_keys import OidcKeys
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +99,12 @@ async def build(
 
     roles: what `bootstrap_objects` gives, where many servers of one process share it.
     """
-    store = Store(backend)
+    sealed = encrypting(config, backend)
+    store = Store(backend if sealed is None else sealed)
     endpoints = make_endpoints(store)
     await store.start()
+    if sealed is not None:
+        await sealed.rewrite_stale()
     roles = roles or bootstrap_objects()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
     authorizer.nodes = _node_authorizer(store, endpoints, roles)
@@ -111,11 +118,17 @@ async def build(
     )
     clients = tls.LeafVerifier.from_file(config.client_ca)
     addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
-    await Bootstrap(store, endpoints, clock, rng).run(config, addresses.api_server, roles)
+    bootstrap = Bootstrap(store, endpoints, clock, rng)
+    await bootstrap.run(config, addresses.api_server, roles)
+    flow_objects = {plural: endpoints[FLOW_GROUP, "v1", plural] for plural in (SCHEMAS, LEVELS)}
+    upkeep = FairnessUpkeep(store, flow_objects, bootstrap, clock)
+    await upkeep.put_right()
+    store.on_events(upkeep.notice)
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
+    oidc, oidc_keys = oidc_of(config, clock)
     server = ApiServer(
         config,
         store,
@@ -126,6 +139,7 @@ async def build(
             clock,
             front_proxy(config, clock),
             BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
+            oidc,
         ),
         authorizer,
         tokens,
@@ -141,8 +155,23 @@ async def build(
     server.audit = audit_of(config, clock)
     DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
     OpenApiRoutes(GIT_VERSION, server).add_to(server.documents)
+    server.upkeep = upkeep
+    server.oidc_keys = oidc_keys
     server.is_ready = True
     return server
+
+
+def oidc_of(
+    config: ApiServerConfig, clock: Clock
+) -> "tuple[OidcTokens, OidcKeys] | tuple[None, None]":
+    """Whose ID tokens are believed, and who fetches the issuer's keys. Raises ValueError."""
+    if not config.oidc_issuer_url:
+        return None, None
+    from tiphys.apiserver.filters.oidc import Keys, OidcTokens, config_of
+    from tiphys.apiserver.filters.oidc_keys import OidcKeys
+
+    keys, wanted = Keys(), config_of(config)
+    return OidcTokens(wanted, keys, clock), OidcKeys(wanted, keys, clock)
 
 
 def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":
@@ -239,6 +268,7 @@ class serving:
         if config.requestheader_ca is not None:
             authorities.append(config.requestheader_ca)
         context = tls.server_context(config.tls_cert, config.tls_key, authorities)
+        tls.offer_http2(context)
         self._http = HttpServer(server.handle, tls=context, error_response=error_answer)
         self._tasks = TaskSet()
         self.ports: list[int] = []
@@ -249,12 +279,19 @@ class serving:
         log.info("serving", extra={"addresses": self._config.addresses})
         check = self._server.availability.run
         self._tasks.start(keep_running("APIServices", check), "APIServices")
+        if self._server.upkeep is not None:
+            upkeep = keep_running("priority and fairness", self._server.upkeep.run)
+            self._tasks.start(upkeep, "priority and fairness")
+        if self._server.oidc_keys is not None:
+            fetch = keep_running("OpenID Connect keys", self._server.oidc_keys.run)
+            self._tasks.start(fetch, "OpenID Connect keys")
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._server.is_ready = False
         await self._tasks.close()
         await asyncio.shield(self._http.stop(STOP_SECONDS))
+        self._server.fairness.close()
         if self._server.claims is not None:
             await self._server.claims.close()
         if self._server.audit is not None:

@@ -21,6 +21,8 @@ from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.documents import Documents
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.fairness.fairness import GROUP as FLOW_GROUP
+from tiphys.apiserver.fairness.fairness import Fairness, Flow
 from tiphys.apiserver.filters.authentication import Authenticator
 from tiphys.apiserver.filters.authorization import (
     RbacAuthorizer,
@@ -35,7 +37,7 @@ from tiphys.apiserver.metrics import Meter, RequestMetrics
 from tiphys.apiserver.negotiation import is_plain
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
-from tiphys.apiserver.routes import DEPRECATED, no_such_resource, serve
+from tiphys.apiserver.routes import DEPRECATED, LONG, no_such_resource, serve
 from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
 from tiphys.apiserver.service_claims import ServiceClaims
 from tiphys.apiserver.user import User
@@ -54,8 +56,10 @@ from tiphys.storage.backend import StorageError
 from tiphys.storage.store import Store
 from tiphys.storage.watch_cache import WatchCache
 
-if TYPE_CHECKING:  # Loaded only where there is a policy.
+if TYPE_CHECKING:  # The audit is loaded only where there is a policy.
+    from tiphys.apiserver.fairness.upkeep import FairnessUpkeep
     from tiphys.apiserver.filters.audit import Audit, Record
+    from tiphys.apiserver.filters.oidc_keys import OidcKeys
 
 ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
 ROUTE_CHARS_MAX: Final = 1024  # Longer ones are not: what is remembered stays below 16 MB.
@@ -69,11 +73,15 @@ class _Route:
     """What a request line means; kept, because the same ones come again and again."""
 
     __slots__ = (
+        "_flow_generation",
+        "_flow_user",
         "_generation",
         "_user",
         "asked",
         "cache",
         "endpoint",
+        "flow",
+        "has_flow",
         "info",
         "key",
         "meter",
@@ -92,6 +100,11 @@ class _Route:
     ) -> None:
         self._user: User | None = None
         self._generation = -1
+        self._flow_user: User | None = None
+        self._flow_generation = -1
+        self.flow: Flow | None = None
+        # What lasts, but for watches, would hold its seat as long.
+        self.has_flow = info.subresource not in LONG
         self.meter = meter
         self.info = info
         self.endpoint = endpoint
@@ -116,6 +129,19 @@ class _Route:
     def remember(self, user: User, authorizer: RbacAuthorizer) -> None:
         self._user = user
         self._generation = authorizer.generation
+
+    def flow_of(self, user: User, fairness: Fairness) -> Flow:
+        """The flow of who asks now, which is also kept in `flow`."""
+        flow = self.flow
+        if (
+            flow is None
+            or user is not self._flow_user
+            or (fairness.generation != self._flow_generation)
+        ):
+            flow = self.flow = fairness.flow_of(user, self.asked)
+            self._flow_user = user
+            self._flow_generation = fairness.generation
+        return flow
 
 
 class ApiServer:
@@ -153,12 +179,22 @@ class ApiServer:
         self.rng = rng
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.requests = RequestMetrics()
+        self.fairness = Fairness(
+            endpoints[FLOW_GROUP, "v1", "flowschemas"],
+            endpoints[FLOW_GROUP, "v1", "prioritylevelconfigurations"],
+            clock,
+            config.max_requests_inflight + config.max_mutating_requests_inflight,
+        )
+        store.on_events(self.fairness.notice)
         self.views = Views(clock)
         self.documents = Documents(self)
         self.audit: Audit | None = None
+        self.upkeep: FairnessUpkeep | None = None
+        self.oidc_keys: OidcKeys | None = None
         self.is_ready = False
         self._is_shared = store.is_shared
         self._audit_ids = AuditIds(rng)
+        self._lines = b""  # Headers that say which flow the request has that is looked at now.
         self._kubelet_tls: ssl.SSLContext | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
 
@@ -168,15 +204,17 @@ class ApiServer:
         route = self._routes.get((request.method, request.target)) or self._route(request)
         given = request.headers.get(AUDIT_ID)
         audit_id = given.encode() if given else self._audit_ids.next()
+        self._lines = b""
         if self.audit is None:
             answer = self._handle(request, route, audit_id)
         else:
             answer = self._audited(self.audit, request, route, audit_id)
+        lines = b"Audit-Id: %b\r\n%b" % (audit_id, self._lines)
         if isinstance(answer, (Response, StreamResponse, UpgradeResponse)):
-            answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
+            answer.own_headers = lines
             route.meter.observe(answer.status, perf_counter() - began)
             return answer
-        return _identified(answer, audit_id, route.meter, began)
+        return _identified(answer, lines, route.meter, began)
 
     def _audited(
         self, audit: "Audit", request: Request, route: _Route, audit_id: bytes
@@ -196,6 +234,7 @@ class ApiServer:
     ) -> Answer | Awaitable[Answer]:
         headers = request.headers
         record: Record | None = None
+        flow: Flow | None = None
         try:
             user = self.authenticator.authenticate(request)
             if self.audit is not None:
@@ -204,6 +243,10 @@ class ApiServer:
                 user = self.impersonation.user_of(user, headers)
                 if record is not None:
                     record.impersonated(user)
+            if route.has_flow:
+                flow = route.flow_of(user, self.fairness)
+                flow.counts.dispatched += 1
+                self._lines = flow.lines
             if record is not None or not route.is_allowed(user, self.authorizer):
                 decision = self.authorizer.decide(user, route.asked)
                 if record is not None:
@@ -225,8 +268,11 @@ class ApiServer:
             ):
                 return Response(200, b"%b%b\n" % (route.cache.head, found.tail), JSON_HEADERS)
         if route.endpoint is None:
-            return self._without_endpoint(request, route, user)
-        return self._serve(RequestContext(self, request, route.info, user, route.endpoint))
+            work = self._without_endpoint(request, route, user)
+            if flow is None or isinstance(work, (Response, StreamResponse, UpgradeResponse)):
+                return work
+            return self._seated(flow, route.info, 0, work)
+        return self._serve(RequestContext(self, request, route.info, user, route.endpoint), flow)
 
     async def _handle_fresh(self, request: Request, route: _Route, audit_id: bytes) -> Answer:
         """Ask once more who may do what, on caches that are current."""
@@ -237,16 +283,25 @@ class ApiServer:
         work = self._handle(request, route, audit_id, again=True)
         return await work if isinstance(work, Awaitable) else work
 
-    def _serve(self, ctx: RequestContext) -> Answer | Awaitable[Answer]:
+    def _serve(self, ctx: RequestContext, flow: Flow | None) -> Answer | Awaitable[Answer]:
+        """What waits for something does so on a seat of its flow's level."""
         if self._is_shared:
-            return _guarded(ctx, serve_fresh(ctx))
-        try:
-            work = serve(ctx)
-        except ApiError as error:
-            return status_answer(ctx, error)
+            work: Answer | Awaitable[Answer] = serve_fresh(ctx)
+        else:
+            try:
+                work = serve(ctx)
+            except ApiError as error:
+                return status_answer(ctx, error)
         if isinstance(work, (Response, StreamResponse, UpgradeResponse)):
             return work
+        if flow is not None:
+            work = self._seated(flow, ctx.info, len(ctx.endpoint.cache.objects), work)
         return _guarded(ctx, work)
+
+    def _seated(
+        self, flow: Flow, info: RequestInfo, objects: int, work: Awaitable[Answer]
+    ) -> Awaitable[Answer]:
+        return work if flow.is_exempt else self.fairness.seated(flow, info.verb, objects, work)
 
     def _forget_routes(self) -> None:
         self._routes.clear()
@@ -325,12 +380,10 @@ class AuditIds:
         return self._form % self._count
 
 
-async def _identified(
-    work: Awaitable[Answer], audit_id: bytes, meter: Meter, began: float
-) -> Answer:
+async def _identified(work: Awaitable[Answer], lines: bytes, meter: Meter, began: float) -> Answer:
     answer = await work
     meter.observe(answer.status, perf_counter() - began)
-    answer.own_headers = b"Audit-Id: %b\r\n" % audit_id
+    answer.own_headers = lines
     return answer
 
 

@@ -152,6 +152,8 @@ def api_server(profile: Profile, node: Node | None) -> ApiServerConfig:
         profile=profile.name,
     )
     own = extra_config.applied(profile.extra_config, "apiserver", own)
+    if profile.encryption_config.exists():
+        own = replace(own, encryption_config=profile.encryption_config)
     if profile.audit_policy.exists():
         name = "apiserver" if node is None else node.name
         log_file = profile.audit_logs / f"{name}.log"

@@ -6,6 +6,7 @@ table is refused with what is: a typing error must not start a cluster that diff
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from tiphys.cli.output import CommandError
@@ -44,6 +45,27 @@ def _labels(text: str) -> dict[str, str]:
     return found
 
 
+def _claims(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_labels(text).items())
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _https(text: str) -> str:
+    if not text.startswith("https://"):
+        raise ValueError("an https URL is wanted")
+    return text
+
+
+def _file(text: str) -> Path:
+    path = Path(text).resolve()
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
 def _taints(text: str) -> tuple[dict[str, str], ...]:
     found = []
     for word in text.split(","):
@@ -56,7 +78,22 @@ def _taints(text: str) -> tuple[dict[str, str], ...]:
 
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
-    "apiserver": {"service-node-port-range": Option("node_ports", _port_range)},
+    "apiserver": {
+        "max-mutating-requests-inflight": Option(
+            "max_mutating_requests_inflight", _between(1, 100_000)
+        ),
+        "max-requests-inflight": Option("max_requests_inflight", _between(1, 100_000)),
+        "oidc-ca-file": Option("oidc_ca_file", _file),
+        "oidc-client-id": Option("oidc_client_id", str),
+        "oidc-groups-claim": Option("oidc_groups_claim", str),
+        "oidc-groups-prefix": Option("oidc_groups_prefix", str),
+        "oidc-issuer-url": Option("oidc_issuer_url", _https),
+        "oidc-required-claim": Option("oidc_required_claims", _claims),
+        "oidc-signing-algs": Option("oidc_signing_algs", _words),
+        "oidc-username-claim": Option("oidc_username_claim", str),
+        "oidc-username-prefix": Option("oidc_username_prefix", str),
+        "service-node-port-range": Option("node_ports", _port_range),
+    },
     "controller-manager": {
         "cluster-signing-duration": Option("signing_seconds", seconds),
         "node-cidr-mask-size": Option("node_cidr_mask_size", _between(20, 28)),

@@ -146,6 +146,11 @@ class Profile:
         return self.directory / "audit-policy.yaml"
 
     @property
+    def encryption_config(self) -> Path:
+        """No such file: the store holds all values as they are."""
+        return self.directory / "encryption-config.yaml"
+
+    @property
     def log_outputs(self) -> Path:
         """Who gets the lines of the cluster's log too: tiphys.logstore.outputs.config."""
         return self.directory / "log-outputs.yaml"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tiphys import UPSTREAM_VERSION
 from tiphys.cli.output import CommandError
-from tiphys.cluster import extra_config, published_ports
+from tiphys.cluster import encryption_choice, extra_config, published_ports
 from tiphys.cluster.profile import Profile
 
 MEMORY_BYTES_MIN: Final = 256 << 20  # The kubelet keeps 100 Mi free; pods want some too.
@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="COMPONENT.OPTION=VALUE",
         help="an option of a component, such as kubelet.max-pods=50",
+    )
+    parser.add_argument(
+        "--encryption-config",
+        metavar="FILE",
+        help="what the store encrypts and with which keys, or none (the default)",
     )
     parser.add_argument("--kubernetes-version", metavar="VERSION", help=UPSTREAM_VERSION)
     parser.add_argument("--driver", default="auto", help="the machines are namespaces of this one")
@@ -115,6 +120,8 @@ def check_unchanged(profile: Profile, options: argparse.Namespace) -> None:
                 fix=f"stop it first: tiphys stop -p {profile.name}",
                 reason="PROFILE_FIXED",
             )
+    encryption = encryption_choice.read(options.encryption_config)
+    encryption_choice.check_unchanged(profile, encryption)
 
 
 def check_fixed(profile: Profile, options: argparse.Namespace) -> None:

@@ -43,6 +43,11 @@ def server_context(
     return context
 
 
+def offer_http2(context: ssl.SSLContext) -> None:
+    """Speak HTTP/2 with clients that prefer it (RFC 7301); others go on with HTTP/1.1."""
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+
 def client_context(
     ca_file: Path | str, cert_file: Path | str | None = None, key_file: Path | str | None = None
 ) -> ssl.SSLContext:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tiphys.storage.arrivals import Arrivals
-from tiphys.storage.backend import Backend, Event, KeyValue
+from tiphys.storage.backend import Backend, Event, KeyValue, StorageError
 from tiphys.storage.cached_object import CachedObject
 from tiphys.storage.watch_cache import Index, WatchCache
 
 ROOT: Final = "/registry/"
+SEALED: Final = b"k8s:enc:"  # What every value begins with that was encrypted at rest.
 CATCH_UP_SECONDS_MAX: Final = 5.0  # For a write under way to reach the caches; a commit takes ms.
 
 
@@ -43,6 +44,12 @@ class Store:
         snapshot = await self.backend.range(ROOT)
         by_prefix: dict[str, list[KeyValue]] = {}
         for item in snapshot.items:
+            if item.value.startswith(SEALED):
+                # An object that nobody can read would be missing, and be made anew by controllers.
+                raise StorageError(
+                    f"{item.key} is encrypted: start with the encryption configuration that "
+                    "reads it (--encryption-config)"
+                )
             by_prefix.setdefault(self._prefix_of(item.key), []).append(item)
         for prefix, cache in self._caches.items():
             cache.load(by_prefix.get(prefix, []), snapshot.revision)

@@ -169,6 +169,9 @@ class ControlPlane:
         self.door.open()
         check = server.availability.run
         self._serving.start(keep_running("APIServices", check), "APIServices")
+        if server.upkeep is not None:
+            upkeep = keep_running("priority and fairness", server.upkeep.run)
+            self._serving.start(upkeep, "priority and fairness")
 
     async def _go_down(self) -> None:
         self.faults.inner = None
@@ -178,6 +181,7 @@ class ControlPlane:
             await self._http.stop()
         if self.server is not None:
             self.server.is_ready = False
+            self.server.fairness.close()
             await self.server.store.close()
 
     def _config(self) -> ApiServerConfig:

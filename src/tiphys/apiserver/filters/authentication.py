@@ -5,7 +5,7 @@ remembered by the token. Upstream: apiserver pkg/authentication/request, --anony
 """
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import Unauthorized
 from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
@@ -20,6 +20,9 @@ from tiphys.apiserver.user import (
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Request
 from tiphys.lib.tls import LeafVerifier, common_name, organizations
+
+if TYPE_CHECKING:  # Loaded only where there is an issuer.
+    from tiphys.apiserver.filters.oidc import OidcTokens
 
 _BEARER: Final = "bearer "
 
@@ -44,8 +47,10 @@ class Authenticator:
         clock: Clock,
         front_proxy: RequestHeaderAuthenticator | None = None,
         bootstrap: BootstrapTokens | None = None,
+        oidc: "OidcTokens | None" = None,
     ) -> None:
         self._bootstrap = bootstrap
+        self._oidc = oidc
         self._front_proxy = front_proxy
         self._clients = clients
         self._tokens = tokens
@@ -70,14 +75,17 @@ class Authenticator:
         return self._by_certificate(request, request.peer_certificate)
 
     def _by_token(self, token: str) -> User:
-        user = self._tokens.user_of(token) or self.joining(token)
+        user = self._tokens.user_of(token) or self.foreign_user_of(token)
         if user is None:
             raise Unauthorized
         return user
 
-    def joining(self, token: str) -> User | None:
-        """The user of a bootstrap token."""
-        return None if self._bootstrap is None else self._bootstrap.user_of(token)
+    def foreign_user_of(self, token: str) -> User | None:
+        """The user of a bootstrap token, or of one that another issuer signed."""
+        user = None if self._bootstrap is None else self._bootstrap.user_of(token)
+        if user is None and self._oidc is not None:
+            user = self._oidc.user_of(token)
+        return user
 
     def _by_certificate(self, request: Request, leaf_der: bytes) -> User:
         leaf = self._clients.verify(leaf_der, self._clock.now())

@@ -180,11 +180,11 @@ async def token_review(ctx: RequestContext) -> Answer:
     user = ctx.server.tokens.user_of(token, audiences)
     status: Obj = {"user": {}}
     issuer = ctx.server.tokens.issuer
-    joining = None
+    foreign = None
     if user is None and (not audiences or issuer in audiences):
-        joining = ctx.server.authenticator.joining(token)  # Good for the API server alone.
-    if joining is not None:
-        status = {"authenticated": True, "user": joining.to_obj(), "audiences": [issuer]}
+        foreign = ctx.server.authenticator.foreign_user_of(token)  # Good for this server alone.
+    if foreign is not None:
+        status = {"authenticated": True, "user": foreign.to_obj(), "audiences": [issuer]}
     elif user is not None:
         wanted = audiences or [issuer]
         of_token = ctx.server.tokens.audiences_of(token)

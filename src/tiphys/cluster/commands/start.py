@@ -120,10 +120,11 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
     steps.title(f'tiphys {__version__}: starting profile "{name}" (Kubernetes {UPSTREAM_VERSION})')
     if existing is not None and _runs(existing):
         return _already(existing, options, steps)
-    from tiphys.cluster import audit_choice, host_node_checks
+    from tiphys.cluster import audit_choice, encryption_choice, host_node_checks
 
     masters, workers = _wanted(existing, options)
     audit_policy = audit_choice.read(options.audit_policy)
+    encryption = encryption_choice.read(options.encryption_config)
     host_node_checks.check_listen(existing, options.listen, masters, workers)
     if existing is not None:
         start_choices.check_fixed(existing, options)
@@ -150,6 +151,7 @@ def _start(name: str, options: argparse.Namespace, steps: Steps) -> int:
             else:
                 profile = _new_profile(roots, name, (masters, workers), options)
             audit_choice.keep(profile, audit_policy)
+            encryption_choice.keep(profile, encryption)
             _prepare(profile, steps)
             if _has_context(profile, options):
                 _set_context(profile)

@@ -91,15 +91,25 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            self._give_to_http2()
+            return
         if not self._server.add(self):
             self._closing = True
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=PIECE_BYTES_MAX)
         peer = transport.get_extra_info("peername")
-        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._peer.peer_address = peer[0] if isinstance(peer, tuple) else ""
         self._peer.peer_certificate = tls.getpeercert(binary_form=True) if tls else None
+
+    def _give_to_http2(self) -> None:
+        from tiphys.lib.http.http2 import Http2Connection  # Who never needs it never loads it.
+
+        connection = Http2Connection(self._server)
+        self._transport.set_protocol(connection)
+        connection.connection_made(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True

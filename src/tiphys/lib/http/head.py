@@ -30,8 +30,8 @@ def encode_head(
         _prefixes[status, headers] = prefix
     end = b"Connection: close\r\n\r\n" if close else b"\r\n"
     if length is None:
-        return b"%b%bTransfer-Encoding: chunked\r\n%b%b" % (prefix, own, _date(), end)
-    return b"%b%bContent-Length: %d\r\n%b%b" % (prefix, own, length, _date(), end)
+        return b"%b%bTransfer-Encoding: chunked\r\n%b%b" % (prefix, own, date_line(), end)
+    return b"%b%bContent-Length: %d\r\n%b%b" % (prefix, own, length, date_line(), end)
 
 
 def encode_upgrade_head(headers: Headers, own: bytes = b"") -> bytes:
@@ -47,7 +47,8 @@ def _encode_lines(headers: Headers) -> bytes:
     return b"".join([header_line(name, value) for name, value in headers])
 
 
-def _date() -> bytes:
+def date_line() -> bytes:
+    """The Date header of now, with its CRLF; made once a second."""
     global _date_at, _date_line
     now = int(time.time())
     if now != _date_at:

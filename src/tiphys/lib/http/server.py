@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server over TLS on its own protocol: fast for small answers, bounded everywhere.
+"""An HTTP server over TLS on its own protocols: fast for small answers, bounded everywhere.
 
     def handle(request: Request) -> Answer | Awaitable[Answer]:
         if request.raw_path == "/healthz":
@@ -22,8 +22,9 @@
     await server.stop(grace_seconds=5)
 
 The handler sees the client's certificate (`request.peer_certificate`, DER) and keeps what it
-learnt from it in `request.connection.notes`. Runs on uvloop, and on asyncio's own loop.
-Sources: RFC 9110, RFC 9112.
+learnt from it in `request.connection.notes`. Runs on uvloop, and on asyncio's own loop. HTTP/1.1
+is spoken, and HTTP/2 where the TLS context offers it (lib.tls.offer_http2) and the client takes it.
+Sources: RFC 9110, RFC 9112, RFC 9113.
 """
 
 import asyncio
@@ -32,12 +33,18 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.lib.http.connection import Connection
 from tiphys.lib.http.message import Handler, Response, text_response
 from tiphys.lib.tasks import TaskSet
 
+if TYPE_CHECKING:
+    from tiphys.lib.http.http2 import Http2Connection
+
 log = logging.getLogger(__name__)
+
+Served: TypeAlias = "Connection | Http2Connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Limits:
     body_bytes_max: int = 3 * 1024 * 1024  # MaxRequestBodyBytes
     head_bytes_max: int = 1024 * 1024  # http.DefaultMaxHeaderBytes
     connections_max: int = 8192
+    streams_max: int = 250  # --http2-max-streams-per-connection; x/net/http2 defaultMaxStreams
     idle_seconds_max: float = 90.0  # IdleTimeout
     handshake_seconds_max: float = 32.0  # ReadHeaderTimeout also covers the handshake
     backlog: int = 1024
@@ -73,7 +81,7 @@ class HttpServer:
         self.stopping = asyncio.Event()
         self.is_stopping = False
         self._tls = tls
-        self._connections: set[Connection] = set()
+        self._connections: set[Served] = set()
         self._listeners: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -118,7 +126,7 @@ class HttpServer:
     def connection_count(self) -> int:
         return len(self._connections)
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: Served) -> bool:
         """Called by a new connection; False when there are too many."""
         if len(self._connections) >= self.limits.connections_max or self.is_stopping:
             return False
@@ -126,7 +134,7 @@ class HttpServer:
         self._empty.clear()
         return True
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: Served) -> None:
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()

@@ -1,0 +1,187 @@
+"""ID tokens of an OpenID Connect issuer: whose they are. The keys come from outside (oidc_keys.py).
+
+Upstream: apiserver plugin/pkg/authenticator/token/oidc; --oidc-*.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+
+from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.user import ALL_AUTHENTICATED, User
+from tiphys.lib.clock import Clock
+
+TOKENS_MAX: Final = 4096  # Verified tokens remembered.
+TOKEN_BYTES_MAX: Final = 16 * 1024
+REMEMBERED_SECONDS: Final = 10.0  # Upstream's cache of tokens that were accepted.
+NOT_BEFORE_LEEWAY_SECONDS: Final = 300.0  # go-oidc, for clocks that go wrong.
+ALGORITHMS: Final = frozenset(
+    {"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"}
+)
+_JTI: Final = "authentication.kubernetes.io/credential-id"
+
+
+@dataclass(frozen=True, slots=True)
+class OidcConfig:
+    """Upstream's flags of the same names. A prefix of None is the default, "-" is none."""
+
+    issuer_url: str
+    client_id: str
+    username_claim: str = "sub"
+    username_prefix: str | None = None
+    groups_claim: str = ""
+    groups_prefix: str = ""
+    required_claims: tuple[tuple[str, str], ...] = ()
+    signing_algs: tuple[str, ...] = ("RS256",)
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.issuer_url.startswith("https://"):
+            raise ValueError(f"the issuer {self.issuer_url!r} is no https URL")
+        if not self.client_id:
+            raise ValueError("a client id is wanted with an issuer")
+        unknown = [one for one in self.signing_algs if one not in ALGORITHMS]
+        if unknown:
+            raise ValueError(f"signing algorithm {unknown[0]!r} is none of {sorted(ALGORITHMS)}")
+
+
+class Keys:
+    """The issuer's keys by their ids, as they are known now."""
+
+    def __init__(self) -> None:
+        self.by_id: Mapping[str, Any] = {}
+        self.wanted = asyncio.Event()
+        """A token named a key that is not known: look again."""
+
+    def replace(self, by_id: Mapping[str, Any]) -> None:
+        self.by_id = by_id
+        self.wanted.clear()
+
+
+def config_of(config: ApiServerConfig) -> OidcConfig:
+    """Raises ValueError for flags that do not fit together."""
+    return OidcConfig(
+        issuer_url=config.oidc_issuer_url,
+        client_id=config.oidc_client_id,
+        username_claim=config.oidc_username_claim,
+        username_prefix=config.oidc_username_prefix,
+        groups_claim=config.oidc_groups_claim,
+        groups_prefix=config.oidc_groups_prefix,
+        required_claims=config.oidc_required_claims,
+        signing_algs=config.oidc_signing_algs,
+        ca_file=config.oidc_ca_file,
+    )
+
+
+class _Known:
+    __slots__ = ("expires_at", "until", "user")
+
+    def __init__(self, user: User, expires_at: float, until: float) -> None:
+        self.user = user
+        self.expires_at = expires_at
+        self.until = until
+
+
+class OidcTokens:
+    """See the module."""
+
+    def __init__(self, config: OidcConfig, keys: Keys, clock: Clock) -> None:
+        self._config = config
+        self._keys = keys
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+
+    def user_of(self, token: str) -> User | None:
+        """None for what is no valid token of the issuer."""
+        now = self._clock.monotonic()
+        known = self._known.get(token)
+        if known is not None and now < known.until and self._seconds() < known.expires_at:
+            return known.user
+        claims = self._claims(token)
+        user = None if claims is None else user_of_claims(claims, self._config)
+        if claims is None or user is None:
+            self._known.pop(token, None)
+            return None
+        if known is not None and (known.user.name, known.user.groups) == (user.name, user.groups):
+            user = known.user  # The authorizer remembers what it decided about this one.
+        if len(self._known) >= TOKENS_MAX:
+            self._known.clear()
+        self._known[token] = _Known(user, float(claims["exp"]), now + REMEMBERED_SECONDS)
+        return user
+
+    def _claims(self, token: str) -> Mapping[str, Any] | None:
+        """The claims of a token that the issuer signed, for us, and that has not ended."""
+        if len(token) > TOKEN_BYTES_MAX:
+            return None
+        config = self._config
+        try:
+            header = jwt.get_unverified_header(token)
+            unverified = jwt.decode(token, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            return None
+        if unverified.get("iss") != config.issuer_url:
+            return None
+        key_id = str(header.get("kid", ""))
+        key = self._keys.by_id.get(key_id)
+        if key is None:
+            self._keys.wanted.set()
+            return None
+        options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        options |= {"require": ["exp", "iss", "aud"]}
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=list(config.signing_algs),
+                audience=config.client_id,
+                issuer=config.issuer_url,
+                options=options,
+            )
+        except (jwt.InvalidTokenError, TypeError, ValueError):
+            return None
+        return claims if self._is_timely(claims) else None
+
+    def _is_timely(self, claims: Mapping[str, Any]) -> bool:
+        now, ends, begins = self._seconds(), claims["exp"], claims.get("nbf", 0)
+        if not isinstance(ends, (int, float)) or not isinstance(begins, (int, float)):
+            return False
+        return bool(begins - NOT_BEFORE_LEEWAY_SECONDS <= now < ends)
+
+    def _seconds(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def user_of_claims(claims: Mapping[str, Any], config: OidcConfig) -> User | None:
+    """None where a claim is missing, or not as required."""
+    name = claims.get(config.username_claim)
+    if not isinstance(name, str) or not name:
+        return None
+    if config.username_claim == "email" and claims.get("email_verified", True) is not True:
+        return None
+    for claim, value in config.required_claims:
+        if claims.get(claim) != value:
+            return None
+    groups = claims.get(config.groups_claim, []) if config.groups_claim else []
+    if isinstance(groups, str):
+        groups = [groups]
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        return None
+    prefix = "" if config.groups_prefix == "-" else config.groups_prefix
+    extra = {_JTI: (f"JTI={claims['jti']}",)} if isinstance(claims.get("jti"), str) else {}
+    return User(
+        sys.intern(_username_prefix(config) + name),
+        (*(prefix + group for group in groups), ALL_AUTHENTICATED),
+        extra=extra,
+    )
+
+
+def _username_prefix(config: OidcConfig) -> str:
+    """Other claims than email are unique only with their issuer."""
+    if config.username_prefix is not None:
+        return "" if config.username_prefix == "-" else config.username_prefix
+    return "" if config.username_claim == "email" else f"{config.issuer_url}#"

@@ -1,0 +1,382 @@
+"""HTTP/2 over real sockets with h2 as the client: streams, windows, floods, the end."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, SettingsFrame
+
+from support.gaps import missing
+from support.http2_client import Http2Client
+from support.throwaway_pki import Authority
+from tiphys.lib import tls
+from tiphys.lib.http.client import HttpClient
+from tiphys.lib.http.flow import BodyWriter
+from tiphys.lib.http.frame_budget import FRAMES_MAX
+from tiphys.lib.http.message import (
+    Answer,
+    Request,
+    Response,
+    StreamResponse,
+    UpgradeResponse,
+    text_response,
+)
+from tiphys.lib.http.server import HttpServer, Limits
+
+BIG = b"".join(b"%08d" % i * 1000 for i in range(600))  # 4.8 MB
+PIECES = [BIG[at : at + 8000] for at in range(0, len(BIG), 8000)]
+CALM = int(ErrorCodes.ENHANCE_YOUR_CALM)
+
+
+class Handler:
+    """Answers, and remembers what the server did with its streams."""
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+        self.written = 0
+        self.gate = asyncio.Event()
+
+    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
+        match request.raw_path:
+            case "/fast":
+                host = request.headers["host"]
+                return text_response(200, f"{request.method} {request.params()} {host}")
+            case "/echo":
+                return Response(200, request.body, (("Content-Type", "x/y"), ("Connection", "no")))
+            case "/cookie":
+                return text_response(200, request.headers["cookie"])
+            case "/gate":
+                return self.wait()
+            case "/unchanged":
+                return StreamResponse(304, self.forever)
+            case "/forever":
+                return StreamResponse(200, self.forever)
+            case "/until-stop":
+                return StreamResponse(200, self.until_stop)
+            case "/much":
+                return StreamResponse(200, self.much)
+            case "/big":
+                return Response(200, PIECES)
+            case "/big-bytes":
+                return Response(200, BIG)
+            case "/upgrade":
+                return UpgradeResponse(self.never)
+            case "/bug":
+                raise RuntimeError("a bug")
+            case "/bug-in-stream":
+                return StreamResponse(200, self.broken)
+        return text_response(404, "no such path")
+
+    async def wait(self) -> Answer:
+        await self.gate.wait()
+        return text_response(200, "open")
+
+    async def never(self, stream: object) -> None:
+        raise AssertionError("there are no upgrades here")
+
+    async def forever(self, body: BodyWriter) -> None:
+        try:
+            body.write(b"begun\n")
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    async def until_stop(self, body: BodyWriter) -> None:
+        body.write(b"begun\n")
+        await body.stopping.wait()
+        body.write(b"ended\n")
+
+    async def much(self, body: BodyWriter) -> None:
+        for _ in range(100):
+            body.write(b"x" * 10_000)
+            self.written += 10_000
+            await body.drain()
+
+    async def broken(self, body: BodyWriter) -> None:
+        body.write(b"begun\n")
+        raise RuntimeError("a bug")
+
+
+Talk = Callable[[Http2Client, Handler, HttpServer], Awaitable[None]]
+
+
+def with_server(
+    tmp_path: Path, talk: Talk, *, limits: Limits | None = None, window: int = 65_535
+) -> None:
+    authority = Authority(tmp_path)
+    context = tls.server_context(*authority.issue("server", server=True))
+    tls.offer_http2(context)
+
+    async def story() -> None:
+        handler = Handler()
+        server = HttpServer(handler, tls=context, limits=limits)
+        port = await server.listen("127.0.0.1", 0)
+        trust = tls.client_context(authority.path)
+        client = await Http2Client.connect(port, trust, window=window)
+        try:
+            await asyncio.wait_for(talk(client, handler, server), 30)
+        finally:
+            await client.close()
+            await server.stop()
+
+    uvloop.run(story())
+
+
+def test_requests_and_answers(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        reply = await client.get("/fast?a=1")
+        assert (reply.status, reply.body) == (200, b"GET {'a': ['1']} x")
+        assert reply.headers["content-length"] == str(len(reply.body))
+        assert "date" in reply.headers
+        reply = await client.reply(client.ask("POST", "/echo", b"hello"))
+        assert (reply.body, reply.headers["content-type"]) == (b"hello", "x/y")
+        assert "connection" not in reply.headers
+        reply = await client.get("/big", method="HEAD")
+        assert (reply.headers["content-length"], reply.body) == (str(len(BIG)), b"")
+        assert (await client.get("/fast", method="FOO")).body == b"FOO {} x"
+        assert (await client.get("/bug")).status == 500
+        unchanged = await client.get("/unchanged")
+        assert (unchanged.status, unchanged.body) == (304, b"")
+        assert "content-length" not in unchanged.headers
+        assert (await client.get("/big")).body == BIG
+        assert (await client.get("/big-bytes")).body == BIG
+        cookies = client.ask("GET", "/cookie", headers={"cookie": "a=1; b=2"})
+        assert (await client.reply(cookies)).body == b"a=1; b=2"
+
+    with_server(tmp_path, talk)
+
+
+def test_hundreds_of_streams_at_once(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        waiting = [client.ask("GET", "/gate") for _ in range(240)]
+        for _ in range(3):
+            assert (await client.get("/fast")).status == 200
+        assert not any(client.replies[n].status for n in waiting)
+        handler.gate.set()
+        assert {(await client.reply(n)).body for n in waiting} == {b"open"}
+
+    with_server(tmp_path, talk)
+
+
+def test_more_streams_than_announced_end_the_connection(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        assert (await client.get("/fast")).status == 200
+        assert client.frames.remote_settings.max_concurrent_streams == 3
+        # A client that does not care.
+        client.frames.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+        client.frames.remote_settings.acknowledge()
+        for _ in range(4):
+            client.ask("GET", "/gate")
+        await client.until(lambda: client.goaway is not None)
+
+    with_server(tmp_path, talk, limits=Limits(streams_max=3))
+
+
+def test_a_stream_that_is_not_read_stops_only_its_own_writer(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        client.reads = False
+        much = client.ask("GET", "/much")
+        await client.until(lambda: len(client.replies[much].body) == 20_000)
+        for _ in range(20):
+            assert (await client.get("/fast")).status == 200
+        # The window, what may wait in the stream, and the write that was too much.
+        assert handler.written <= 20_000 + 64 * 1024 + 10_000
+        client.reads = True
+        client.frames.increment_flow_control_window(1 << 20)
+        client.frames.increment_flow_control_window(1 << 20, much)
+        client.flush()
+        assert len((await client.reply(much)).body) == 1_000_000
+
+    with_server(tmp_path, talk, window=20_000)
+
+
+def test_big_answers_take_turns(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        numbers = [client.ask("GET", "/big") for _ in range(8)]
+        assert [(await client.reply(n)).body == BIG for n in numbers] == [True] * 8
+
+    with_server(tmp_path, talk)
+
+
+def test_a_reset_cancels_the_work(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        number = client.ask("GET", "/forever")
+        await client.until(lambda: client.replies[number].body == b"begun\n")
+        client.frames.reset_stream(number, ErrorCodes.CANCEL)
+        client.flush()
+        assert (await client.get("/fast")).status == 200
+        assert handler.cancelled == 1
+        assert len(server.tasks) == 0
+
+    with_server(tmp_path, talk)
+
+
+def test_what_cannot_be_answered_is_reset(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        assert (await client.get("/upgrade")).reset == ErrorCodes.HTTP_1_1_REQUIRED
+        broken = await client.get("/bug-in-stream")
+        assert (broken.status, broken.reset) == (200, ErrorCodes.INTERNAL_ERROR)
+        assert (await client.get("/fast")).status == 200
+
+    with_server(tmp_path, talk)
+
+
+def test_bodies_have_a_limit(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        said = client.ask("POST", "/echo", headers={"content-length": "1001"}, ends=False)
+        reply = await client.reply(said)
+        assert (reply.status, reply.body) == (413, b"limit is 1000")
+        unsaid = client.ask("POST", "/echo", b"x" * 1001, ends=False)
+        assert (await client.reply(unsaid)).status == 413
+        await client.until(lambda: client.replies[unsaid].reset == ErrorCodes.NO_ERROR)
+        assert len((await client.reply(client.ask("POST", "/echo", b"x" * 1000))).body) == 1000
+
+    with_server(tmp_path, talk, limits=Limits(body_bytes_max=1000))
+
+
+def test_a_client_that_waits_is_told_to_send(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        number = client.ask("POST", "/echo", headers={"expect": "100-continue"}, ends=False)
+        await client.until(lambda: client.replies[number].informed == [100])
+        client.frames.send_data(number, b"hello", end_stream=True)
+        client.flush()
+        assert (await client.reply(number)).body == b"hello"
+
+    with_server(tmp_path, talk)
+
+
+def rapid_reset(client: Http2Client) -> None:
+    for _ in range(FRAMES_MAX + 200):
+        number = client.ask("GET", "/gate")
+        client.frames.reset_stream(number, ErrorCodes.CANCEL)
+        client.flush()
+
+
+def pings(client: Http2Client) -> None:
+    client.send_raw(PingFrame(0, opaque_data=b"12345678").serialize() * (FRAMES_MAX + 200))
+
+
+def settings(client: Http2Client) -> None:
+    client.send_raw(SettingsFrame(0, settings={4: 65_535}).serialize() * (FRAMES_MAX + 200))
+
+
+def empty_data(client: Http2Client) -> None:
+    number = client.ask("POST", "/echo", ends=False)
+    for _ in range(FRAMES_MAX + 200):
+        client.frames.send_data(number, b"")
+    client.flush()
+
+
+@pytest.mark.parametrize("flood", [rapid_reset, pings, settings, empty_data])
+def test_floods_end_the_connection(tmp_path: Path, flood: Callable[[Http2Client], None]) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        assert (await client.get("/fast")).status == 200
+        flood(client)
+        await client.until(lambda: client.goaway == CALM)
+        await client.until(lambda: client.closed)
+        assert len(server.tasks) == 0
+
+    with_server(tmp_path, talk)
+
+
+def continuations(client: Http2Client) -> bytes:
+    head = HeadersFrame(1, b"\x00\x01a\x01b").serialize()
+    return head + ContinuationFrame(1, b"\x00\x01a\x01b").serialize() * 200
+
+
+def header_bomb(client: Http2Client) -> bytes:
+    """One large header in the table, then named again and again in a byte each."""
+    fields = [(":method", "GET"), (":path", "/fast"), (":scheme", "https"), ("a", "b" * 3000)]
+    block = client.frames.encoder.encode(fields) + b"\xbe" * 1000
+    return HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]).serialize()
+
+
+@pytest.mark.parametrize("attack", [continuations, header_bomb])
+def test_heads_have_limits(tmp_path: Path, attack: Callable[[Http2Client], bytes]) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        client.send_raw(attack(client))
+        await client.until(lambda: client.goaway is not None)
+        await client.until(lambda: client.closed)
+
+    with_server(tmp_path, talk)
+
+
+def test_stopping_tells_streams_and_ends_the_connection(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        number = client.ask("GET", "/until-stop")
+        await client.until(lambda: client.replies[number].body == b"begun\n")
+        await server.stop(grace_seconds=5)
+        reply = await client.reply(number)
+        assert (reply.body, reply.ended) == (b"begun\nended\n", True)
+        assert client.goaway == ErrorCodes.NO_ERROR
+        await client.until(lambda: client.closed)
+
+    with_server(tmp_path, talk)
+
+
+def test_idle_connections_are_closed(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        number = client.ask("GET", "/gate")
+        await asyncio.sleep(0.5)
+        assert not client.closed
+        handler.gate.set()
+        await client.reply(number)
+        await client.until(lambda: client.closed)
+
+    with_server(tmp_path, talk, limits=Limits(idle_seconds_max=0.2, sweep_seconds=0.05))
+
+
+def test_http_1_1_is_spoken_on_the_same_port(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = tls.server_context(*authority.issue("server", server=True))
+    tls.offer_http2(context)
+
+    async def story() -> None:
+        server = HttpServer(Handler(), tls=context)
+        port = await server.listen("127.0.0.1", 0)
+        client = HttpClient(f"https://127.0.0.1:{port}", tls=tls.client_context(authority.path))
+        answer = await client.request("GET", "/fast")
+        assert (answer.status, answer.body) == (200, f"GET {{}} 127.0.0.1:{port}".encode())
+        client.close()
+        if curl := shutil.which("curl"):
+            for flag, version in (("--http2", "2"), ("--http1.1", "1.1")):
+                command = [curl, "-sS", flag, "--cacert", str(authority.path)]
+                command += ["-w", "%{http_version}", "-o", str(tmp_path / "out")]
+                command += [f"https://127.0.0.1:{port}/big"]
+                done = await asyncio.to_thread(subprocess.run, command, capture_output=True)
+                assert done.stdout.decode() == version, done.stderr
+                assert (tmp_path / "out").read_bytes() == BIG
+        await server.stop()
+
+    uvloop.run(story())
+
+
+def test_kubectl_prefers_it(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        missing("kubectl is not installed")
+    authority = Authority(tmp_path)
+    context = tls.server_context(*authority.issue("server", server=True))
+    tls.offer_http2(context)
+
+    async def story() -> None:
+        def handle(request: Request) -> Answer:
+            return text_response(200, " ".join(type(c).__name__ for c in server._connections))
+
+        server = HttpServer(handle, tls=context)
+        port = await server.listen("127.0.0.1", 0)
+        command = [kubectl, "--server", f"https://127.0.0.1:{port}", "get", "--raw", "/kind"]
+        command += ["--certificate-authority", str(authority.path), "--kubeconfig", "/dev/null"]
+        command += ["--token", "any"]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20)
+        assert done.stdout == b"Http2Connection", done.stderr
+        await server.stop()
+
+    uvloop.run(story())
