@@ -15,26 +15,29 @@ INTERPRETERS: Final = 7
 CLUSTERS: Final = 40
 
 FIRST: Final = """
+import resource
 import time
 began = time.perf_counter()
 from tiphys.testing.cluster import Cluster
 imported = time.perf_counter()
 cluster = Cluster().start()
-print(imported - began, time.perf_counter() - imported)
-cluster.stop()
+print(imported - began, time.perf_counter() - imported, end=" ")
+cluster.clock.freeze()
+cluster.settle()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def first() -> tuple[float, float]:
-    """Seconds of the import, and from there to ready; medians."""
+def first() -> tuple[float, float, float]:
+    """Seconds of the import, from there to ready, and what memory it took; medians."""
     found = [
         subprocess.run(
             [sys.executable, "-c", FIRST], capture_output=True, text=True, check=True
         ).stdout.split()
         for _ in range(INTERPRETERS)
     ]
-    imports, starts = zip(*((float(a), float(b)) for a, b in found), strict=True)
-    return statistics.median(imports), statistics.median(starts)
+    imports, starts, sizes = zip(*(map(float, line) for line in found), strict=True)
+    return statistics.median(imports), statistics.median(starts), statistics.median(sizes)
 
 
 def fresh(kind: Literal["flowing", "frozen"]) -> tuple[list[float], list[float]]:
@@ -67,7 +70,7 @@ def hour() -> float:
 
 
 def main() -> None:
-    imported, ready = first()
+    imported, ready, size = first()
     print(f"import                           {1000 * imported:7.0f} ms")
     print(f"from there to the first cluster  {1000 * ready:7.0f} ms")
     starts, _ = fresh("flowing")
@@ -79,6 +82,7 @@ def main() -> None:
     print(f"an idle hour                     {1000 * hour():7.0f} ms")
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # getrusage(2): bytes there, KB here.
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    print(f"memory of one                    {size / unit:7.0f} MB")
     print(f"memory after {2 * CLUSTERS + 3} clusters        {most:7.0f} MB, the most it ever was")
 
 
