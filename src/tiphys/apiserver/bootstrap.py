@@ -16,7 +16,7 @@ from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.apiserver.aggregation.registration import local_api_service
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.endpoint import Endpoint
-from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.filters.rbac_bootstrap import RbacObjects
 from tiphys.apiserver.kubernetes_service import API_SERVICE, api_endpoint_slice, api_endpoints
 from tiphys.apiserver.object_meta import fill_on_create
 from tiphys.apiserver.writes import encoded
@@ -54,10 +54,10 @@ class Bootstrap:
         self._clock = clock
         self._rng = rng
 
-    async def run(self, config: ApiServerConfig, first_address: str) -> None:
+    async def run(self, config: ApiServerConfig, first_address: str, roles: RbacObjects) -> None:
         for name in SYSTEM_NAMESPACES:
             await self.ensure("", "namespaces", {"metadata": {"name": name}})
-        for plural, objects in bootstrap_objects().items():
+        for plural, objects in roles.items():
             for obj in objects:
                 await self.ensure("rbac.authorization.k8s.io", plural, obj)
         for name, value, description in _PRIORITIES:

@@ -45,7 +45,7 @@ from tiphys.apiserver.filters.authorization import RBAC_GROUP
 from tiphys.apiserver.filters.bootstrap_tokens import BootstrapTokens
 from tiphys.apiserver.filters.node_authorization import Authorizer, NodeAuthorizer
 from tiphys.apiserver.filters.node_graph import NodeGraph
-from tiphys.apiserver.filters.rbac_bootstrap import bootstrap_objects
+from tiphys.apiserver.filters.rbac_bootstrap import RbacObjects, bootstrap_objects
 from tiphys.apiserver.filters.request_header import RequestHeaderAuthenticator
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.open_store import encrypting, open_store
@@ -89,17 +89,25 @@ async def run(config: ApiServerConfig) -> None:
 
 
 async def build(
-    config: ApiServerConfig, backend: Backend, clock: Clock, rng: random.Random
+    config: ApiServerConfig,
+    backend: Backend,
+    clock: Clock,
+    rng: random.Random,
+    roles: RbacObjects | None = None,
 ) -> ApiServer:
-    """A server over a backend, with its caches filled and the first objects written."""
+    """A server over a backend, with its caches filled and the first objects written.
+
+    roles: what `bootstrap_objects` gives, where many servers of one process share it.
+    """
     sealed = encrypting(config, backend)
     store = Store(backend if sealed is None else sealed)
     endpoints = make_endpoints(store)
     await store.start()
     if sealed is not None:
         await sealed.rewrite_stale()
+    roles = roles or bootstrap_objects()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
-    authorizer.nodes = _node_authorizer(store, endpoints)
+    authorizer.nodes = _node_authorizer(store, endpoints, roles)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
@@ -111,7 +119,7 @@ async def build(
     clients = tls.LeafVerifier.from_file(config.client_ca)
     addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
     bootstrap = Bootstrap(store, endpoints, clock, rng)
-    await bootstrap.run(config, addresses.api_server)
+    await bootstrap.run(config, addresses.api_server, roles)
     flow_objects = {plural: endpoints[FLOW_GROUP, "v1", plural] for plural in (SCHEMAS, LEVELS)}
     upkeep = FairnessUpkeep(store, flow_objects, bootstrap, clock)
     await upkeep.put_right()
@@ -204,14 +212,15 @@ def front_proxy(config: ApiServerConfig, clock: Clock) -> RequestHeaderAuthentic
 
 
 def _node_authorizer(
-    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint]
+    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint], roles: RbacObjects
 ) -> NodeAuthorizer:
     graph = NodeGraph()
     pods = endpoints["", "v1", "pods"]
     graph.load([pods.decode(c) for c in pods.cache.objects.values()])
     store.on_events(graph.follow)
-    roles = bootstrap_objects()["clusterroles"]
-    rules = next(r["rules"] for r in roles if r["metadata"]["name"] == "system:node")
+    rules = next(
+        r["rules"] for r in roles["clusterroles"] if r["metadata"]["name"] == "system:node"
+    )
     return NodeAuthorizer(graph, endpoints["", "v1", "persistentvolumes"].cache, rules)
 
 
@@ -265,7 +274,7 @@ class serving:
             authorities.append(config.requestheader_ca)
         context = tls.server_context(config.tls_cert, config.tls_key, authorities)
         tls.offer_http2(context)
-        self._http = HttpServer(server.handle, tls=context, error_response=_error)
+        self._http = HttpServer(server.handle, tls=context, error_response=error_answer)
         self._tasks = TaskSet()
         self.ports: list[int] = []
 
@@ -296,7 +305,8 @@ class serving:
             self._server.audit.close()
 
 
-def _error(status: int, why: str) -> Response:
+def error_answer(status: int, why: str) -> Response:
+    """The answers that the HTTP server itself gives, as Status."""
     error: ApiError
     if status == 413:
         error = RequestEntityTooLarge(f"Request entity too large: {why}")

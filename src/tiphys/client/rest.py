@@ -7,7 +7,7 @@ when there was no answer. Writes are never sent twice. Upstream: client-go rest,
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -30,8 +30,42 @@ PatchKind = Literal["json", "merge", "strategic", "apply"]
 Query = Mapping[str, str | int | bool | None]
 
 
+class Http(Protocol):
+    """How requests get there: over sockets (lib.http.client), or within one process in tests."""
+
+    host: str
+    headers: dict[str, str]
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout_seconds: float = 60.0,
+    ) -> Answer: ...
+
+    async def stream(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Stream: ...
+
+    def close(self) -> None: ...
+
+
+Transport = Callable[[Mapping[str, str]], Http]
+"""Headers of all requests -> the way there."""
+
+
 class Client:
     """One user's view of one API server."""
+
+    http: Http
 
     def __init__(
         self,
@@ -39,22 +73,30 @@ class Client:
         *,
         user_agent: str = "tiphys",
         shared_tls: ssl.SSLContext | None = None,
+        transport: Transport | None = None,
     ) -> None:
-        """shared_tls: a context made from an equal access, in place of one of our own."""
+        """shared_tls: a context made from an equal access, in place of one of our own.
+
+        transport: another way there than sockets; access then says who we are only.
+        """
         headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if access.token is not None:
             headers["Authorization"] = "Bearer " + str.__str__(access.token)
         self.access = access
-        is_https = access.server.startswith("https")
-        tls = (shared_tls or access.tls()) if is_https else None
-        renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
-        if tls is not None and access.certificate_files is not None:
-            renewed = RenewedCertificate(tls, *access.certificate_files).refresh
+        self.transport = transport
         self.requests = Counter(
             "rest_client_requests_total",
             "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
             ("code", "method", "host"),
         )
+        if transport is not None:
+            self.http = transport(headers)
+            return
+        is_https = access.server.startswith("https")
+        tls = (shared_tls or access.tls()) if is_https else None
+        renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
+        if tls is not None and access.certificate_files is not None:
+            renewed = RenewedCertificate(tls, *access.certificate_files).refresh
         self.http = HttpClient(
             access.server,
             tls=tls,

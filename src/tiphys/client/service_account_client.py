@@ -45,7 +45,8 @@ class ServiceAccountClient(Client):
         super().__init__(
             anonymous,
             user_agent=f"kube-controller-manager/{account}",
-            shared_tls=_context_of(anonymous),
+            shared_tls=_context_of(anonymous) if base.transport is None else None,
+            transport=base.transport,
         )
         self._base = base
         self._account = account

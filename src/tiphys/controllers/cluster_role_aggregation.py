@@ -19,12 +19,13 @@ ALL: Final = ObjectKey("", "*")  # The only key: all roles together.
 
 def aggregated_rules(role: Obj, roles: Iterable[Obj]) -> list[Obj]:
     """The rules that an aggregated role is to have: each once, by the names of their roles."""
-    selectors = at(role, "aggregationRule", "clusterRoleSelectors", default=[])
+    said = at(role, "aggregationRule", "clusterRoleSelectors", default=[])
+    selectors = [labels.from_object(selector) for selector in said]
     rules: list[Obj] = []
     for other in sorted(roles, key=name_of):
         if name_of(other) == name_of(role):
             continue
-        if any(labels.matches_object(selector, labels_of(other)) for selector in selectors):
+        if any(selector.matches(labels_of(other)) for selector in selectors):
             rules += [rule for rule in other.get("rules") or () if rule not in rules]
     return rules
 

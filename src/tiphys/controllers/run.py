@@ -89,27 +89,30 @@ JOINING: tuple[Make, ...] = (
 
 async def run(config: ControllersConfig) -> None:
     """Wait for the lease, then run every controller until cancelled."""
-
-    def make(context: Context) -> Sequence[Controller]:
-        wanted = CONTROLLERS + (JOINING if config.machines_join else ())
-        made = [make_one(context, config) for make_one in wanted]
-        if config.service_account_key is not None:
-            signer = TokenSigner.from_file(config.service_account_key)
-            made.append(TokenController(context, signer, config.root_ca_file.read_bytes()))
-        if config.client_signing and config.serving_signing:
-            by_name = signers(
-                Authority.from_files(*config.client_signing),
-                Authority.from_files(*config.serving_signing),
-            )
-            made.append(CertificateSigningController(context, by_name, config.signing_seconds))
-        if config.cluster_cidr:
-            made.append(
-                NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size)
-            )
-        if config.nodes_directory is not None:
-            made.append(LocalPathProvisioner(context, config.nodes_directory))
-        return made
-
     await run_elected(
-        config.kubeconfig, "kube-controller-manager", config.identity, make, config.metrics
+        config.kubeconfig,
+        "kube-controller-manager",
+        config.identity,
+        lambda context: controllers_of(context, config),
+        config.metrics,
     )
+
+
+def controllers_of(context: Context, config: ControllersConfig) -> Sequence[Controller]:
+    """All controllers that the configuration asks for. Raises OSError, ValueError for a file."""
+    wanted = CONTROLLERS + (JOINING if config.machines_join else ())
+    made = [make_one(context, config) for make_one in wanted]
+    if config.service_account_key is not None:
+        signer = TokenSigner.from_file(config.service_account_key)
+        made.append(TokenController(context, signer, config.root_ca_file.read_bytes()))
+    if config.client_signing and config.serving_signing:
+        by_name = signers(
+            Authority.from_files(*config.client_signing),
+            Authority.from_files(*config.serving_signing),
+        )
+        made.append(CertificateSigningController(context, by_name, config.signing_seconds))
+    if config.cluster_cidr:
+        made.append(NodeIpamController(context, config.cluster_cidr, config.node_cidr_mask_size))
+    if config.nodes_directory is not None:
+        made.append(LocalPathProvisioner(context, config.nodes_directory))
+    return made

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tiphys.client.rest import Http
 from tiphys.lib.clock import Clock, SystemClock
-from tiphys.lib.http.client import HttpClient
 from tiphys.lib.tasks import TaskSet, keep_running
 from tiphys.logstore.agent import LogAgent
 from tiphys.logstore.forwarder import Cursor, Forwarder
@@ -39,7 +39,7 @@ class NodeLogConfig:
 
     directory: Path
     pod_logs: Callable[[], Mapping[str, Path]]
-    client: HttpClient
+    client: Http
 
 
 async def run(config: NodeLogConfig) -> None:

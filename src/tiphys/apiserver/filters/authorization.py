@@ -107,6 +107,13 @@ class _Compiled:
     grants: dict[tuple[str, str], list[Grant]] = field(default_factory=dict)
 
 
+class Learnt(NamedTuple):
+    """Roles and bindings, read and compiled; nothing in it is changed once it is made."""
+
+    compiled: _Compiled | None
+    decoded: dict[str, tuple[int, Any]]
+
+
 class RbacAuthorizer:
     """See the module."""
 
@@ -116,6 +123,14 @@ class RbacAuthorizer:
         self._compiled: _Compiled | None = None
         self._decoded: dict[str, tuple[int, Any]] = {}
         self.generation = 0
+
+    def learnt(self) -> "Learnt":
+        """What was made of the roles and bindings as they are now."""
+        return Learnt(self._compiled, dict(self._decoded))
+
+    def believe(self, learnt: "Learnt") -> None:
+        """Take over from another authorizer over a store with the same objects and revisions."""
+        self._compiled, self._decoded = learnt.compiled, dict(learnt.decoded)
 
     def notice(self, events: Sequence[Event]) -> None:
         """Called with every committed batch."""

@@ -25,7 +25,11 @@ _KINDS: Final = {
 _SUBJECTS: Final = {"U": "User", "G": "Group"}
 
 
-def bootstrap_objects() -> dict[str, list[Obj]]:
+RbacObjects = dict[str, list[Obj]]
+"""Objects by resource: clusterroles, roles, clusterrolebindings, rolebindings."""
+
+
+def bootstrap_objects() -> RbacObjects:
     """All objects by resource. Aggregates come with their rules filled in."""
     text = resources.files("tiphys.apiserver.filters").joinpath("rbac_bootstrap.txt")
     found = parse(text.read_text("utf-8"))

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tiphys.lib.http.client import HttpClient, HttpError
+from tiphys.client.rest import Http
+from tiphys.lib.http.client import HttpError
 from tiphys.logstore.outputs.record import OutputError, Record
 
 NODE_PATH: Final = "/tiphys/v1/nodelines"
@@ -14,7 +15,7 @@ _SHOWN: Final = 200
 class NodeOutput:
     """A batch that was taken and is sent again is known by its chunks: each line is there once."""
 
-    def __init__(self, client: HttpClient, body: Callable[[Sequence[Record]], bytes]) -> None:
+    def __init__(self, client: Http, body: Callable[[Sequence[Record]], bytes]) -> None:
         self._client = client
         self._body = body
 
