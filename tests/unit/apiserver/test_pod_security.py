@@ -43,10 +43,10 @@ def a_pod(
     ("pod", "words"),
     [
         (a_pod(), ""),
-        (a_pod(hostNetwork=True), "host namespaces (hostNetwork)"),
+        (a_pod(hostNetwork=True), "host namespaces (hostNetwork=true)"),
         (
             a_pod(hostPID=True, hostIPC=True, hostNetwork=True),
-            "host namespaces (hostIPC, hostNetwork, hostPID)",
+            "host namespaces (hostNetwork=true, hostPID=true, hostIPC=true)",
         ),
         (
             a_pod({"privileged": True}),
@@ -157,11 +157,11 @@ def test_baseline(pod: Obj, words: str) -> None:
         (a_pod(GOOD | {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}), ""),
         (
             a_pod(GOOD, volumes=[{"name": "v", "nfs": {}}, {"name": "w", "secret": {}}]),
-            'restricted volume types (volumes ["v"] have restricted types)',
+            'restricted volume types (volume "v" uses restricted volume type "nfs")',
         ),
         (
             a_pod(GOOD, volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
-            'restricted volume types (volumes ["v"] have restricted types)',
+            'restricted volume types (volume "v" uses restricted volume type "hostPath")',
         ),
         (
             a_pod(GOOD | {"runAsNonRoot": False}),
@@ -253,7 +253,7 @@ def test_rules_are_those_of_the_version(level: str, minor: int, pod: Obj, allowe
         ),
         (
             {"enforce": "baseline", "enforce-version": "1.25"},
-            ("baseline:latest", "privileged:latest", "privileged:latest"),
+            ("baseline:latest", "privileged:latest", "baseline:latest"),
             ["enforce-version"],
         ),
     ],

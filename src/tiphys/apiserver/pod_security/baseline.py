@@ -117,7 +117,8 @@ def added(pod: Obj, allowed: frozenset[str]) -> tuple[list[str], list[str]]:
 
 def host_namespaces(pod: Obj) -> Violation | None:
     spec = pod.get("spec") or {}
-    found = [name for name in ("hostIPC", "hostNetwork", "hostPID") if spec.get(name)]
+    names_of = ("hostNetwork", "hostPID", "hostIPC")
+    found = [f"{name}=true" for name in names_of if spec.get(name)]
     return Violation("host namespaces", ", ".join(found)) if found else None
 
 

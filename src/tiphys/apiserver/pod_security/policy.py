@@ -39,8 +39,11 @@ class Policy(NamedTuple):
 def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[FieldError]]:
     """A policy in any case: what cannot be read is enforced as restricted, and never warned of."""
     errors: list[FieldError] = []
-    found = [_mode(labels, mode, errors) for mode in MODES]
-    return Policy(*found), errors
+    enforce, audit, warn = (_mode(labels, mode, errors) for mode in MODES)
+    warns = any(label.startswith(f"{PREFIX}warn") for label in labels)
+    if labels.get(f"{PREFIX}enforce") in LEVELS and not warns:
+        warn = enforce  # Workloads whose pods would be refused are warned of.
+    return Policy(enforce, audit, warn), errors
 
 
 def _mode(labels: Mapping[str, str], mode: str, errors: list[FieldError]) -> LevelVersion:

@@ -11,6 +11,7 @@ from tiphys.apiserver.pod_security.baseline import PROFILES, added, seccomp
 from tiphys.apiserver.pod_security.pods import (
     Violation,
     containers,
+    counted,
     has_own_users,
     names,
     quoted,
@@ -60,17 +61,22 @@ def capabilities(pod: Obj) -> Violation | None:
 
 
 def volumes(pod: Obj) -> Violation | None:
-    bad = sorted(
-        {
-            str(volume.get("name", ""))
-            for volume in at(pod, "spec", "volumes", default=None) or []
-            if all(volume.get(kind) is None for kind in VOLUMES)
-        }
-    )
+    bad = [
+        volume
+        for volume in at(pod, "spec", "volumes", default=None) or []
+        if all(volume.get(kind) is None for kind in VOLUMES)
+    ]
     if not bad:
         return None
-    listed = " ".join(f'"{name}"' for name in bad)
-    return Violation("restricted volume types", f"volumes [{listed}] have restricted types")
+    found, kinds = names(bad), sorted({_kind_of(volume) for volume in bad})
+    who_uses = f"{counted('volume', 'volumes', bad)} {quoted(found)} {counted('uses', 'use', bad)}"
+    what = counted("restricted volume type", "restricted volume types", kinds)
+    return Violation("restricted volume types", f"{who_uses} {what} {quoted(kinds)}")
+
+
+def _kind_of(volume: Obj) -> str:
+    """The field that makes it the kind of volume that it is."""
+    return next((name for name in volume if name != "name"), "unknown")
 
 
 def run_as_non_root(pod: Obj) -> Violation | None:
