@@ -57,7 +57,7 @@ demo-clean: setup ## delete that cluster: nothing stays outside the checkout
 	@$(BIN)/python tools/purge.py
 
 e2e: setup test-system ## whole clusters, real kubectl, real containers, crash tests
-	$(BIN)/pytest tests/e2e -m e2e
+	$(BIN)/pytest tests -m "e2e or slow"
 
 bench: setup ## numbers for docs/performance.md
 	$(BIN)/python -m bench

@@ -152,6 +152,7 @@ async def watched(api: Api, seen: list[tuple[str, str]]) -> None:
         seen.append((event["type"], event["object"]["metadata"]["name"]))
 
 
+@pytest.mark.slow  # Its bound is on elections of three members: alone on the machine, by `make e2e`
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_killed_member_costs_no_write_and_no_event(way: int, tmp_path: Path) -> None:
     async def story(servers: Servers, cluster: EtcdCluster) -> None:
