@@ -120,10 +120,7 @@ async def build(
     addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
     bootstrap = Bootstrap(store, endpoints, clock, rng)
     await bootstrap.run(config, addresses.api_server, roles)
-    flow_objects = {plural: endpoints[FLOW_GROUP, "v1", plural] for plural in (SCHEMAS, LEVELS)}
-    upkeep = FairnessUpkeep(store, flow_objects, bootstrap, clock)
-    await upkeep.put_right()
-    store.on_events(upkeep.notice)
+    upkeep = await _flow_upkeep(store, endpoints, bootstrap, clock)
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
@@ -162,6 +159,20 @@ async def build(
     await server.custom_resources.start()
     server.is_ready = True
     return server
+
+
+async def _flow_upkeep(
+    store: Store,
+    endpoints: Mapping[tuple[str, str, str], Endpoint],
+    bootstrap: Bootstrap,
+    clock: Clock,
+) -> FairnessUpkeep:
+    """Flow schemas and levels as they must be, now and after every change."""
+    objects = {plural: endpoints[FLOW_GROUP, "v1", plural] for plural in (SCHEMAS, LEVELS)}
+    upkeep = FairnessUpkeep(store, objects, bootstrap, clock)
+    await upkeep.put_right()
+    store.on_events(upkeep.notice)
+    return upkeep
 
 
 def oidc_of(

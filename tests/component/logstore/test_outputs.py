@@ -404,7 +404,8 @@ def test_a_task_set_ends(tmp_path: Path) -> None:
             tasks = TaskSet()
             tasks.start(forwarder(tmp_path / "s", SyslogOutput(config)).run(), "output")
             await asyncio.sleep(0.1)
-            await tasks.close()
+            await asyncio.wait_for(tasks.close(), 5)
+            assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing is left running"
 
     asyncio.run(story())
 
