@@ -70,7 +70,7 @@ class Gateway:
                 if profile.ports:
                     ports = published_ports.parse_all(profile.ports)
                     group.create_task(port_relay.run(ports, self._first_address))
-                if profile.is_joined:  # A node alone may not watch all pods and nodes.
+                if profile.is_joined:  # Its lines go to the store beside the API server.
                     send = partial(node_run.run, node_log_config(profile, self._pod_logs))
                     group.create_task(keep_running("logs", send))
                 else:

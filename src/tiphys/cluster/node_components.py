@@ -63,8 +63,7 @@ async def _proxy(profile: Profile, node: Node) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(proxy.run(proxy_config(profile, node), client))
             group.create_task(network.run(network_config(profile, node), client))
-            if not profile.is_joined:  # Who joined may not read others' pods: differences.md.
-                group.create_task(policy.run(PolicyConfig(node.name), client))
+            group.create_task(policy.run(PolicyConfig(node.name), client))
     finally:
         client.close()
 
