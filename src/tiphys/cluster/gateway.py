@@ -82,7 +82,7 @@ class Gateway:
         """What asks the API server, all as the metrics server, which may read pods and nodes."""
         profile = self._profile
         kubeconfig = access.path_for(profile, "metrics-server")
-        client = Client.from_kubeconfig(kubeconfig, user_agent="tiphys-gateway")
+        client = Client.from_kubeconfig(kubeconfig, user_agent="tiphys-gateway", multiplexed=True)
         collect = partial(logstore.run, log_store_config(profile, self._pod_logs), client)
         measure = partial(metrics_server.run, metrics_server_config(profile), client)
         try:

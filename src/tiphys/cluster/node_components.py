@@ -58,7 +58,7 @@ def _zygote(profile: Profile) -> Component:
 async def _proxy(profile: Profile, node: Node) -> None:
     """All only write the kernel's tables when something changed: they share a process."""
     kubeconfig = access.path_for(profile, "proxy")
-    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-proxy")
+    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-proxy", multiplexed=True)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(proxy.run(proxy_config(profile, node), client))
