@@ -413,10 +413,7 @@ class Http2Connection(asyncio.Protocol):
     def _flush(self) -> None:
         self._flush_asked = False
         self._unsent_bytes = 0
-        if self._transport.is_closing():
-            return
-        data = self._wire.take()
-        if data:
+        if not self._transport.is_closing() and (data := self._wire.take()):
             self._transport.write(data)
 
     # --- ends
