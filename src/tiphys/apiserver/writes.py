@@ -73,8 +73,8 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
     resource = endpoint.resource
-    if endpoint.custom is None:  # Others are warned of, not refused.
-        errors += validate_finalizer_names(obj)
+    kind = endpoint.info.kind if endpoint.custom is None else ""  # Others are warned of.
+    errors += validate_finalizer_names(kind, obj)
     errors += resource.validate(obj)
     return errors + resource.validate_create(obj)
 
