@@ -5,8 +5,9 @@ from typing import Final
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
-from tiphys.apiserver.resources.core.pod_spec_diff import pod_spec_diff
+from tiphys.apiserver.resources.rules.go_diff import go_diff
 
+_POD_SPEC: Final = "core.v1.PodSpec"
 _UNCHANGEABLE: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
@@ -27,7 +28,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     errors += _gates(spec, before)
     fixed = _fixed(spec, before)
     if fixed != before:
-        errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{pod_spec_diff(before, fixed)}"))
+        errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{go_diff(before, fixed, _POD_SPEC)}"))
     return errors
 
 
