@@ -1,7 +1,7 @@
 """Values as upstream's messages show them: Go's JSON of its internal structs.
 
 Validation works on structs that have no JSON tags: a value in its messages has Go's field names in
-the order of the struct, and all fields, also those that nobody set. go_forms.txt, beside schema.txt:
+the order of the struct, and all fields, also those that nobody set. go_forms.txt in this package:
 
     @@group.version           what follows belongs to this group (upstream's package)
     Type Field...             the internal struct's fields in their order
@@ -55,7 +55,11 @@ def go_form(obj: Obj, type_name: str, parent: Obj | None = None) -> Obj:
 def api_form(obj: Obj, type_name: str) -> Obj:
     """A new object with its fields in the schema's order, as Go marshals structs with tags."""
     fields = SCHEMA.types[type_name].fields.values()
-    return {f.name: _api_value(obj[f.name], f) for f in fields if f.name in obj}
+    return {
+        f.name: _api_value(obj[f.name], f)
+        for f in fields
+        if f.name in obj and not (f.omit_empty and obj[f.name] in ("", [], {}))
+    }
 
 
 def _api_value(value: Any, field: Field) -> Any:

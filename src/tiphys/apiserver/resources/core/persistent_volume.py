@@ -8,6 +8,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core import persistent_volume_rules
+from tiphys.apiserver.resources.core.persistent_volume_update import validate_update
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.pod_template import default_old_volume
 from tiphys.apiserver.resources.resource import Resource
@@ -41,6 +42,7 @@ PERSISTENT_VOLUME = Resource(
     _INFO,
     warnings=warnings.persistent_volume,
     validate=persistent_volume_rules.validate,
+    validate_update=validate_update,
     columns=columns_of(
         _INFO,
         cells.name,
