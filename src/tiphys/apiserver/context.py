@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tiphys.api.errors import BadRequest
+from tiphys.api.meta import Obj
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.negotiation import (
     OF_CUSTOM,
@@ -29,6 +30,7 @@ class RequestContext:
         "_params",
         "applies",
         "endpoint",
+        "given",
         "info",
         "request",
         "server",
@@ -51,6 +53,7 @@ class RequestContext:
         self.endpoint = endpoint
         self.warnings: list[str] = []
         self.applies = False  # Who has which field is settled by the apply itself.
+        self.given: Obj | None = None  # The body, or what a patch made, as it was written.
         self._params: dict[str, list[str]] | None = None
 
     @property

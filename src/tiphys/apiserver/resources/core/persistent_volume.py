@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj, at, rfc3339
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
@@ -13,6 +13,7 @@ from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, st
 from tiphys.apiserver.resources.pod_template import default_old_volume
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.user import User
 
 _INFO = built_in("", "v1", "persistentvolumes")
 
@@ -31,6 +32,20 @@ def before_create(volume: Obj) -> None:
         "phase": "Pending",
         "lastPhaseTransitionTime": volume["metadata"].get("creationTimestamp"),
     }
+
+
+def note_request(new: Obj, old: Obj | None, user: User, now: datetime) -> None:
+    """Since when the volume is in its phase; who sets the phase may know better."""
+    del user
+    if old is None:
+        return
+    status, before = new.get("status") or {}, old.get("status") or {}
+    field = "lastPhaseTransitionTime"
+    if status.get("phase") != before.get("phase") and status.get(field) in {
+        None,
+        before.get(field),
+    }:
+        new["status"] = status | {field: rfc3339(now)}
 
 
 def _claim(volume: Obj, _: datetime) -> Any:
@@ -59,6 +74,7 @@ PERSISTENT_VOLUME = Resource(
     ),
     default=default,
     before_create=before_create,
+    note_request=note_request,
     before_update=generation.keep_status,
     before_status_update=generation.status_updated,
 )

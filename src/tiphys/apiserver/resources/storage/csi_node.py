@@ -10,6 +10,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.semantic import semantically_equal
 from tiphys.apiserver.resources.rules.texts import IMMUTABLE, NOT_NEGATIVE, each
 from tiphys.apiserver.resources.storage.rules import driver_name
 
@@ -61,14 +62,14 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
             if driver.get("name") != before.get("name"):
                 continue
             then, now = (_without_allocatable(d) for d in (before, driver))
-            if now != then:
+            if not semantically_equal(now, then):
                 shown = go_form(now, "storage.v1.CSINodeDriver")
                 errors.append(invalid("spec.drivers", shown, IMMUTABLE))
     return errors
 
 
 def _without_allocatable(driver: Obj) -> Obj:
-    return {k: v for k, v in driver.items() if k != "allocatable" and v != []}
+    return {k: v for k, v in driver.items() if k != "allocatable"}
 
 
 CSI_NODE = Resource(
