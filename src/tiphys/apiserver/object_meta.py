@@ -12,6 +12,7 @@ from tiphys.api import names
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import Obj, rfc3339
+from tiphys.api.schema import SCHEMA
 
 GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
@@ -48,6 +49,7 @@ KINDS_WITH_ANY_FINALIZERS: Final = frozenset(
     | {"RuntimeClass", "SelfSubjectReview", "TokenReview", "ValidatingAdmissionPolicy"}
     | {"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"}
 )
+_TEMPLATE_FIELDS: Final = {"uid": "uID"}
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]
@@ -158,8 +160,9 @@ def validate_labels(labels: dict[str, str], path: str = "metadata.labels") -> li
     return errors
 
 
-def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
-    path = "metadata.annotations"
+def validate_annotations(
+    annotations: dict[str, str], path: str = "metadata.annotations"
+) -> list[FieldError]:
     errors: list[FieldError] = []
     for key in sorted(annotations):
         errors += [invalid(path, key, text) for text in names.qualified_name(key.lower())]
@@ -174,6 +177,15 @@ def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
             )
         )
     return errors
+
+
+def only_labels_and_annotations(metadata: Obj, path: str) -> list[FieldError]:
+    """Of a template's metadata, which upstream names by its own fields' names."""
+    return [
+        forbidden(f"{path}.{_TEMPLATE_FIELDS.get(field, field)}", "cannot be set")
+        for field in SCHEMA.types["meta.v1.ObjectMeta"].fields
+        if metadata.get(field) and field not in {"labels", "annotations"}
+    ]
 
 
 def validate_owners(owners: list[Obj]) -> list[FieldError]:

@@ -77,6 +77,8 @@ class Resource:
     before_delete: Callable[[Obj, datetime], Obj | None] = nothing_before_delete
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
+    # More, of new objects, given the labels of their namespace.
+    validate_create_in: Callable[[Obj, dict[str, str]], list[FieldError]] | None = None
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
