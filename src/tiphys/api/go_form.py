@@ -58,8 +58,15 @@ def api_form(obj: Obj, type_name: str) -> Obj:
     return {
         f.name: _api_value(obj[f.name], f)
         for f in fields
-        if f.name in obj and not (f.omit_empty and obj[f.name] in ("", [], {}))
+        if f.name in obj and not _is_left_out(obj[f.name], f)
     }
+
+
+def _is_left_out(value: Any, field: Field) -> bool:
+    """Go's omitempty: an empty text, list or map, but no struct, and nothing behind a pointer."""
+    if not field.omit_empty or field.pointer:
+        return False
+    return value == "" or (bool(field.container) and not value)
 
 
 def _api_value(value: Any, field: Field) -> Any:
