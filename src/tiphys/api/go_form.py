@@ -10,7 +10,8 @@ the order of the struct, and all fields, also those that nobody set. go_forms.tx
     ^Field                    stands in the enclosing object in the version's form
     <metadata>                an embedded ObjectMeta, which has tags and leaves out what is empty
 
-Types that are not there keep the form they have in the API.
+Types that are not there keep the form they have in the API. go_order.txt: the fields of the types
+whose order in Go is not that of protobuf, which the schema has.
 Upstream: pkg/apis/*/types.go, encoding/json; recorded messages.
 """
 
@@ -53,12 +54,12 @@ def go_form(obj: Obj, type_name: str, parent: Obj | None = None) -> Obj:
 
 
 def api_form(obj: Obj, type_name: str) -> Obj:
-    """A new object with its fields in the schema's order, as Go marshals structs with tags."""
-    fields = SCHEMA.types[type_name].fields.values()
+    """A new object with its fields in their order in Go, as it marshals structs with tags."""
+    fields = SCHEMA.types[type_name].fields
     return {
-        f.name: _api_value(obj[f.name], f)
-        for f in fields
-        if f.name in obj and not _is_left_out(obj[f.name], f)
+        name: _api_value(obj[name], fields[name])
+        for name in _orders().get(type_name) or fields
+        if name in obj and not _is_left_out(obj[name], fields[name])
     }
 
 
@@ -106,9 +107,19 @@ def _zero(member: _Member) -> Any:
 @cache
 def _table() -> Mapping[str, list[str]]:
     """The words of each type. Read when a message first needs it."""
+    return _read("go_forms.txt")
+
+
+@cache
+def _orders() -> Mapping[str, list[str]]:
+    """Of each type whose fields stand in Go in another order than in protobuf: their names."""
+    return _read("go_order.txt")
+
+
+def _read(file: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     package = ""
-    text = resources.files("tiphys.api").joinpath("go_forms.txt").read_text("utf-8")
+    text = resources.files("tiphys.api").joinpath(file).read_text("utf-8")
     for line in text.splitlines():
         if line.startswith("@@"):
             package = line[2:]

@@ -6,6 +6,7 @@ from tiphys.api.errors import BadRequest
 from tiphys.api.meta import Obj
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.negotiation import (
+    NO_TABLES,
     OF_CUSTOM,
     PRODUCED,
     VIEWS,
@@ -73,6 +74,8 @@ class RequestContext:
         """The negotiated form of the answer. Raises NotAcceptable."""
         is_custom = self.endpoint.custom is not None and self.info.subresource != "scale"
         produced = OF_CUSTOM if is_custom else PRODUCED
+        if self.info.subresource == "status" and not self.endpoint.resource.has_status_table:
+            views = views & NO_TABLES
         accept = self.request.headers.get("accept", "")
         return negotiate(accept, scope, views=views, produced=produced)
 

@@ -50,6 +50,10 @@ KINDS_WITH_ANY_FINALIZERS: Final = frozenset(
     | {"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"}
 )
 _TEMPLATE_FIELDS: Final = {"uid": "uID"}
+# What a new object's maker cannot say. Source: rest.WipeObjectMetaSystemFields.
+SYSTEM_FIELDS: Final = (
+    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+)  # fmt: skip
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]

@@ -87,6 +87,7 @@ class Resource:
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
     error_group: str | None = None  # The group that 422s name, where not the own one.
+    has_status_table: bool = True  # Whether the subresource status can be shown as a Table.
     orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
     delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False
