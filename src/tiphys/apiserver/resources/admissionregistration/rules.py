@@ -44,7 +44,7 @@ def validate(configuration: Obj) -> list[FieldError]:
 def _webhook(webhook: Obj, path: str) -> list[FieldError]:
     errors = _full_name(webhook.get("name", ""), f"{path}.name")
     for index, rule in enumerate(webhook.get("rules") or ()):
-        errors += _rule(rule, f"{path}.rules[{index}]")
+        errors += rule_with_operations(rule, f"{path}.rules[{index}]")
     for field, valid in _CHOICES.items():
         if webhook[field] not in valid:
             errors.append(unsupported(f"{path}.{field}", webhook[field], valid))
@@ -96,7 +96,7 @@ def _review_versions(versions: list[str], path: str) -> list[FieldError]:
     return errors
 
 
-def _rule(rule: Obj, path: str) -> list[FieldError]:
+def rule_with_operations(rule: Obj, path: str) -> list[FieldError]:
     operations = rule.get("operations") or []
     errors = _wildcard(operations, f"{path}.operations", "operations")
     for index, operation in enumerate(operations):
