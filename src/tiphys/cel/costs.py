@@ -39,7 +39,9 @@ def _of_result(args: Sequence[Any], result: Any) -> int:
 def _tree(value: Any) -> int:
     """Of looking at a value and all within."""
     if isinstance(value, (str, bytes)):
-        length = len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else len(value)
+        length = (
+            len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else len(value)
+        )
         return int(length * TRAVERSAL)
     if isinstance(value, list):
         return sum(_tree(one) for one in value)

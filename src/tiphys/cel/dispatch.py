@@ -1,7 +1,7 @@
 """Calls of functions: which overload it is, and what it costs.
 
-Where types are known beforehand, the implementation is called as it is; otherwise the first overload
-is taken whose arguments have the types of the values.
+Where types are known beforehand, the implementation is called as it is; otherwise the first
+overload is taken whose arguments have the types of the values.
 """
 
 from collections.abc import Callable, Sequence

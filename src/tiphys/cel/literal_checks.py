@@ -31,7 +31,11 @@ _FORMAT: Final = "format"  # Its list may hold anything.
 
 def check_literals(checked: Checked, environment: Environment) -> None:
     """Raises CompileError."""
-    issues = [issue for node, is_free in _nodes(checked.tree, False) for issue in _issues(checked, node, is_free)]
+    issues = [
+        issue
+        for node, is_free in _nodes(checked.tree, False)
+        for issue in _issues(checked, node, is_free)
+    ]
     if issues:
         raise CompileError(checked.source, issues)
 

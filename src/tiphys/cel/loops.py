@@ -1,7 +1,7 @@
 """Comprehensions: the loops that macros become.
 
-The two kinds that everybody uses run without the tree that the macro made, at the same cost: those that
-look for an element, and those that gather a list.
+The two kinds that everybody uses run without the tree that the macro made, at the same cost: those
+that look for an element, and those that gather a list.
 """
 
 from collections.abc import Callable, Iterator

@@ -184,9 +184,7 @@ def _map_loop(
     make: Factory, offset: int, target: Node, args: list[Node], inserted: list[Node]
 ) -> Node:
     names = _names(args, 2, _SIMPLE)
-    step: Node = make.call(
-        offset, syntax.MAP_INSERT, make.ident(offset, syntax.RESULT), *inserted
-    )
+    step: Node = make.call(offset, syntax.MAP_INSERT, make.ident(offset, syntax.RESULT), *inserted)
     if len(args) == 4:
         step = _when(make, offset, args[2], step)
     start = CreateMap(make.next_id(), offset, [])

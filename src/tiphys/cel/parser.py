@@ -1,11 +1,12 @@
 """From tokens to a tree.
 
-Errors are told in the words of the parser generator that upstream uses, for the mistakes that people
-make: something expected, something too much, something missing. After an error parsing goes on where
-the expression may go on, so that one text can tell of several mistakes.
+Errors are told in the words of the parser generator that upstream uses, for the mistakes that
+people make: something expected, something too much, something missing. After an error parsing goes
+on where the expression may go on, so that one text can tell of several mistakes.
 Source: cel-go parser/gen/CEL.g4 (grammar), parser/parser.go; the ANTLR 4 error strategy.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
 from tiphys.cel import lexer, literals, syntax
@@ -179,10 +180,8 @@ class _Parser:
 
     def whole(self) -> Node:
         tree = self._expression()
-        try:
+        with suppress(_Lost):  # It was told of, and nothing comes behind it.
             self._match(END)
-        except _Lost:
-            pass
         return tree
 
     def _expression(self) -> Node:
@@ -206,16 +205,14 @@ class _Parser:
         then = self._logical(syntax.OR, "'||'")
         self._closers.pop()
         self._match("':'", _OPERANDS)
-        return self._make.call(
-            offset, syntax.CONDITIONAL, condition, then, self._expression()
-        )
+        return self._make.call(offset, syntax.CONDITIONAL, condition, then, self._expression())
 
     def _logical(self, function: str, sign: str) -> Node:
         """Terms with one sign between them, as a tree that is not deep."""
 
         def term() -> Node:
-            return self._operation(0) if function == syntax.AND else self._logical(
-                syntax.AND, "'&&'"
+            return (
+                self._operation(0) if function == syntax.AND else self._logical(syntax.AND, "'&&'")
             )
 
         terms, offsets = [term()], []
@@ -524,7 +521,7 @@ def _value(kind: str, text: str) -> Any:
             return literals.bytes_of(text)
         case lexer.UINT:
             return Uint(literals.uint_of(text))
-        case _ if kind == lexer.FLOAT or not text.lstrip("-").isdigit() and "x" not in text:
+        case _ if kind == lexer.FLOAT or (not text.lstrip("-").isdigit() and "x" not in text):
             return literals.float_of(text)
         case _:
             return literals.int_of(text)

@@ -1,7 +1,8 @@
 """Regular expressions in Go's dialect, which take time proportional to the text.
 
-RE2 itself, as Go's package has the same syntax and the same promise; Python's `re` has neither. It is
-loaded with the first pattern. Source: github.com/google/re2 (syntax), Go regexp/syntax (ErrorCode).
+RE2 itself, as Go's package has the same syntax and the same promise; Python's `re` has neither. It
+is loaded with the first pattern.
+Source: github.com/google/re2 (syntax), Go regexp/syntax (ErrorCode).
 """
 
 from functools import lru_cache

@@ -86,7 +86,8 @@ def unwrapped(one: Type) -> tuple[Type, bool]:
 
 
 _NAMED: Final = {
-    one.name: one for one in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, TIMESTAMP, DURATION, DYN)
+    one.name: one
+    for one in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, TIMESTAMP, DURATION, DYN)
 } | {TYPE_KIND: TYPE}
 # Types that expressions may name, by what `type()` of their values is called.
 NAMES: Final = {

@@ -1,4 +1,4 @@
-"""Whether a value of one type may stand where another is wanted, with parameters that are not known.
+"""Whether a value of one type may stand where another is wanted, with parameters not known yet.
 
 Source: doc/langdef.md (Gradual Type Checking); cel-go checker/types.go.
 """

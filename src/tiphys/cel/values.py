@@ -166,7 +166,8 @@ def _equal_lists(one: list[Any], other: list[Any]) -> bool:
         named = {one.name_of(item): item for item in other}
         names = [one.name_of(item) for item in one]
         return all(
-            name in named and equal(item, named[name]) for name, item in zip(names, one, strict=True)
+            name in named and equal(item, named[name])
+            for name, item in zip(names, one, strict=True)
         )
     return all(equal(a, b) for a, b in zip(one, other, strict=True))
 

@@ -49,5 +49,3 @@ def all_libraries() -> tuple[Library, ...]:
         extended_lists.LIBRARY,
         json_patch.LIBRARY,
     )
-
-

@@ -88,7 +88,7 @@ def authorizer_of(ask: Callable[[Question], Decision]) -> Authorizer:
     return Authorizer(Question(ask))
 
 
-def request_resource_of(ask: Callable[[Question], Decision], **fields: str) -> Question:
+def request_resource_of(ask: Callable[[Question], Decision], **fields: Any) -> Question:
     """A question of the resource that a request is for."""
     return replace(Question(ask), **fields)
 
@@ -118,7 +118,11 @@ def _resource(one: GroupCheck, resource: str) -> Question:
 
 
 def _with(field: str) -> Callable[[Question, str], Question]:
-    return lambda one, value: replace(one, **{field: value})
+    def narrowed(one: Question, value: str) -> Question:
+        changes: dict[str, Any] = {field: value}
+        return replace(one, **changes)
+
+    return narrowed
 
 
 def _check(one: Any, verb: str) -> Decision:

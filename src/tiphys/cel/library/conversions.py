@@ -74,7 +74,9 @@ _FLOAT: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _FLOAT_CHARS_MAX: Final = 1024
-_PLAIN_EXPONENT_MAX: Final = 6  # Go strconv/ftoa.go, for the shortest digits: an exponent from here on.
+_PLAIN_EXPONENT_MAX: Final = (
+    6  # Go strconv/ftoa.go, for the shortest digits: an exponent from here on.
+)
 
 
 def _same(value: Any) -> Any:

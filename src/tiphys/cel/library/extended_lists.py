@@ -65,7 +65,9 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 def _sort_by(values: list[Any], keys: list[Any]) -> list[Any]:
     if len(values) != len(keys):
-        text = "@sortByAssociatedKeys() expected a list of the same size as the associated keys list"
+        text = (
+            "@sortByAssociatedKeys() expected a list of the same size as the associated keys list"
+        )
         text += f", but got {len(values)} and {len(keys)} elements respectively"
         raise EvaluationError(text)
     if len({type_of(key) for key in keys}) > 1:

@@ -31,9 +31,7 @@ class Format:
     __slots__ = ("name", "pattern_chars", "validate")
     cel_type = FORMAT
 
-    def __init__(
-        self, name: str, pattern_chars: int, validate: Callable[[str], list[str]]
-    ) -> None:
+    def __init__(self, name: str, pattern_chars: int, validate: Callable[[str], list[str]]) -> None:
         self.name = name
         self.pattern_chars = pattern_chars
         self.validate = validate
@@ -101,8 +99,7 @@ _ALL: Final = {
 }
 _TABLE: Final = "\n".join(
     [
-        "validate format-validate"
-        " kubernetes.NamedFormat.(string) -> optional_type(list(string))",
+        "validate format-validate kubernetes.NamedFormat.(string) -> optional_type(list(string))",
         "format.named format-named (string) -> optional_type(kubernetes.NamedFormat)",
     ]
     + [f"format.{name} format.{name} () -> kubernetes.NamedFormat" for name in _ALL]

@@ -1,6 +1,7 @@
 """Lists of Kubernetes' own library. Upstream: apiserver/pkg/cel/library/lists.go."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Final
 
 from tiphys.cel.declarations import Implementation, Library
@@ -24,7 +25,7 @@ _TABLE: Final = "\n".join(
 
 def _is_sorted(values: list[Any]) -> bool:
     try:
-        return all(one <= other for one, other in zip(values, values[1:], strict=False))
+        return all(one <= other for one, other in pairwise(values))
     except TypeError:
         raise EvaluationError("no such overload") from None
 

@@ -26,10 +26,16 @@ from tiphys.cel.values import (
     type_of,
 )
 
-_ORDERED: Final = (("_<_", "less"), ("_<=_", "less_equals"), ("_>_", "greater"), ("_>=_", "greater_equals"))
+_ORDERED: Final = (
+    ("_<_", "less"),
+    ("_<=_", "less_equals"),
+    ("_>_", "greater"),
+    ("_>=_", "greater_equals"),
+)
 _KINDS: Final = (
     ("bool", "bool", "bool"), ("int64", "int", "int"), ("int64_double", "int", "double"),
-    ("int64_uint64", "int", "uint"), ("uint64", "uint", "uint"), ("uint64_double", "uint", "double"),
+    ("int64_uint64", "int", "uint"), ("uint64", "uint", "uint"),
+    ("uint64_double", "uint", "double"),
     ("uint64_int64", "uint", "int"), ("double", "double", "double"),
     ("double_int64", "double", "int"), ("double_uint64", "double", "uint"),
     ("string", "string", "string"), ("bytes", "bytes", "bytes"),

@@ -10,20 +10,20 @@ from tiphys.cel.values import INT_MAX, INT_MIN
 
 QUANTITY: Final = types.struct("kubernetes.Quantity")
 _TABLE: Final = """
-quantity       string_to_quantity        (string) -> kubernetes.Quantity
+quantity       string_to_quantity        (string) -> @
 isQuantity     is_quantity_string        (string) -> bool
-sign           quantity_sign             (kubernetes.Quantity) -> int
-isGreaterThan  quantity_is_greater_than  kubernetes.Quantity.(kubernetes.Quantity) -> bool
-isLessThan     quantity_is_less_than     kubernetes.Quantity.(kubernetes.Quantity) -> bool
-compareTo      quantity_compare_to       kubernetes.Quantity.(kubernetes.Quantity) -> int
-asApproximateFloat  quantity_get_float   kubernetes.Quantity.() -> double
-asInteger      quantity_get_int          kubernetes.Quantity.() -> int
-isInteger      quantity_is_integer       kubernetes.Quantity.() -> bool
-add            quantity_add              kubernetes.Quantity.(kubernetes.Quantity) -> kubernetes.Quantity
-add            quantity_add_int          kubernetes.Quantity.(int) -> kubernetes.Quantity
-sub            quantity_sub              kubernetes.Quantity.(kubernetes.Quantity) -> kubernetes.Quantity
-sub            quantity_sub_int          kubernetes.Quantity.(int) -> kubernetes.Quantity
-"""
+sign           quantity_sign             (@) -> int
+isGreaterThan  quantity_is_greater_than  @.(@) -> bool
+isLessThan     quantity_is_less_than     @.(@) -> bool
+compareTo      quantity_compare_to       @.(@) -> int
+asApproximateFloat  quantity_get_float   @.() -> double
+asInteger      quantity_get_int          @.() -> int
+isInteger      quantity_is_integer       @.() -> bool
+add            quantity_add              @.(@) -> @
+add            quantity_add_int          @.(int) -> @
+sub            quantity_sub              @.(@) -> @
+sub            quantity_sub_int          @.(int) -> @
+""".replace("@", QUANTITY.name)
 
 
 class Quantity:

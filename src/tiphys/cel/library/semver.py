@@ -85,9 +85,7 @@ def _number(text: str, what: str) -> int:
         raise EvaluationError(f"Invalid character(s) found in {what} number {shown}")
     if len(text) > 1 and text.startswith("0"):
         shown = orjson.dumps(text).decode()
-        raise EvaluationError(
-            f"{what.capitalize()} number must not contain leading zeroes {shown}"
-        )
+        raise EvaluationError(f"{what.capitalize()} number must not contain leading zeroes {shown}")
     return int(text)
 
 

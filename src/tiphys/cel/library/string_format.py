@@ -22,8 +22,8 @@ _WRONG: Final = {
     "e": "scientific clause can only be used on doubles",
     "f": "fixed-point clause can only be used on doubles",
     "o": "octal clause can only be used on integers",
-    "s": "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types,"
-    " durations, and timestamps",
+    "s": "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists,"
+    " types, durations, and timestamps",
     "x": "only integers, byte buffers, and strings can be formatted as hex",
 }
 # What may stand for a clause, by types' names: what is checked before anything is evaluated.
@@ -141,7 +141,7 @@ def _float(letter: str, value: float, places: int) -> str:
     mantissa, _, exponent = f"{value:.{places}e}".partition("e")
     sign = "-" if exponent.startswith("-") else ""
     power = (sign + exponent.lstrip("+-").zfill(2)).translate(_SUPERSCRIPTS)
-    return f"{mantissa}\u202f×\u202f10{power}"
+    return f"{mantissa}\u202f\u00d7\u202f10{power}"
 
 
 def _hex(letter: str, value: Any) -> str:

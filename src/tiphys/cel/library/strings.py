@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from tiphys.cel.declarations import Library
 from tiphys.cel.errors import EvaluationError
-from tiphys.cel.library.string_format import formatted
 from tiphys.cel.library.conversions import shown_double
+from tiphys.cel.library.string_format import formatted
 
 _TABLE: Final = """
 charAt       string_char_at_int       string.(int) -> string

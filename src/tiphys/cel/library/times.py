@@ -42,7 +42,9 @@ _UNITS_NS: Final = {
     "m": 60 * SECOND_NS,
     "h": 3600 * SECOND_NS,
 }
-_DURATION: Final = re.compile(r"[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
+_DURATION: Final = re.compile(
+    r"[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII
+)
 _DURATION_PART: Final = re.compile(r"(\d*)\.?(\d*)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _DURATION_CHARS_MAX: Final = 200
 _TIMESTAMP: Final = re.compile(
