@@ -6,6 +6,7 @@ Upstream: pkg/registry/admissionregistration/validatingadmissionpolicybinding.
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.admissionregistration.binding_rules import validating_binding_errors
 from tiphys.apiserver.resources.admissionregistration.webhooks import (
     default_match,
     param_ref,
@@ -26,8 +27,10 @@ def default(binding: Obj) -> None:
 
 VALIDATING_ADMISSION_POLICY_BINDING = Resource(
     _INFO,
+    validate=validating_binding_errors,
     columns=columns_of(_INFO, cells.name, cells.value("spec", "policyName"), param_ref, cells.age),
     default=default,
     before_create=generation.start,
     before_update=spec_updated,
+    allow_unconditional_update=False,
 )
