@@ -134,6 +134,55 @@ def _validated(target: Part | None, args: Sequence[Part]) -> Estimate | None:
     return Estimate(args[0].size.scaled(TRAVERSAL).scaled(PATTERN_CHARS_MAX * PATTERN))
 
 
+def _pairs(factor: int) -> _Rule:
+    def rule(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+        return Estimate(args[0].size.times(args[1].size).scaled(factor).plus(ONE))
+
+    return rule
+
+
+def _list_cost(size: Amount, factor: float) -> Estimate:
+    """Of a call that makes a list."""
+    return Estimate(size.scaled(factor).plus(exactly(1 + costs.LIST_COST)), size)
+
+
+def _number(part: Part, otherwise: int) -> int:
+    value = part.node.value if isinstance(part.node, Literal) else None
+    return value if type(value) is int and value >= 0 else otherwise
+
+
+def _sliced(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+    if target is None:
+        return None
+    count = _number(args[1], target.size.high) - _number(args[0], 0)
+    return _list_cost(exactly(count % (AMOUNT_MAX + 1)), 1)
+
+
+def _ranged(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+    return _list_cost(exactly(_number(args[0], AMOUNT_MAX)), 1)
+
+
+def _reversed(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+    return _list_cost(target.size, 1) if target is not None else None
+
+
+def _flattened(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+    depth = _number(args[0], AMOUNT_MAX) if args else 1
+    return _list_cost(target.size, depth) if target is not None else None
+
+
+def _distinct(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+    return _list_cost(target.size.times(target.size), 2) if target is not None else None
+
+
+def _sorted(target: Part | None, args: Sequence[Part]) -> Estimate | None:
+    if target is None:
+        return None
+    keys = args[0] if args else target
+    factor = 2 + TRAVERSAL if keys.element_type in (types.STRING, types.BYTES) else 2.0
+    return _list_cost(keys.size.times(keys.size), factor)
+
+
 # By the function's name, whichever overload it is.
 _OF_FUNCTIONS: Final[dict[str, _Rule]] = {
     "check": _flat(costs.CHECK_COST),
@@ -151,6 +200,16 @@ _OF_FUNCTIONS: Final[dict[str, _Rule]] = {
     "ip.isCanonical": _traversed(2 * TRAVERSAL),
     **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver"), _traversed(TRAVERSAL)),
     "validate": _validated,
+    "sets.contains": _pairs(1),
+    "sets.intersects": _pairs(1),
+    "sets.equivalent": _pairs(2),
+    "slice": _sliced,
+    "lists.range": _ranged,
+    "reverse": _reversed,
+    "flatten": _flattened,
+    "distinct": _distinct,
+    "sort": _sorted,
+    "@sortByAssociatedKeys": _sorted,
 }
 
 

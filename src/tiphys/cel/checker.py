@@ -151,7 +151,7 @@ class _Checker:
         while isinstance(node, Select) and not node.is_test:
             names.append(node.field)
             node = node.operand
-        if not isinstance(node, Ident):
+        if not isinstance(node, Ident) or any(node.name in scope for scope in self._scopes):
             return ""
         return ".".join([node.name, *reversed(names)])
 

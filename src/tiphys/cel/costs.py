@@ -110,6 +110,37 @@ def _check(args: Sequence[Any], result: Any) -> int:
 
 _ONCE: Final = _traversal(1)
 _TWICE: Final = _traversal(2)
+
+
+def _pairs(factor: int) -> Cost:
+    """Of each element of a list with each of another."""
+    return lambda args, result: 1 + factor * size(args[0]) * size(args[1])
+
+
+def _made_list(args: Sequence[Any], result: Any) -> int:
+    return 1 + LIST_COST + size(result)
+
+
+def _range(args: Sequence[Any], result: Any) -> int:
+    return 1 + LIST_COST + max(int(args[0]), 0)
+
+
+def _flattened(args: Sequence[Any], result: Any) -> int:
+    depth = args[1] if len(args) == 2 else 1
+    return 1 + LIST_COST + size(args[0]) * max(int(depth), 0)
+
+
+def _compared_with_itself(which: int) -> Cost:
+    def cost(args: Sequence[Any], result: Any) -> int:
+        values = args[which]
+        factor = 2.0
+        if values and isinstance(values[0], (str, bytes)):
+            factor += TRAVERSAL
+        return 1 + LIST_COST + int(len(values) ** 2 * factor)
+
+    return cost
+
+
 # By the function's name, whichever overload it is.
 _OF_FUNCTIONS: Final[dict[str, Cost]] = {
     "check": _check,
@@ -129,7 +160,18 @@ _OF_FUNCTIONS: Final[dict[str, Cost]] = {
     **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver"), _ONCE),
     "validate": _validation,
     "_==_": _equality,
+    "sets.contains": _pairs(1),
+    "sets.intersects": _pairs(1),
+    "sets.equivalent": _pairs(2),
+    **dict.fromkeys(("slice", "reverse"), _made_list),
+    "flatten": _flattened,
+    "lists.range": _range,
+    "distinct": _compared_with_itself(0),
+    "sort": _compared_with_itself(0),
+    "@sortByAssociatedKeys": _compared_with_itself(1),
 }
+# What is known only when the work is done; it is never more than the arguments allow.
+AFTERWARDS: Final = frozenset({"join", "slice", "reverse"})
 # By the overload, where there is one only.
 _COMPARED: Final = [
     f"{word}_{kind}"

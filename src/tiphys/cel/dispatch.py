@@ -75,6 +75,27 @@ def chosen(
         for overload in overloads
     ]
 
+    if any(overload.id == "index_list" for overload in overloads):
+        return _index(implementations, table)
+    return _first_fitting(table)
+
+
+_Table = list[tuple[tuple[Guard, ...], Implementation]]
+
+
+def _index(implementations: dict[str, Implementation], table: _Table) -> Implementation:
+    """Of a list with any number."""
+    of_list, of_others = implementations["index_list"], _first_fitting(table)
+
+    def call(target: Any, index: Any) -> Any:
+        if isinstance(target, list):
+            return of_list(target, index)
+        return of_others(target, index)
+
+    return call
+
+
+def _first_fitting(table: _Table) -> Implementation:
     def call(*args: Any) -> Any:
         for guards, implementation in table:
             if all(guard(arg) for guard, arg in zip(guards, args, strict=True)):
@@ -92,9 +113,14 @@ def call_step(
     if cost_of is None:
         return _cheap(work, args)
 
+    is_known_before = function not in costs.AFTERWARDS
+
     def call(frame: Frame) -> Any:
         values = [arg(frame) for arg in args]
         try:
+            if is_known_before:
+                frame.spend(cost_of(values, None))
+                return work(*values)
             result = work(*values)
         except (TypeError, AttributeError, OverflowError):
             raise no_overload() from None

@@ -36,6 +36,10 @@ class Environment:
     types: Mapping[str, Type]
     variables: Mapping[str, Type] = field(default_factory=dict)
     structs: Structs = field(default_factory=Structs)
+    has_bind: bool = False  # Whether cel.bind() is there.
+
+    def with_bind(self) -> "Environment":
+        return replace(self, has_bind=True)
 
     def with_variables(self, variables: Mapping[str, Type]) -> "Environment":
         return replace(self, variables={**self.variables, **variables})

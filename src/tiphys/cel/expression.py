@@ -27,7 +27,7 @@ class Expression:
 def compiled(source: str, environment: Environment) -> Expression:
     """Raises CompileError."""
     try:
-        checked = check(source, parse(source), environment)
+        checked = check(source, parse(source, has_bind=environment.has_bind), environment)
         check_literals(checked, environment)
         return Expression(checked, program(checked, environment))
     except RecursionError:

@@ -20,6 +20,7 @@ from tiphys.cel.syntax import (
 
 _RESERVED_RESULTS: Final = ("__result__", syntax.RESULT)
 _UNUSED: Final = "#unused"
+_SORTED: Final = "@__sortBy_input__"
 
 
 class MacroError(Exception):
@@ -32,10 +33,11 @@ class MacroError(Exception):
 
 
 class Factory:
-    """Makes nodes with numbers of their own."""
+    """Makes nodes with numbers of their own. `has_bind`: whether cel.bind() is a macro."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_bind: bool = False) -> None:
         self._last = 0
+        self.has_bind = has_bind
 
     def next_id(self) -> int:
         self._last += 1
@@ -72,6 +74,9 @@ def expanded(
     """
     if target is None:
         return _has(make, offset, args[0]) if function == "has" and len(args) == 1 else None
+    if make.has_bind and function == "bind" and len(args) == 3:
+        if isinstance(target, Ident) and target.name == "cel":
+            return bind(make, offset, target, args)
     expander = _MACROS.get((function, len(args)))
     return expander(make, offset, target, args) if expander else None
 
@@ -225,6 +230,31 @@ def _if_there(make: Factory, offset: int, target: Node, then: Node) -> Node:
     return make.call(offset, syntax.CONDITIONAL, has_value, then, none)
 
 
+def _sort_by(make: Factory, offset: int, target: Node, args: list[Node]) -> Node:
+    if not isinstance(target, (Ident, Select, Call, CreateList, Comprehension)):
+        text = "sortBy can only be applied to a list, identifier, comprehension, call or select"
+        raise MacroError(target.offset, f"{text} expression")
+    keys = _map(make, offset, make.ident(offset, _SORTED), args)
+    result = make.call(offset, "@sortByAssociatedKeys", keys, target=make.ident(offset, _SORTED))
+    nothing = CreateList(make.next_id(), offset, [])
+    return Comprehension(
+        make.next_id(), offset, _UNUSED, "", nothing, _SORTED, target, make.literal(offset, False),
+        make.ident(offset, _SORTED), result,
+    )  # fmt: skip
+
+
+def bind(make: Factory, offset: int, target: Node, args: list[Node]) -> Node:
+    """`cel.bind(name, value, expression)`, which not every environment has."""
+    name = args[0]
+    if not isinstance(name, Ident):
+        raise MacroError(name.offset, "cel.bind() variable names must be simple identifiers")
+    nothing = CreateList(make.next_id(), offset, [])
+    return Comprehension(
+        make.next_id(), offset, _UNUSED, "", nothing, name.name, args[1],
+        make.literal(offset, False), make.ident(offset, name.name), args[2],
+    )  # fmt: skip
+
+
 _MACROS: Final[dict[tuple[str, int], _Expander]] = {
     ("all", 2): _all,
     ("all", 3): _all,
@@ -243,6 +273,7 @@ _MACROS: Final[dict[tuple[str, int], _Expander]] = {
     ("transformMap", 4): _transform_map,
     ("transformMapEntry", 3): _transform_entry,
     ("transformMapEntry", 4): _transform_entry,
+    ("sortBy", 2): _sort_by,
     ("optMap", 2): _optional_map,
     ("optFlatMap", 2): _optional_flat_map,
 }

@@ -73,12 +73,12 @@ class _TooDeep(Exception):
     pass
 
 
-def parse(source: str) -> Node:
-    """Raises CompileError with all that is wrong."""
+def parse(source: str, *, has_bind: bool = False) -> Node:
+    """Raises CompileError with all that is wrong. `has_bind`: cel.bind() is a macro."""
     if len(source) > SOURCE_CHARS_MAX:
         text = f"expression code point size exceeds limit: size: {len(source)}, limit"
         raise CompileError("", [Issue(0, f"{text} {SOURCE_CHARS_MAX}")])
-    parser = _Parser(source)
+    parser = _Parser(source, has_bind=has_bind)
     try:
         tree = parser.whole()
     except (_TooDeep, RecursionError):
@@ -96,11 +96,11 @@ def _expected(kinds: frozenset[str]) -> str:
 
 
 class _Parser:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, has_bind: bool) -> None:
         self._source = source
         self._tokens, self.issues = lexer.tokens(source)
         self._at = 0
-        self._make = Factory()
+        self._make = Factory(has_bind=has_bind)
         self._depth = 0
         self._is_recovering = False  # Since the last error no token was as expected.
         self._lost_at = -1

@@ -49,6 +49,8 @@ class CIDR:
 def _parsed(text: str) -> CIDR:
     shown = orjson.dumps(text).decode()
     address, slash, length = text.rpartition("/")
+    if "%" in address:
+        raise EvaluationError(f"{_ERROR}CIDR {shown} with zone value is not allowed")
     try:
         if not slash or not length.isdigit() or (len(length) > 1 and length.startswith("0")):
             raise ValueError

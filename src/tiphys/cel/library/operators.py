@@ -173,8 +173,12 @@ def timestamp_in_range(ns: int) -> Timestamp:
     raise EvaluationError("timestamp overflow")
 
 
-def index_list(values: list[Any], index: int) -> Any:
-    """Raises EvaluationError."""
+def index_list(values: list[Any], index: float) -> Any:
+    """Numbers of other types that are whole may be indices too. Raises EvaluationError."""
+    if type(index) is not int:
+        if isinstance(index, (bool, str)) or not float(index).is_integer():
+            raise EvaluationError("no such overload")
+        index = int(index)
     if 0 <= index < len(values):
         return values[index]
     raise EvaluationError(f"index out of bounds: {index}")

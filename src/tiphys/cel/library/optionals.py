@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from tiphys.cel.declarations import Library
 from tiphys.cel.errors import EvaluationError
-from tiphys.cel.library.operators import index_list, index_map
 from tiphys.cel.values import NONE, Optional
 
 _TABLE: Final = """
@@ -66,14 +65,6 @@ def _within_map(one: Optional, key: Any) -> Optional:
     return optional_map_value(one.value, key) if one.has_value else NONE
 
 
-def _list_item(one: Optional, index: int) -> Optional:
-    return Optional(index_list(one.value, index)) if one.has_value else NONE
-
-
-def _map_value(one: Optional, key: Any) -> Optional:
-    return Optional(index_map(one.value, key)) if one.has_value else NONE
-
-
 LIBRARY: Final = Library(
     _TABLE,
     {
@@ -86,7 +77,7 @@ LIBRARY: Final = Library(
         "optional_list_optindex_optional_int": _within_list,
         "map_optindex_optional_value": optional_map_value,
         "optional_map_optindex_optional_value": _within_map,
-        "optional_list_index_int": _list_item,
-        "optional_map_index_value": _map_value,
+        "optional_list_index_int": _within_list,
+        "optional_map_index_value": _within_map,
     },
 )
