@@ -74,11 +74,14 @@ def expanded(
     """
     if target is None:
         return _has(make, offset, args[0]) if function == "has" and len(args) == 1 else None
-    if make.has_bind and function == "bind" and len(args) == 3:
-        if isinstance(target, Ident) and target.name == "cel":
-            return bind(make, offset, target, args)
+    if make.has_bind and (function, len(args)) == ("bind", 3) and _is_cel(target):
+        return bind(make, offset, target, args)
     expander = _MACROS.get((function, len(args)))
     return expander(make, offset, target, args) if expander else None
+
+
+def _is_cel(node: Node) -> bool:
+    return isinstance(node, Ident) and node.name == "cel"
 
 
 def _has(make: Factory, offset: int, arg: Node) -> Node:
