@@ -96,9 +96,9 @@ def document(
         for suffix in ("", "List"):
             if name := _type_name(operation, suffix):
                 roots.add(name)
-    names = reachable(roots)
-    texts = descriptions_of(names)
-    schemas = {definition_name(n): _DEFINITIONS.of(n, texts.get(n, NOTHING)) for n in names}
+    types = reachable(roots)
+    texts = descriptions_of(types)
+    schemas = {definition_name(n): _DEFINITIONS.of(n, texts.get(n, NOTHING)) for n in types}
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": version},

@@ -7,7 +7,9 @@ from tiphys.api import enums
 from tiphys.apiserver.openapi import v3
 from tiphys.apiserver.openapi.descriptions import descriptions_of, read_module
 
-MODULE = '''
+# The last line but one is as long as one that leaves room for "A" behind one space, not two.
+LAST = "As here, where this line is exactly of so many characters that here it ends."
+MODULE = f'''
 class Thing(DictMixin):
     r"""Thing is a thing that has words in it, so many that they do not fit into the
       line.
@@ -18,8 +20,7 @@ class Thing(DictMixin):
         More lines after one that had room begin a paragraph, which has words, many of
         them.
       * **size** ``int``
-      * **note** ``Optional[str]`` - Sentences which were two spaces apart before it
-        was wrapped.  As here, where one line is 76 characters long and ends so it.
+      * **note** ``Optional[str]`` - {LAST}
         A word.
     """
     name: 'Optional[str]' = None
@@ -37,7 +38,7 @@ def test_wrapped_lines_are_joined_and_paragraphs_kept_apart() -> None:
         " words, many of them."
     )
     assert found.fields["size"] == ""
-    assert found.fields["note"].endswith("and ends so it.  A word.")
+    assert found.fields["note"].endswith("here it ends.  A word.")
 
 
 def test_every_served_kind_is_described() -> None:
