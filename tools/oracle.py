@@ -8,6 +8,7 @@ the profile. The topic `kubectl` runs the recorded commands of kubectl 1.33 with
 """
 
 import argparse
+import base64
 import os
 import shutil
 import subprocess
@@ -19,6 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 ORACLE = ROOT.parent / "shared" / "oracle"
@@ -47,20 +51,56 @@ def replay(path: Path, kubeconfig: Path, only: str, show: int) -> Result:
     is_kubectl = path == KUBECTL
     seconds_max = KUBECTL_SECONDS_MAX if is_kubectl else FILE_SECONDS_MAX
     program = ORACLE / ("kubectl.py" if is_kubectl else "replay.py")
-    words = [sys.executable, str(program), "--kubeconfig", str(kubeconfig)]
-    words += ["--command", real_kubectl()] if is_kubectl else []
-    words += ["--show", str(show), "--only", only, str(path)]
-    try:
-        output = subprocess.run(
-            words, capture_output=True, text=True, timeout=seconds_max, check=False
-        ).stdout
-    except subprocess.TimeoutExpired:
-        output = f"0 of 0 cases: no end after {seconds_max} s"
+    with tempfile.TemporaryDirectory() as directory:
+        if is_kubectl:
+            kubeconfig = as_recorded(kubeconfig, Path(directory))
+        words = [sys.executable, str(program), "--kubeconfig", str(kubeconfig)]
+        words += ["--command", real_kubectl()] if is_kubectl else []
+        words += ["--show", str(show), "--only", only, str(path)]
+        try:
+            output = subprocess.run(
+                words, capture_output=True, text=True, timeout=seconds_max, check=False
+            ).stdout
+        except subprocess.TimeoutExpired:
+            output = f"0 of 0 cases: no end after {seconds_max} s"
     last = output.strip().splitlines()[-1].split() if output.strip() else ["0", "of", "0"]
     seconds = time.monotonic() - begun
     name = path.name.removesuffix(".jsonl.gz")
     topic = name if is_kubectl else path.parent.name
     return Result(topic, name, int(last[0]), int(last[2]), seconds, output)
+
+
+def as_recorded(kubeconfig: Path, directory: Path) -> Path:
+    """The same cluster and user under the recording's names, with the certificates in the file."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    context = next(c for c in config["contexts"] if c["name"] == config["current-context"])
+    cluster = named(config["clusters"], context["context"]["cluster"])["cluster"]
+    user = named(config["users"], context["context"]["user"])["user"]
+    made = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "d",
+        "clusters": [{"name": "c", "cluster": with_data(cluster)}],
+        "users": [{"name": "u", "user": with_data(user)}],
+        "contexts": [{"name": "d", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path = directory / "config"
+    path.write_text(yaml.safe_dump(made))
+    return path
+
+
+def named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def with_data(entry: dict[str, Any]) -> dict[str, Any]:
+    files = ("certificate-authority", "client-certificate", "client-key")
+    return {
+        (f"{k}-data" if k in files else k): (
+            base64.b64encode(Path(v).read_bytes()).decode() if k in files else v
+        )
+        for k, v in entry.items()
+    }
 
 
 def real_kubectl() -> str:

@@ -187,7 +187,7 @@ FOUND: Final = [
     ),
     pytest.param(
         "POST", "/apis/apps/v1/namespaces/default/controllerrevisions", _JSON,
-        json.dumps({"metadata": {"name": "a"}, "revision": 1, "data": "v" * 2_000_000}).encode(),
+        json.dumps({"metadata": {"name": "a"}, "revision": 1, "data": {"k": "v" * 2**21}}).encode(),
         413, id="too-big-to-store",
     ),
     pytest.param(

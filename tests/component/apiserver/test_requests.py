@@ -297,6 +297,40 @@ def test_a_token_works_as_long_as_its_account(tell: Tell) -> None:
     tell(story)
 
 
+@pytest.mark.parametrize(
+    ("user", "token", "status"),
+    [
+        pytest.param("admin", "bad", 200, id="certificate-before-token"),
+        pytest.param(NOBODY, "bad", 403, id="certificate-without-rights"),
+        pytest.param(None, "bad", 401, id="bad-token-alone"),
+    ],
+)
+def test_a_certificate_counts_before_a_token(
+    tell: Tell, user: str | None, token: str, status: int
+) -> None:
+    """Upstream: the union of authenticators stops at the first that knows somebody."""
+
+    async def story(api: Api, running: RunningApiServer) -> None:
+        headers = {"authorization": f"Bearer {token}"}
+        assert (await running.client(user)("GET", CONFIG_MAPS, headers=headers))[0] == status
+
+    tell(story)
+
+
+def test_the_range_of_service_addresses_is_told(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/apis/networking.k8s.io/v1/servicecidrs/kubernetes"
+        _, cidr = await api("GET", path)
+        assert cidr["spec"] == {"cidrs": ["10.96.0.0/16"]}
+        assert [(c["type"], c["status"]) for c in cidr["status"]["conditions"]] == [
+            ("Ready", "True")
+        ]
+        _, service = await api("GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.apps")
+        assert service["status"]["conditions"][0]["lastTransitionTime"]
+
+    tell(story)
+
+
 def test_who_may_only_update_makes_nothing_by_it(tell: Tell) -> None:
     async def story(api: Api, running: RunningApiServer) -> None:
         rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
