@@ -25,7 +25,6 @@ def default(binding: Obj) -> None:
 MUTATING_ADMISSION_POLICY_BINDING = Resource(
     _INFO,
     validate=mutating_binding_errors,
-    allow_unconditional_update=False,
     columns=columns_of(_INFO, cells.name, cells.value("spec", "policyName"), param_ref, cells.age),
     default=default,
     before_create=generation.start,
