@@ -13,7 +13,7 @@ from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.options import check_write_options
-from tiphys.apiserver.writes import guaranteed_update
+from tiphys.apiserver.writes import admit, guaranteed_update
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("", "v1", "Binding")
@@ -36,6 +36,7 @@ async def create_binding(ctx: RequestContext) -> Answer:
         texts = [str(error) for error in errors]
         text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         raise BadRequest(text)
+    admit(ctx, "CREATE", binding)
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
     return document_answer(ctx, 201, SUCCESS)
