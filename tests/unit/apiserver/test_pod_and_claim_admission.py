@@ -33,7 +33,7 @@ def a_claim(size: str, phase: str = "Bound", class_name: str = "grows") -> Obj:
     }
 
 
-CLASSES = [
+CLASSES: list[Obj] = [
     {"metadata": {"name": "grows"}, "allowVolumeExpansion": True},
     {"metadata": {"name": "stays"}, "allowVolumeExpansion": False},
     {"metadata": {"name": "silent"}},
@@ -104,7 +104,8 @@ def test_growing_pods(cpu: str, node: str, why: str) -> None:
 def test_pods_get_zone_and_region_of_their_node(subresource: str) -> None:
     plugin = PodTopologyLabels(nodes(a_node("n", {ZONE: "z", REGION: "r", "other": "o"})))
     obj = a_pod({}, nodeName="n") if not subresource else {"target": {"kind": "Node", "name": "n"}}
-    obj["metadata"] = {"name": "p", "labels": {"a": "b", ZONE: "before"}}
+    metadata: Any = {"name": "p", "labels": {"a": "b", ZONE: "before"}}
+    obj["metadata"] = metadata
     plugin.mutate(a_write(obj, subresource=subresource))
     assert obj["metadata"]["labels"] == {"a": "b", ZONE: "z", REGION: "r"}
 
