@@ -14,6 +14,7 @@ from tiphys.api.errors import (
     AlreadyExists,
     ApiError,
     BadRequest,
+    InternalError,
     RequestEntityTooLarge,
     ServiceUnavailable,
     already_exists,
@@ -135,7 +136,7 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     if revision.isdecimal() and int(revision) and not ctx.applies:
         # Upstream's store says so, which is why a dry run may.
         text = "resourceVersion should not be set on objects to be created"
-        raise BadRequest(text)
+        raise InternalError(text, code=500, reason="")
     try:
         return await ctx.server.store.create(
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)
