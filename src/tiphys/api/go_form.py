@@ -35,9 +35,10 @@ class _Member(NamedTuple):
     of_parent: bool
 
 
-def go_form(obj: Obj, type_name: str, parent: Obj | None = None) -> Obj:
+def go_form(obj: Obj, type_name: str, *, given: Any = None, parent: Obj | None = None) -> Obj:
     """A new object; type_name is the version's, as in the schema ("core.v1.PodSpec").
 
+    given is the object as a client wrote it: Go tells an empty list from none, our objects do not.
     parent is the enclosing object. Raises KeyError when there is no such type.
     """
     words = _table().get(type_name)
@@ -48,7 +49,9 @@ def go_form(obj: Obj, type_name: str, parent: Obj | None = None) -> Obj:
         found = api_form(obj.get("metadata") or {}, _METADATA)
     for member in _members(type_name):
         source = (parent or {}) if member.of_parent else obj
-        found[member.go_name] = _value(source.get(member.field.name), member, obj)
+        name = member.field.name
+        loose = given.get(name) if isinstance(given, dict) and not member.of_parent else None
+        found[member.go_name] = _value(source.get(name), member, obj, loose)
     return found
 
 
@@ -70,19 +73,21 @@ def _api_item(value: Any, field: Field) -> Any:
     return api_form(value, field.ref) if field.ref and isinstance(value, dict) else value
 
 
-def _value(value: Any, member: _Member, parent: Obj) -> Any:
+def _value(value: Any, member: _Member, parent: Obj, given: Any) -> Any:
     field = member.field
     if value is None:
-        return _zero(member)
+        return given if field.container and given in ([], {}) else _zero(member)
     if field.container == "map":
-        return {k: _item(v, field, parent) for k, v in sorted(value.items())}
+        loose = given if isinstance(given, dict) else {}
+        return {k: _item(v, field, parent, loose.get(k)) for k, v in sorted(value.items())}
     if field.container == "list":
-        return [_item(v, field, parent) for v in value]
-    return _item(value, field, parent)
+        many = given if isinstance(given, list) and len(given) == len(value) else [None] * len(value)
+        return [_item(v, field, parent, g) for v, g in zip(value, many, strict=True)]
+    return _item(value, field, parent, given)
 
 
-def _item(value: Any, field: Field, parent: Obj) -> Any:
-    return go_form(value, field.ref, parent) if field.ref else value
+def _item(value: Any, field: Field, parent: Obj, given: Any) -> Any:
+    return go_form(value, field.ref, given=given, parent=parent) if field.ref else value
 
 
 def _zero(member: _Member) -> Any:

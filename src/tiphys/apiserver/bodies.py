@@ -72,6 +72,7 @@ def typed_object(
     """A loose object in its kind's form; `raw` is its JSON text where duplicates may hide."""
     if ctx.endpoint.custom is not None and kind == ctx.endpoint.info.gvk:
         return _custom_object(ctx, ctx.endpoint.custom, obj, kind, raw, duplicates)
+    ctx.given = obj
     api_version = obj.get("apiVersion") or kind.api_version
     found_kind = obj.get("kind") or kind.kind
     type_name = protobuf.schema_type(kind.api_version, kind.kind)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tiphys.api.errors import BadRequest
+from tiphys.api.meta import Obj
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.negotiation import (
     OF_CUSTOM,
@@ -29,6 +30,7 @@ class RequestContext:
         "_params",
         "applies",
         "endpoint",
+        "given",
         "info",
         "request",
         "server",
@@ -50,6 +52,7 @@ class RequestContext:
         self.user = user
         self.endpoint = endpoint
         self.warnings: list[str] = []
+        self.given: Obj = {}  # The object of a body, or of a patch, before it took its form.
         self.applies = False  # Who has which field is settled by the apply itself.
         self._params: dict[str, list[str]] | None = None
 

@@ -6,27 +6,66 @@ Upstream: apiserver pkg/registry/rest/{create,update,meta}.go, apimachinery pkg/
 import random
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from tiphys.api import names
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
-from tiphys.api.meta import Obj, rfc3339
+from tiphys.api.meta import GroupVersionKind, Obj, rfc3339
+from tiphys.apiserver.resources.rules.texts import kube_finalizers
 
 GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
-STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
-# From the recorded answers of every kind (upstream's ValidateXUpdate functions differ in this).
-KINDS_WITHOUT_CHANGE_RULES: Final = frozenset({"Event", "EndpointSlice"})
-KINDS_CHECKED_WHOLE: Final = frozenset(
-    {"APIService", "CertificateSigningRequest", "ConfigMap", "CSIStorageCapacity", "IngressClass"}
-    | {"IPAddress", "Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim", "Pod"}
-    | {"ResourceClaimTemplate", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
-    | {"Secret", "Service", "ServiceAccount"}
+
+
+class MetaChecks(NamedTuple):
+    """How often a kind's own rules for updates check metadata, beside the generic layer."""
+
+    whole: int = 0  # As that of a new object.
+    change: int = 1  # As a change of the old one.
+
+
+# From the recorded answers (upstream's ValidateXUpdate functions differ in this). Others: change.
+_META_CHECKS: Final = (
+    dict.fromkeys(
+        ("APIService", "CertificateSigningRequest", "ConfigMap", "CSIStorageCapacity", "Endpoints")
+        + ("IngressClass", "Ingress", "IPAddress", "Namespace", "Node", "PersistentVolumeClaim")
+        + ("Pod", "ResourceClaimTemplate", "Role", "ClusterRole", "RoleBinding", "RuntimeClass")
+        + ("ClusterRoleBinding", "Secret", "ServiceAccount", "StorageClass", "DeviceClass")
+        + ("ControllerRevision", "VolumeAttributesClass"),
+        MetaChecks(whole=1, change=1),
+    )
+    | dict.fromkeys(
+        ("CSINode", "EndpointSlice", "FlowSchema", "LimitRange", "MutatingAdmissionPolicy")
+        + ("MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration")
+        + ("PodDisruptionBudget", "PriorityLevelConfiguration", "ValidatingAdmissionPolicy")
+        + ("ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration")
+        + ("VolumeAttachment", "events.k8s.io/Event"),
+        MetaChecks(whole=1, change=0),
+    )
+    | {"PersistentVolume": MetaChecks(whole=2, change=0), "/Event": MetaChecks(whole=0, change=0)}
 )
+# Upstream checks the metadata of all others with core/validation, which wants finalizers qualified.
+_ANY_FINALIZERS: Final = frozenset(
+    {"/Event", "Lease", "PodDisruptionBudget", "CustomResourceDefinition", "APIService"}
+    | {"RuntimeClass", "SelfSubjectReview", "TokenReview"}
+)
+
+
+def meta_checks(gvk: GroupVersionKind) -> MetaChecks:
+    found = _META_CHECKS.get(gvk.kind) or _META_CHECKS.get(f"{gvk.group}/{gvk.kind}")
+    return MetaChecks() if found is None else found
+
+
+def wants_qualified_finalizers(gvk: GroupVersionKind) -> bool:
+    if gvk.group == "admissionregistration.k8s.io":
+        return False
+    return not {gvk.kind, f"{gvk.group}/{gvk.kind}"} & _ANY_FINALIZERS
+
+
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]
@@ -199,19 +238,6 @@ def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
     return errors
 
 
-def validate_finalizer_names(obj: Obj) -> list[FieldError]:
-    """Finalizers of one's own have a domain. Upstream core validation ValidateFinalizerName."""
-    return [
-        invalid(
-            f"metadata.finalizers[{index}]",
-            name,
-            "name is neither a standard finalizer name nor is it fully qualified",
-        )
-        for index, name in enumerate(obj["metadata"].get("finalizers") or [])
-        if "/" not in name and name not in STANDARD_FINALIZERS
-    ]
-
-
 def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     """Upstream ValidateObjectMetaAccessorUpdate."""
     metadata, before = new["metadata"], old["metadata"]
@@ -238,20 +264,20 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     return errors + validate_owners(metadata.get("ownerReferences") or [])
 
 
-def validate_kind_update(kind: str, new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:
-    """All metadata rules that an update of a kind checks, as often as upstream does.
-
-    The kind is empty for a custom resource.
-
-    The generic layer checks metadata as a whole and as a change; most kinds check the change
-    again, and those that validate the whole object check the whole again.
-    """
-    change = validate_meta_update(new, old)
+def validate_any_update(new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:
+    """The rules for metadata that the generic layer checks of every update."""
     errors = validate_meta(new, namespaced=namespaced, validate_name=names.path_segment_name)
-    errors += change
-    if kind not in KINDS_WITHOUT_CHANGE_RULES:
-        errors += change + (validate_finalizer_names(new) if kind else [])
-    if kind in KINDS_CHECKED_WHOLE:
-        errors += validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
-        errors += validate_finalizer_names(new)
-    return errors
+    return errors + validate_meta_update(new, old)
+
+
+def validate_kind_update(
+    gvk: GroupVersionKind, new: Obj, old: Obj, *, namespaced: bool, is_custom: bool
+) -> list[FieldError]:
+    """Those that the kind's own rules check again, as often as upstream does."""
+    checks = MetaChecks() if is_custom else meta_checks(gvk)
+    qualified: list[FieldError] = []
+    if not is_custom and wants_qualified_finalizers(gvk):
+        qualified = kube_finalizers(new)
+    change = validate_meta_update(new, old) + qualified
+    whole = validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
+    return change * checks.change + (whole + qualified) * checks.whole

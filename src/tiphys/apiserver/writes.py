@@ -25,7 +25,8 @@ from tiphys.api.meta import Obj, is_core
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
-from tiphys.apiserver.object_meta import validate_finalizer_names, validate_meta
+from tiphys.apiserver.object_meta import validate_meta, wants_qualified_finalizers
+from tiphys.apiserver.resources.rules.texts import kube_finalizers
 from tiphys.storage.backend import KeyExists, RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject, encode_value
 
@@ -73,8 +74,9 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
     resource = endpoint.resource
-    if endpoint.custom is None:  # Others are warned of, not refused.
-        errors += validate_finalizer_names(obj)
+    # Of custom resources one is warned, they are not refused.
+    if endpoint.custom is None and wants_qualified_finalizers(endpoint.info.gvk):
+        errors += kube_finalizers(obj)
     errors += resource.validate(obj)
     return errors + resource.validate_create(obj)
 

@@ -78,14 +78,23 @@ class Resource:
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
+    # Instead of that, for kinds whose messages show what was given: (new, old, the body).
+    validate_shown_update: Callable[[Obj, Obj, Obj], list[FieldError]] | None = None
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
     columns: tuple[Column, ...] = ()
     row_conditions: Callable[[Obj], list[Obj]] = no_conditions
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
+    validates_before_meta: bool = False  # An update's object is checked before its metadata.
     error_group: str | None = None  # The group that 422s name, where not the own one.
     orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
     delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False
     allow_unconditional_update: bool = True
+
+    def validate_change(self, new: Obj, old: Obj, given: Obj) -> list[FieldError]:
+        """given is the new object as it came: loose, empty lists included."""
+        if self.validate_shown_update is not None:
+            return self.validate_shown_update(new, old, given)
+        return self.validate_update(new, old)

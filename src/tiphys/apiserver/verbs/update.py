@@ -21,7 +21,12 @@ from tiphys.apiserver.field_manager.manage import track_update
 from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
-from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
+from tiphys.apiserver.object_meta import (
+    fill_on_update,
+    set_namespace,
+    validate_any_update,
+    validate_kind_update,
+)
 from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
@@ -156,19 +161,28 @@ def prepare_update(
     elif ctx.info.subresource != "approval":  # Its part keeps everything else.
         resource.before_update(new, old)
     resource.note_request(new, old, ctx.user, server.clock.now())
-    if is_status:
-        errors = resource.validate_status_update(new, old)
-    else:
-        rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
-        errors = resource.validate(new) + rules(new, old)
-    kind = "" if endpoint.custom else info.kind
-    meta_errors = validate_kind_update(kind, new, old, namespaced=info.namespaced)
-    raise_invalid(endpoint, new, meta_errors + errors)
+    raise_invalid(endpoint, new, _update_errors(ctx, new, old))
     ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)
     return new
+
+
+def _update_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
+    """All rules for an update, in upstream's order."""
+    endpoint, resource, info = ctx.endpoint, ctx.endpoint.resource, ctx.endpoint.info
+    errors = validate_any_update(new, old, namespaced=info.namespaced)
+    meta = validate_kind_update(
+        info.gvk, new, old, namespaced=info.namespaced, is_custom=endpoint.custom is not None
+    )
+    if ctx.info.subresource == "status":
+        return errors + meta + resource.validate_status_update(new, old)
+    rules = PART_RULES.get(ctx.info.subresource)
+    changed = rules(new, old) if rules else resource.validate_change(new, old, ctx.given)
+    if resource.validates_before_meta:
+        return errors + resource.validate(new) + meta + changed
+    return errors + meta + resource.validate(new) + changed
 
 
 def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:

@@ -19,15 +19,18 @@ _POD_SPEC: Final = "core.v1.PodSpec"
 LINES_MAX: Final = 20_000
 
 
-def pod_spec_diff(old: Obj, new: Obj) -> str:
-    """The differing lines with what is around them; nothing for specs that are too long."""
-    before, after = _lines(old), _lines(new)
+def pod_spec_diff(old: Obj, new: Obj, given: Obj) -> str:
+    """The differing lines with what is around them; nothing for specs that are too long.
+
+    given is the new spec as it came, empty lists included.
+    """
+    before, after = _lines(old, {}), _lines(new, given)
     if len(before) + len(after) > LINES_MAX:
         return ""
     found = difflib.unified_diff(before, after, n=_CONTEXT_LINES)
     return "".join(list(found)[2:])  # Without the two lines that name files.
 
 
-def _lines(spec: Obj) -> list[str]:
-    text = json.dumps(go_form(spec, _POD_SPEC), indent=1, ensure_ascii=False)
+def _lines(spec: Obj, given: Obj) -> list[str]:
+    text = json.dumps(go_form(spec, _POD_SPEC, given=given), indent=1, ensure_ascii=False)
     return [f"{line}\n" for line in go_escaped(text).split("\n")]
