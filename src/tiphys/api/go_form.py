@@ -10,7 +10,8 @@ the order of the struct, and all fields, also those that nobody set. go_forms.tx
     ^Field                    stands in the enclosing object in the version's form
     <metadata>                an embedded ObjectMeta, which has tags and leaves out what is empty
 
-Types that are not there keep the form they have in the API.
+Types that are not there keep the form they have in the API. What has tags is written in the order
+of the versions' structs; field_order.txt has the types where that is not the order of protobuf.
 Upstream: pkg/apis/*/types.go, encoding/json; recorded messages.
 """
 
@@ -41,7 +42,7 @@ def go_form(obj: Obj, type_name: str, *, given: Any = None, parent: Obj | None =
     given is the object as a client wrote it: Go tells an empty list from none, our objects do not.
     parent is the enclosing object. Raises KeyError when there is no such type.
     """
-    words = _table().get(type_name)
+    words = _table("go_forms.txt").get(type_name)
     if words is None:
         return api_form(obj, type_name)
     found: Obj = {}
@@ -56,9 +57,10 @@ def go_form(obj: Obj, type_name: str, *, given: Any = None, parent: Obj | None =
 
 
 def api_form(obj: Obj, type_name: str) -> Obj:
-    """A new object with its fields in the schema's order, as Go marshals structs with tags."""
-    fields = SCHEMA.types[type_name].fields.values()
-    return {f.name: _api_value(obj[f.name], f) for f in fields if f.name in obj}
+    """A new object with its fields in Go's order, as Go marshals structs with tags."""
+    fields = SCHEMA.types[type_name].fields
+    order = _table("field_order.txt").get(type_name, fields)
+    return {name: _api_value(obj[name], fields[name]) for name in order if name in obj}
 
 
 def _api_value(value: Any, field: Field) -> Any:
@@ -98,17 +100,17 @@ def _zero(member: _Member) -> Any:
 
 
 @cache
-def _table() -> Mapping[str, list[str]]:
+def _table(name: str) -> Mapping[str, list[str]]:
     """The words of each type. Read when a message first needs it."""
     found: dict[str, list[str]] = {}
     package = ""
-    text = resources.files("tiphys.api").joinpath("go_forms.txt").read_text("utf-8")
+    text = resources.files("tiphys.api").joinpath(name).read_text("utf-8")
     for line in text.splitlines():
         if line.startswith("@@"):
             package = line[2:]
         else:
-            name, *words = line.split()
-            found[f"{package}.{name}"] = words
+            type_name, *words = line.split()
+            found[f"{package}.{type_name}"] = words
     return found
 
 
@@ -117,7 +119,7 @@ def _members(type_name: str) -> tuple[_Member, ...]:
     """Raises KeyError for a field that the version does not have."""
     own = _by_name(type_name)
     found = []
-    for word in _table()[type_name]:
+    for word in _table("go_forms.txt")[type_name]:
         if word.startswith("<"):
             continue
         of_parent = word.startswith("^")

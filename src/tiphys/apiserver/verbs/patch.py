@@ -18,7 +18,8 @@ from tiphys.api.errors import (
     StatusCause,
     UnsupportedMediaType,
 )
-from tiphys.api.field_errors import invalid
+from tiphys.api.field_errors import go_escaped, invalid
+from tiphys.api.go_form import api_form
 from tiphys.api.meta import GroupVersionKind, Obj
 from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
@@ -30,6 +31,7 @@ from tiphys.apiserver.verbs.scale import KIND as SCALE
 from tiphys.apiserver.verbs.scale import scale_for, scale_for_patch, with_scale
 from tiphys.apiserver.verbs.update import check_name, require, update_object
 from tiphys.apiserver.writes import guaranteed_update
+from tiphys.codec.json_syntax import syntax_error
 from tiphys.codec.patch import PatchError, json_patch, merge, strategic
 from tiphys.codec.typed import json_kind
 from tiphys.lib.http.message import Answer
@@ -97,8 +99,9 @@ def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
     require(ctx)
     try:
         return kind, orjson.loads(ctx.request.body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
+    except orjson.JSONDecodeError:
+        why = syntax_error(ctx.request.body)
+        raise BadRequest(f"error decoding patch: {why}") from None
 
 
 def patched(
@@ -129,10 +132,44 @@ def patched(
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:
         try:
+            if kind != STRATEGIC and ctx.endpoint.custom is None:
+                loose = as_go_patches(kind, api_form(old, type_name) | _type_of_object(old), document)
             shown, why = unreadable(kind, document, loose, error.why)
         except (RecursionError, orjson.JSONEncodeError):
             raise BadRequest("the patch is nested too deeply") from None
         raise invalid_patch(shown, why) from None
+
+
+def _type_of_object(obj: Obj) -> Obj:
+    return {field: obj[field] for field in ("apiVersion", "kind") if field in obj}
+
+
+def as_go_patches(kind: str, obj: Obj, document: Any) -> Obj:
+    """The patched object with its fields in the order in which upstream's message has them.
+
+    What a patch touches is a Go map for it, written in the order of its keys; the rest stays as it
+    was encoded, in the order of the structs. obj is the object in that order.
+    """
+    if kind == MERGE_PATCH:
+        return _sorted_along(merge.apply(obj, document), document)
+    patched_object = json_patch.apply(obj, document)
+    touched: Obj = {}
+    for operation in document:
+        for pointer in (operation.get("path") or "", operation.get("from") or ""):
+            level = touched
+            for part in pointer.split("/")[1:-1]:
+                level = level.setdefault(part.replace("~1", "/").replace("~0", "~"), {})
+    return _sorted_along(patched_object, touched)
+
+
+def _sorted_along(value: Any, touched: Any) -> Any:
+    if not isinstance(touched, dict):
+        return value
+    if isinstance(value, list):
+        return [_sorted_along(v, touched.get(str(i))) for i, v in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    return {k: _sorted_along(v, touched.get(k)) for k, v in sorted(value.items())}
 
 
 def unreadable(kind: str, document: Any, loose: Obj, why: str) -> tuple[str, str]:
@@ -141,7 +178,7 @@ def unreadable(kind: str, document: Any, loose: Obj, why: str) -> tuple[str, str
     A strategic patch is merged into Go's maps and restored from them, so that is what it shows.
     """
     if kind != STRATEGIC:
-        return orjson.dumps(dict(sorted(loose.items()))).decode(), why
+        return go_escaped(orjson.dumps(dict(sorted(loose.items()))).decode()), why
     wrong = _WRONG_TYPE.match(why)
     if wrong is None:
         known = why.startswith(("strict decoding error", "no kind", "converting"))
