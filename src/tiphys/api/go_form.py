@@ -1,7 +1,7 @@
 """Values as upstream's messages show them: Go's JSON of its internal structs.
 
 Validation works on structs that have no JSON tags: a value in its messages has Go's field names in
-the order of the struct, and all fields, also those that nobody set. go_forms.txt, beside schema.txt:
+the order of the struct, and all fields, also those that nobody set. The format of go_forms.txt:
 
     @@group.version           what follows belongs to this group (upstream's package)
     Type Field...             the internal struct's fields in their order
@@ -83,7 +83,9 @@ def _value(value: Any, member: _Member, parent: Obj, given: Any) -> Any:
         loose = given if isinstance(given, dict) else {}
         return {k: _item(v, field, parent, loose.get(k)) for k, v in sorted(value.items())}
     if field.container == "list":
-        many = given if isinstance(given, list) and len(given) == len(value) else [None] * len(value)
+        many = (
+            given if isinstance(given, list) and len(given) == len(value) else [None] * len(value)
+        )
         return [_item(v, field, parent, g) for v, g in zip(value, many, strict=True)]
     return _item(value, field, parent, given)
 

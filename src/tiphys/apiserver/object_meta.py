@@ -6,12 +6,13 @@ Upstream: apiserver pkg/registry/rest/{create,update,meta}.go, apimachinery pkg/
 import random
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from tiphys.api import names
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import GroupVersionKind, Obj, rfc3339
+from tiphys.apiserver.meta_checks import MetaChecks, meta_checks, wants_qualified_finalizers
 from tiphys.apiserver.resources.rules.texts import kube_finalizers
 
 GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
@@ -19,53 +20,6 @@ _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: n
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
-
-
-class MetaChecks(NamedTuple):
-    """How often a kind's own rules for updates check metadata, beside the generic layer."""
-
-    whole: int = 0  # As that of a new object.
-    change: int = 1  # As a change of the old one.
-
-
-# From the recorded answers (upstream's ValidateXUpdate functions differ in this). Others: change.
-_META_CHECKS: Final = (
-    dict.fromkeys(
-        ("APIService", "CertificateSigningRequest", "ConfigMap", "CSIStorageCapacity", "Endpoints")
-        + ("IngressClass", "Ingress", "IPAddress", "Namespace", "Node", "PersistentVolumeClaim")
-        + ("Pod", "ResourceClaimTemplate", "Role", "ClusterRole", "RoleBinding", "RuntimeClass")
-        + ("ClusterRoleBinding", "Secret", "ServiceAccount", "StorageClass", "DeviceClass")
-        + ("ControllerRevision", "VolumeAttributesClass"),
-        MetaChecks(whole=1, change=1),
-    )
-    | dict.fromkeys(
-        ("CSINode", "EndpointSlice", "FlowSchema", "LimitRange", "MutatingAdmissionPolicy")
-        + ("MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration")
-        + ("PodDisruptionBudget", "PriorityLevelConfiguration", "ValidatingAdmissionPolicy")
-        + ("ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration")
-        + ("VolumeAttachment", "events.k8s.io/Event"),
-        MetaChecks(whole=1, change=0),
-    )
-    | {"PersistentVolume": MetaChecks(whole=2, change=0), "/Event": MetaChecks(whole=0, change=0)}
-)
-# Upstream checks the metadata of all others with core/validation, which wants finalizers qualified.
-_ANY_FINALIZERS: Final = frozenset(
-    {"/Event", "Lease", "PodDisruptionBudget", "CustomResourceDefinition", "APIService"}
-    | {"RuntimeClass", "SelfSubjectReview", "TokenReview"}
-)
-
-
-def meta_checks(gvk: GroupVersionKind) -> MetaChecks:
-    found = _META_CHECKS.get(gvk.kind) or _META_CHECKS.get(f"{gvk.group}/{gvk.kind}")
-    return MetaChecks() if found is None else found
-
-
-def wants_qualified_finalizers(gvk: GroupVersionKind) -> bool:
-    if gvk.group == "admissionregistration.k8s.io":
-        return False
-    return not {gvk.kind, f"{gvk.group}/{gvk.kind}"} & _ANY_FINALIZERS
-
-
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]
@@ -271,7 +225,13 @@ def validate_any_update(new: Obj, old: Obj, *, namespaced: bool) -> list[FieldEr
 
 
 def validate_kind_update(
-    gvk: GroupVersionKind, new: Obj, old: Obj, *, namespaced: bool, is_custom: bool
+    gvk: GroupVersionKind,
+    new: Obj,
+    old: Obj,
+    *,
+    namespaced: bool,
+    validate_name: ValidateName,
+    is_custom: bool,
 ) -> list[FieldError]:
     """Those that the kind's own rules check again, as often as upstream does."""
     checks = MetaChecks() if is_custom else meta_checks(gvk)
@@ -279,5 +239,5 @@ def validate_kind_update(
     if not is_custom and wants_qualified_finalizers(gvk):
         qualified = kube_finalizers(new)
     change = validate_meta_update(new, old) + qualified
-    whole = validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
+    whole = validate_meta(new, namespaced=namespaced, validate_name=validate_name)
     return change * checks.change + (whole + qualified) * checks.whole

@@ -25,7 +25,8 @@ from tiphys.api.meta import Obj, is_core
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
-from tiphys.apiserver.object_meta import validate_meta, wants_qualified_finalizers
+from tiphys.apiserver.meta_checks import wants_qualified_finalizers
+from tiphys.apiserver.object_meta import validate_meta
 from tiphys.apiserver.resources.rules.texts import kube_finalizers
 from tiphys.storage.backend import KeyExists, RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject, encode_value
@@ -65,7 +66,10 @@ def admit(ctx: RequestContext, operation: Operation, obj: Obj) -> None:
 
 
 def validate_name_of(endpoint: Endpoint) -> Callable[[str, bool], list[str]]:
-    return endpoint.resource.validate_name or names.name_is_dns_subdomain
+    check = endpoint.resource.validate_name or names.name_is_dns_subdomain
+    if endpoint.resource.checks_generated_prefix:
+        return check
+    return lambda name, is_prefix: [] if is_prefix else check(name, False)
 
 
 def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:

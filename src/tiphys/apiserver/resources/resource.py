@@ -76,6 +76,7 @@ class Resource:
     # (obj, when): the object to write at first instead of deleting it; None leaves it to the rules.
     before_delete: Callable[[Obj, datetime], Obj | None] = nothing_before_delete
     validate: Callable[[Obj], list[FieldError]] = no_errors
+    validate_again: Callable[[Obj], list[FieldError]] | None = None  # Instead of it, for updates.
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     # Instead of that, for kinds whose messages show what was given: (new, old, the body).
@@ -86,12 +87,18 @@ class Resource:
     row_conditions: Callable[[Obj], list[Obj]] = no_conditions
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
-    validates_before_meta: bool = False  # An update's object is checked before its metadata.
+    # The order of rules of an update: its metadata, the object as a whole, what changed.
+    update_order: tuple[str, ...] = ("meta", "whole", "change")
+    checks_generated_prefix: bool = True  # generateName has rules as names have.
     error_group: str | None = None  # The group that 422s name, where not the own one.
     orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
     delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False
     allow_unconditional_update: bool = True
+
+    def validate_whole(self, new: Obj) -> list[FieldError]:
+        """Of an update."""
+        return (self.validate_again or self.validate)(new)
 
     def validate_change(self, new: Obj, old: Obj, given: Obj) -> list[FieldError]:
         """given is the new object as it came: loose, empty lists included."""

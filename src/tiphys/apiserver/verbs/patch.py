@@ -53,9 +53,10 @@ async def patch(ctx: RequestContext) -> Answer:
         return await apply(ctx)
     ctx.media()
     kind, document = _read_patch(ctx)
-    endpoint = ctx.endpoint
+    endpoint, told = ctx.endpoint, list(ctx.warnings)
 
     def make(old: Obj) -> Obj:
+        ctx.warnings[:] = told  # Each try tells of its own.
         new = patched(ctx, old, kind, document, endpoint.info.gvk, endpoint.info.schema_type)
         check_name(ctx, new)
         set_namespace(new["metadata"], ctx.namespace, namespaced=endpoint.info.namespaced)
@@ -70,8 +71,10 @@ async def patch_scale(ctx: RequestContext) -> Answer:
     if _type_of(ctx) == APPLY:
         return await apply_scale(ctx)
     kind, document = _read_patch(ctx)
+    told = list(ctx.warnings)
 
     def change(old: Obj) -> Obj:
+        ctx.warnings[:] = told
         new = patched(ctx, scale_for_patch(ctx, old), kind, document, SCALE, "autoscaling.v1.Scale")
         check_name(ctx, new)
         return with_scale(ctx, old, new)
@@ -127,13 +130,13 @@ def patched(
         raise BadRequest("the patch is nested too deeply") from None
     loose.setdefault("kind", gvk.kind)
     loose.setdefault("apiVersion", gvk.api_version)
-    ctx.warnings.clear()  # Each try tells of its own.
     try:
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:
         try:
             if kind != STRATEGIC and ctx.endpoint.custom is None:
-                loose = as_go_patches(kind, api_form(old, type_name) | _type_of_object(old), document)
+                ordered = api_form(old, type_name) | _type_of_object(old)
+                loose = as_go_patches(kind, ordered, document)
             shown, why = unreadable(kind, document, loose, error.why)
         except (RecursionError, orjson.JSONEncodeError):
             raise BadRequest("the patch is nested too deeply") from None
@@ -150,16 +153,18 @@ def as_go_patches(kind: str, obj: Obj, document: Any) -> Obj:
     What a patch touches is a Go map for it, written in the order of its keys; the rest stays as it
     was encoded, in the order of the structs. obj is the object in that order.
     """
+    made: Obj
     if kind == MERGE_PATCH:
-        return _sorted_along(merge.apply(obj, document), document)
-    patched_object = json_patch.apply(obj, document)
+        made = _sorted_along(merge.apply(obj, document), document)
+        return made
     touched: Obj = {}
     for operation in document:
         for pointer in (operation.get("path") or "", operation.get("from") or ""):
             level = touched
             for part in pointer.split("/")[1:-1]:
                 level = level.setdefault(part.replace("~1", "/").replace("~0", "~"), {})
-    return _sorted_along(patched_object, touched)
+    made = _sorted_along(json_patch.apply(obj, document), touched)
+    return made
 
 
 def _sorted_along(value: Any, touched: Any) -> Any:

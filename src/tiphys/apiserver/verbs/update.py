@@ -37,6 +37,7 @@ from tiphys.apiserver.writes import (
     admission_write,
     guaranteed_update,
     raise_invalid,
+    validate_name_of,
 )
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
@@ -174,15 +175,20 @@ def _update_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
     endpoint, resource, info = ctx.endpoint, ctx.endpoint.resource, ctx.endpoint.info
     errors = validate_any_update(new, old, namespaced=info.namespaced)
     meta = validate_kind_update(
-        info.gvk, new, old, namespaced=info.namespaced, is_custom=endpoint.custom is not None
-    )
+        info.gvk, new, old,
+        namespaced=info.namespaced,
+        validate_name=validate_name_of(endpoint),
+        is_custom=endpoint.custom is not None,
+    )  # fmt: skip
     if ctx.info.subresource == "status":
         return errors + meta + resource.validate_status_update(new, old)
     rules = PART_RULES.get(ctx.info.subresource)
-    changed = rules(new, old) if rules else resource.validate_change(new, old, ctx.given)
-    if resource.validates_before_meta:
-        return errors + resource.validate(new) + meta + changed
-    return errors + meta + resource.validate(new) + changed
+    found = {
+        "meta": meta,
+        "whole": resource.validate_whole(new),
+        "change": rules(new, old) if rules else resource.validate_change(new, old, ctx.given),
+    }
+    return errors + [error for part in resource.update_order for error in found[part]]
 
 
 def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:

@@ -230,9 +230,10 @@ def zero_of(type_name: str) -> Mapping[str, Any]:
         elif field.ref:
             if not field.pointer and not field.omit_zero:
                 made[name] = zero_of(field.ref)
-        elif not field.pointer and not field.omit_zero:
-            if not field.omit_empty or field.kind in _STRUCTS:
-                made[name] = _ZEROS.get(field.kind)
+        elif not (field.pointer or field.omit_zero) and (
+            not field.omit_empty or field.kind in _STRUCTS
+        ):
+            made[name] = _ZEROS.get(field.kind)
     return made
 
 

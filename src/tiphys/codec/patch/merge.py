@@ -10,8 +10,8 @@ from tiphys.codec.typed import json_kind
 def apply(document: Obj, patch: Any) -> Obj:
     """A new document. Raises PatchError (400) where the patch is no object."""
     if not isinstance(patch, dict):
-        text = f"cannot unmarshal {json_kind(patch)} into Go value of type map[string]interface {{}}"
-        raise PatchError(f"error decoding patch: json: {text}", 400)
+        text = f"json: cannot unmarshal {json_kind(patch)} into Go value of type"
+        raise PatchError(f"error decoding patch: {text} map[string]interface {{}}", 400)
     return _merged(document, patch)
 
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from tiphys.api.field_errors import FieldError, invalid, not_supported, required
+from tiphys.api.field_errors import FieldError, invalid, required
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
@@ -10,7 +11,7 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
-from tiphys.apiserver.resources.rules.texts import immutable, is_empty_selector, label_selector
+from tiphys.apiserver.resources.rules.texts import is_empty_selector, label_selector, unsupported
 
 _INFO = built_in("apps", "v1", "daemonsets")
 
@@ -73,7 +74,8 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [not_supported(f"{path}.type", kind, ("OnDelete", "RollingUpdate"))]
+        shown = go_form(strategy, "apps.v1.DaemonSetUpdateStrategy")
+        return [unsupported(path, shown, ("RollingUpdate", "OnDelete"))]
     rolling = strategy.get("rollingUpdate") or {}
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
     where = f"{path}.rollingUpdate"
@@ -90,15 +92,11 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     return errors
 
 
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
-
-
 DAEMON_SET = Resource(
     _INFO,
     warnings=warnings.of_template("spec", "template"),
     validate=validate,
-    validate_update=validate_update,
+    validate_update=workload.same_selector,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -121,7 +121,7 @@ JOB = Resource(
     _INFO,
     validate=job_rules.validate,
     validate_shown_update=job_rules.validate_update,
-    validates_before_meta=True,
+    update_order=("whole", "meta", "change"),
     validate_status_update=job_status_rules.validate_status_update,
     warnings=warnings.of_template("spec", "template", is_named_alike=True),
     columns=columns_of(

@@ -78,10 +78,10 @@ def _generated_selector(job: Obj) -> list[FieldError]:
             errors.append(required(where, text))
         elif labels[key] != value:
             errors.append(invalid(where, dict(sorted(labels.items())), text))
-    if workload.is_well_formed(spec["selector"]):
-        if not from_object(spec["selector"]).matches(expected):
-            shown = workload.shown_selector(spec["selector"])
-            errors.append(invalid("spec.selector", shown, "`selector` not auto-generated"))
+    selector = spec["selector"]
+    if workload.is_well_formed(selector) and not from_object(selector).matches(expected):
+        shown = workload.shown_selector(selector)
+        errors.append(invalid("spec.selector", shown, "`selector` not auto-generated"))
     return errors
 
 
@@ -278,7 +278,10 @@ def _success_rule(rule: Obj, path: str, completions: int) -> list[FieldError]:
     errors += workload.not_negative_at(rule, path, "succeededCount")
     for most, of in (
         (completions, "specified completions"),
-        (total if indexes is not None else count, "indexes in the specified succeededIndexes field"),
+        (
+            total if indexes is not None else count,
+            "indexes in the specified succeededIndexes field",
+        ),
     ):
         if count > most:
             text = f"must be less than or equal to {most} (the number of {of})"

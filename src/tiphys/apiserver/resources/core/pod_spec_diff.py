@@ -1,7 +1,7 @@
 """The difference of two pod specs that ends the message of a refused update.
 
-A unified diff, as the diff tool writes it, of both specs in the form of upstream's internal structs,
-written as JSON with one blank per level.
+A unified diff, as the diff tool writes it, of both specs in the form of upstream's internal
+structs, written as JSON with one blank per level.
 Upstream: apimachinery pkg/util/diff (Diff), pmezard/go-difflib.
 """
 

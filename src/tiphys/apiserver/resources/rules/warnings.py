@@ -139,7 +139,7 @@ def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
         addresses.add(address)
     for index, found in enumerate(spec.get("volumes") or ()):
         yield from volume(found, f"{path}.volumes[{index}]")
-        if "projected" in found and not found["projected"].get("sources"):
+        if not all((found.get("projected") or {}).get("sources") or ()):
             yield f'volume "{found.get("name", "")}" (Projected) has no sources provided'
     seen: set[str] = set()
     for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
