@@ -1,7 +1,7 @@
 """Values as upstream's messages show them: Go's JSON of its internal structs.
 
 Validation works on structs that have no JSON tags: a value in its messages has Go's field names in
-the order of the struct, and all fields, also those that nobody set. The format of go_forms.txt:
+the order of the struct, and all fields, also those that nobody set. go_forms.txt in this package:
 
     @@group.version           what follows belongs to this group (upstream's package)
     Type Field...             the internal struct's fields in their order
@@ -10,8 +10,8 @@ the order of the struct, and all fields, also those that nobody set. The format 
     ^Field                    stands in the enclosing object in the version's form
     <metadata>                an embedded ObjectMeta, which has tags and leaves out what is empty
 
-Types that are not there keep the form they have in the API. What has tags is written in the order
-of the versions' structs; field_order.txt has the types where that is not the order of protobuf.
+Types that are not there keep the form they have in the API. go_order.txt: the fields of the types
+whose order in Go is not that of protobuf, which the schema has.
 Upstream: pkg/apis/*/types.go, encoding/json; recorded messages.
 """
 
@@ -36,13 +36,12 @@ class _Member(NamedTuple):
     of_parent: bool
 
 
-def go_form(obj: Obj, type_name: str, *, given: Any = None, parent: Obj | None = None) -> Obj:
+def go_form(obj: Obj, type_name: str, parent: Obj | None = None) -> Obj:
     """A new object; type_name is the version's, as in the schema ("core.v1.PodSpec").
 
-    given is the object as a client wrote it: Go tells an empty list from none, our objects do not.
     parent is the enclosing object. Raises KeyError when there is no such type.
     """
-    words = _table("go_forms.txt").get(type_name)
+    words = _table().get(type_name)
     if words is None:
         return api_form(obj, type_name)
     found: Obj = {}
@@ -50,17 +49,25 @@ def go_form(obj: Obj, type_name: str, *, given: Any = None, parent: Obj | None =
         found = api_form(obj.get("metadata") or {}, _METADATA)
     for member in _members(type_name):
         source = (parent or {}) if member.of_parent else obj
-        name = member.field.name
-        loose = given.get(name) if isinstance(given, dict) and not member.of_parent else None
-        found[member.go_name] = _value(source.get(name), member, obj, loose)
+        found[member.go_name] = _value(source.get(member.field.name), member, obj)
     return found
 
 
 def api_form(obj: Obj, type_name: str) -> Obj:
-    """A new object with its fields in Go's order, as Go marshals structs with tags."""
+    """A new object with its fields in their order in Go, as it marshals structs with tags."""
     fields = SCHEMA.types[type_name].fields
-    order = _table("field_order.txt").get(type_name, fields)
-    return {name: _api_value(obj[name], fields[name]) for name in order if name in obj}
+    return {
+        name: _api_value(obj[name], fields[name])
+        for name in _orders().get(type_name) or fields
+        if name in obj and not _is_left_out(obj[name], fields[name])
+    }
+
+
+def _is_left_out(value: Any, field: Field) -> bool:
+    """Go's omitempty: an empty text, list or map, but no struct, and nothing behind a pointer."""
+    if not field.omit_empty or field.pointer:
+        return False
+    return value == "" or (bool(field.container) and not value)
 
 
 def _api_value(value: Any, field: Field) -> Any:
@@ -75,23 +82,19 @@ def _api_item(value: Any, field: Field) -> Any:
     return api_form(value, field.ref) if field.ref and isinstance(value, dict) else value
 
 
-def _value(value: Any, member: _Member, parent: Obj, given: Any) -> Any:
+def _value(value: Any, member: _Member, parent: Obj) -> Any:
     field = member.field
     if value is None:
-        return given if field.container and given in ([], {}) else _zero(member)
+        return _zero(member)
     if field.container == "map":
-        loose = given if isinstance(given, dict) else {}
-        return {k: _item(v, field, parent, loose.get(k)) for k, v in sorted(value.items())}
+        return {k: _item(v, field, parent) for k, v in sorted(value.items())}
     if field.container == "list":
-        many = (
-            given if isinstance(given, list) and len(given) == len(value) else [None] * len(value)
-        )
-        return [_item(v, field, parent, g) for v, g in zip(value, many, strict=True)]
-    return _item(value, field, parent, given)
+        return [_item(v, field, parent) for v in value]
+    return _item(value, field, parent)
 
 
-def _item(value: Any, field: Field, parent: Obj, given: Any) -> Any:
-    return go_form(value, field.ref, given=given, parent=parent) if field.ref else value
+def _item(value: Any, field: Field, parent: Obj) -> Any:
+    return go_form(value, field.ref, parent) if field.ref else value
 
 
 def _zero(member: _Member) -> Any:
@@ -102,17 +105,27 @@ def _zero(member: _Member) -> Any:
 
 
 @cache
-def _table(name: str) -> Mapping[str, list[str]]:
+def _table() -> Mapping[str, list[str]]:
     """The words of each type. Read when a message first needs it."""
+    return _read("go_forms.txt")
+
+
+@cache
+def _orders() -> Mapping[str, list[str]]:
+    """Of each type whose fields stand in Go in another order than in protobuf: their names."""
+    return _read("go_order.txt")
+
+
+def _read(file: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     package = ""
-    text = resources.files("tiphys.api").joinpath(name).read_text("utf-8")
+    text = resources.files("tiphys.api").joinpath(file).read_text("utf-8")
     for line in text.splitlines():
         if line.startswith("@@"):
             package = line[2:]
         else:
-            type_name, *words = line.split()
-            found[f"{package}.{type_name}"] = words
+            name, *words = line.split()
+            found[f"{package}.{name}"] = words
     return found
 
 
@@ -121,7 +134,7 @@ def _members(type_name: str) -> tuple[_Member, ...]:
     """Raises KeyError for a field that the version does not have."""
     own = _by_name(type_name)
     found = []
-    for word in _table("go_forms.txt")[type_name]:
+    for word in _table()[type_name]:
         if word.startswith("<"):
             continue
         of_parent = word.startswith("^")

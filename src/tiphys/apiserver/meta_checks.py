@@ -37,6 +37,7 @@ _CHECKS: Final = {
     "Node": _BOTH,
     "PersistentVolumeClaim": _BOTH,
     "Pod": _BOTH,
+    "ResourceClaim": _BOTH,
     "ResourceClaimTemplate": _BOTH,
     "Role": _BOTH,
     "RoleBinding": _BOTH,

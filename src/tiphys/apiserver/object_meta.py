@@ -12,6 +12,7 @@ from tiphys.api import names
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import GroupVersionKind, Obj, rfc3339
+from tiphys.api.schema import SCHEMA
 from tiphys.apiserver.meta_checks import MetaChecks, meta_checks, wants_qualified_finalizers
 from tiphys.apiserver.resources.rules.texts import kube_finalizers
 
@@ -20,6 +21,11 @@ _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: n
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
+_TEMPLATE_FIELDS: Final = {"uid": "uID"}
+# What a new object's maker cannot say. Source: rest.WipeObjectMetaSystemFields.
+SYSTEM_FIELDS: Final = (
+    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+)  # fmt: skip
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]
@@ -130,8 +136,9 @@ def validate_labels(labels: dict[str, str], path: str = "metadata.labels") -> li
     return errors
 
 
-def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
-    path = "metadata.annotations"
+def validate_annotations(
+    annotations: dict[str, str], path: str = "metadata.annotations"
+) -> list[FieldError]:
     errors: list[FieldError] = []
     for key in sorted(annotations):
         errors += [invalid(path, key, text) for text in names.qualified_name(key.lower())]
@@ -146,6 +153,15 @@ def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
             )
         )
     return errors
+
+
+def only_labels_and_annotations(metadata: Obj, path: str) -> list[FieldError]:
+    """Of a template's metadata, which upstream names by its own fields' names."""
+    return [
+        forbidden(f"{path}.{_TEMPLATE_FIELDS.get(field, field)}", "cannot be set")
+        for field in SCHEMA.types["meta.v1.ObjectMeta"].fields
+        if metadata.get(field) and field not in {"labels", "annotations"}
+    ]
 
 
 def validate_owners(owners: list[Obj]) -> list[FieldError]:

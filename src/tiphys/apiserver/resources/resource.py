@@ -78,9 +78,9 @@ class Resource:
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_again: Callable[[Obj], list[FieldError]] | None = None  # Instead of it, for updates.
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
+    # More, of new objects, given the labels of their namespace.
+    validate_create_in: Callable[[Obj, dict[str, str]], list[FieldError]] | None = None
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
-    # Instead of that, for kinds whose messages show what was given: (new, old, the body).
-    validate_shown_update: Callable[[Obj, Obj, Obj], list[FieldError]] | None = None
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
     columns: tuple[Column, ...] = ()
@@ -91,6 +91,7 @@ class Resource:
     update_order: tuple[str, ...] = ("meta", "whole", "change")
     checks_generated_prefix: bool = True  # generateName has rules as names have.
     error_group: str | None = None  # The group that 422s name, where not the own one.
+    has_status_table: bool = True  # Whether the subresource status can be shown as a Table.
     orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
     delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False
@@ -99,9 +100,3 @@ class Resource:
     def validate_whole(self, new: Obj) -> list[FieldError]:
         """Of an update."""
         return (self.validate_again or self.validate)(new)
-
-    def validate_change(self, new: Obj, old: Obj, given: Obj) -> list[FieldError]:
-        """given is the new object as it came: loose, empty lists included."""
-        if self.validate_shown_update is not None:
-            return self.validate_shown_update(new, old, given)
-        return self.validate_update(new, old)

@@ -18,8 +18,7 @@ from tiphys.api.errors import (
     StatusCause,
     UnsupportedMediaType,
 )
-from tiphys.api.field_errors import go_escaped, invalid
-from tiphys.api.go_form import api_form
+from tiphys.api.field_errors import invalid
 from tiphys.api.meta import GroupVersionKind, Obj
 from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
@@ -33,6 +32,7 @@ from tiphys.apiserver.verbs.update import check_name, require, update_object
 from tiphys.apiserver.writes import guaranteed_update
 from tiphys.codec.json_syntax import syntax_error
 from tiphys.codec.patch import PatchError, json_patch, merge, strategic
+from tiphys.codec.patch.shown import reached_by_merge, reached_by_operations, shown
 from tiphys.codec.typed import json_kind
 from tiphys.lib.http.message import Answer
 
@@ -134,56 +134,21 @@ def patched(
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:
         try:
-            if kind != STRATEGIC and ctx.endpoint.custom is None:
-                ordered = api_form(old, type_name) | _type_of_object(old)
-                loose = as_go_patches(kind, ordered, document)
-            shown, why = unreadable(kind, document, loose, error.why)
+            text, why = unreadable(kind, document, loose, type_name, error.why)
         except (RecursionError, orjson.JSONEncodeError):
             raise BadRequest("the patch is nested too deeply") from None
-        raise invalid_patch(shown, why) from None
+        raise invalid_patch(text, why) from None
 
 
-def _type_of_object(obj: Obj) -> Obj:
-    return {field: obj[field] for field in ("apiVersion", "kind") if field in obj}
-
-
-def as_go_patches(kind: str, obj: Obj, document: Any) -> Obj:
-    """The patched object with its fields in the order in which upstream's message has them.
-
-    What a patch touches is a Go map for it, written in the order of its keys; the rest stays as it
-    was encoded, in the order of the structs. obj is the object in that order.
-    """
-    made: Obj
-    if kind == MERGE_PATCH:
-        made = _sorted_along(merge.apply(obj, document), document)
-        return made
-    touched: Obj = {}
-    for operation in document:
-        for pointer in (operation.get("path") or "", operation.get("from") or ""):
-            level = touched
-            for part in pointer.split("/")[1:-1]:
-                level = level.setdefault(part.replace("~1", "/").replace("~0", "~"), {})
-    made = _sorted_along(json_patch.apply(obj, document), touched)
-    return made
-
-
-def _sorted_along(value: Any, touched: Any) -> Any:
-    if not isinstance(touched, dict):
-        return value
-    if isinstance(value, list):
-        return [_sorted_along(v, touched.get(str(i))) for i, v in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    return {k: _sorted_along(v, touched.get(k)) for k, v in sorted(value.items())}
-
-
-def unreadable(kind: str, document: Any, loose: Obj, why: str) -> tuple[str, str]:
+def unreadable(kind: str, document: Any, loose: Obj, type_name: str, why: str) -> tuple[str, str]:
     """What upstream shows of a patched object that is not its kind's, and its words for why.
 
     A strategic patch is merged into Go's maps and restored from them, so that is what it shows.
     """
-    if kind != STRATEGIC:
-        return go_escaped(orjson.dumps(dict(sorted(loose.items()))).decode()), why
+    if kind == MERGE_PATCH:
+        return shown(loose, type_name, reached_by_merge(document)), why
+    if kind == JSON_PATCH:
+        return shown(loose, type_name, reached_by_operations(document)), why
     wrong = _WRONG_TYPE.match(why)
     if wrong is None:
         known = why.startswith(("strict decoding error", "no kind", "converting"))
@@ -209,9 +174,9 @@ def go_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def invalid_patch(shown: str, why: str) -> Invalid:
+def invalid_patch(text: str, why: str) -> Invalid:
     """Upstream's error of a kind without a name: the cause is `patch`."""
-    error = invalid("patch", shown, why)
+    error = invalid("patch", text, why)
     return Invalid(
         f' "" is invalid: {error}',
         details={},
@@ -225,8 +190,6 @@ def _refused(error: PatchError) -> ApiError:
         return BadRequest(text)
     if error.code == 413:
         return RequestEntityTooLarge(text)
-    if error.code == 500:
-        return InternalError(text, code=500, reason="")
     return InternalError(
         "the server rejected our request due to an error in our request",
         code=422,

@@ -7,7 +7,6 @@ from typing import Final
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     BadRequest,
-    InternalError,
     conflict,
     not_found,
 )
@@ -15,6 +14,7 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_obje
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
+from tiphys.apiserver.as_written import quoted_as_written
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.manage import track_update
@@ -171,9 +171,19 @@ def prepare_update(
 
 
 def _update_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
-    """All rules for an update, in upstream's order."""
+    """All rules for an update, in upstream's order; values as they were written."""
+    errors = validate_any_update(new, old, namespaced=ctx.endpoint.info.namespaced)
+
+    def validate(obj: Obj) -> list[FieldError]:
+        return _kind_errors(ctx, obj, old)
+
+    found = validate(new)
+    return errors + (quoted_as_written(found, validate, new, ctx.given) if ctx.given else found)
+
+
+def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
+    """What the kind's own rules say of an update."""
     endpoint, resource, info = ctx.endpoint, ctx.endpoint.resource, ctx.endpoint.info
-    errors = validate_any_update(new, old, namespaced=info.namespaced)
     meta = validate_kind_update(
         info.gvk, new, old,
         namespaced=info.namespaced,
@@ -181,14 +191,10 @@ def _update_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
         is_custom=endpoint.custom is not None,
     )  # fmt: skip
     if ctx.info.subresource == "status":
-        return errors + meta + resource.validate_status_update(new, old)
-    rules = PART_RULES.get(ctx.info.subresource)
-    found = {
-        "meta": meta,
-        "whole": resource.validate_whole(new),
-        "change": rules(new, old) if rules else resource.validate_change(new, old, ctx.given),
-    }
-    return errors + [error for part in resource.update_order for error in found[part]]
+        return meta + resource.validate_status_update(new, old)
+    rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+    found = {"meta": meta, "whole": resource.validate_whole(new), "change": rules(new, old)}
+    return [error for part in resource.update_order for error in found[part]]
 
 
 def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:
@@ -264,7 +270,7 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid_object(info.group, info.plural, ctx.name, [error])
     elif not (revision.isascii() and revision.isdigit()):
-        raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
+        raise BadRequest(f'strconv.ParseUint: parsing "{revision}": invalid syntax')
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
 

@@ -120,7 +120,7 @@ def _duration(job: Obj, now: datetime) -> Any:
 JOB = Resource(
     _INFO,
     validate=job_rules.validate,
-    validate_shown_update=job_rules.validate_update,
+    validate_update=job_rules.validate_update,
     update_order=("whole", "meta", "change"),
     validate_status_update=job_status_rules.validate_status_update,
     warnings=warnings.of_template("spec", "template", is_named_alike=True),

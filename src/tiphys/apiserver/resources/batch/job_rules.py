@@ -334,9 +334,8 @@ _SCHEDULING: Final = ("nodeSelector", "tolerations", "schedulingGates")
 _POD_SPEC: Final = "core.v1.PodSpec"
 
 
-def validate_update(new: Obj, old: Obj, given: Obj) -> list[FieldError]:
-    """given is the job as it came: messages show what was written, empty lists included."""
-    spec, before, loose = new["spec"], old["spec"], given.get("spec") or {}
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    spec, before = new["spec"], old["spec"]
     errors = _selected_spec(spec)
     if spec.get("completions") != before.get("completions"):
         indexed = spec.get("completionMode") == "Indexed" == before.get("completionMode")
@@ -346,27 +345,27 @@ def validate_update(new: Obj, old: Obj, given: Obj) -> list[FieldError]:
     if selector != before.get("selector"):
         shown = None if selector is None else workload.shown_selector(selector)
         errors.append(invalid("spec.selector", shown, IMMUTABLE))
-    errors += _template_update(spec, old, at(loose, "template", "spec"))
+    errors += _template_update(spec, old)
     for field, type_name in _FIXED.items():
         value = spec.get(field)
         if value == before.get(field):
             continue
         if value is not None and type_name:
-            value = go_form(value, type_name, given=loose.get(field))
+            value = go_form(value, type_name)
         errors.append(invalid(f"spec.{field}", value, IMMUTABLE))
     return errors
 
 
-def _template_update(spec: Obj, old: Obj, given: Any) -> list[FieldError]:
+def _template_update(spec: Obj, old: Obj) -> list[FieldError]:
     now, then = spec["template"], old["spec"]["template"]
     if not _is_flexible(old):
         if now == then:
             return []
-        shown = go_form(now, "core.v1.PodTemplateSpec", given={"spec": given})
+        shown = go_form(now, "core.v1.PodTemplateSpec")
         return [invalid("spec.template", shown, IMMUTABLE)]
     if _without_directives(now["spec"]) == _without_directives(then["spec"]):
         return []
-    return [invalid("spec.template.spec", go_form(now["spec"], _POD_SPEC, given=given), IMMUTABLE)]
+    return [invalid("spec.template.spec", go_form(now["spec"], _POD_SPEC), IMMUTABLE)]
 
 
 def _is_flexible(job: Obj) -> bool:

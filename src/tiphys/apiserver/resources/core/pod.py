@@ -11,7 +11,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
-from tiphys.apiserver.resources.core.pod_update_rules import validate_shown_update
+from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
@@ -252,7 +252,7 @@ POD = Resource(
     row_conditions=row_conditions,
     warnings=pod_warnings,
     validate=validate,
-    validate_shown_update=validate_shown_update,
+    validate_update=validate_update,
     validate_status_update=validate_status_update,
     default=default,
     before_create=before_create,

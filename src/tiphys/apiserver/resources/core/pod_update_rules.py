@@ -7,9 +7,10 @@ from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.core import pod_gate_rules
-from tiphys.apiserver.resources.core.pod_spec_diff import pod_spec_diff
+from tiphys.apiserver.resources.rules.go_diff import go_diff
 
 _SECONDS_MAX: Final = 2**31 - 1
+_POD_SPEC: Final = "core.v1.PodSpec"
 _UNCHANGEABLE: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
@@ -18,8 +19,7 @@ _UNCHANGEABLE: Final = (
 )
 
 
-def validate_shown_update(new: Obj, old: Obj, given: Obj) -> list[FieldError]:
-    """given is the new pod as it came: the message shows what was written."""
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
     errors: list[FieldError] = []
     for kind in ("containers", "initContainers"):
@@ -36,8 +36,7 @@ def validate_shown_update(new: Obj, old: Obj, given: Obj) -> list[FieldError]:
         errors += pod_gate_rules.validate(spec, before)
     fixed = _fixed(spec, before)
     if fixed != before:
-        shown = pod_spec_diff(before, fixed, given.get("spec") or {})
-        errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{shown}"))
+        errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{go_diff(before, fixed, _POD_SPEC)}"))
     return errors
 
 
