@@ -75,6 +75,8 @@ class Resource:
     note_request: Callable[[Obj, Obj | None, User, datetime], None] = nothing_of_request
     # (obj, when): the object to write at first instead of deleting it; None leaves it to the rules.
     before_delete: Callable[[Obj, datetime], Obj | None] = nothing_before_delete
+    # Rules whose errors are told alone: what the server gives the object depends on them.
+    validate_first: Callable[[Obj], list[FieldError]] = no_errors
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_again: Callable[[Obj], list[FieldError]] | None = None  # Instead of it, for updates.
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.

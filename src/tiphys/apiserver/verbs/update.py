@@ -21,6 +21,7 @@ from tiphys.apiserver.field_manager.manage import track_update
 from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
+from tiphys.apiserver.number_pool import Reservation
 from tiphys.apiserver.object_meta import (
     fill_on_update,
     set_namespace,
@@ -30,7 +31,6 @@ from tiphys.apiserver.object_meta import (
 from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
-from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.verbs.create import create_object
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import (
@@ -162,8 +162,11 @@ def prepare_update(
     elif ctx.info.subresource != "approval":  # Its part keeps everything else.
         resource.before_update(new, old)
     resource.note_request(new, old, ctx.user, server.clock.now())
+    if not is_status:
+        raise_invalid(endpoint, new, resource.validate_first(new))
     raise_invalid(endpoint, new, _update_errors(ctx, new, old))
-    ctx.warnings += resource.warnings(new, old)
+    if not is_status:
+        ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)

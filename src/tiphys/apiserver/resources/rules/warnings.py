@@ -252,6 +252,10 @@ def service(new: Obj, old: Obj | None) -> list[str]:
         found.append(
             "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
         )
+    if spec.get("type") == "ExternalName" and spec.get("externalIPs"):
+        found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if spec.get("type") != "ExternalName" and spec.get("externalName"):
+        found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
     if spec.get("trafficDistribution") == "PreferClose":
         found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     del old
