@@ -15,22 +15,39 @@ from tiphys.storage.store import CATCH_UP_SECONDS_MAX
 RANDOM_TRIES_MAX: Final = 64  # Then the range is searched in order.
 
 
+class Numbers:
+    """What is in use and what is reserved; ranges that overlap share it."""
+
+    def __init__(self) -> None:
+        self.held: Counter[int] = Counter()  # More than once only if the store was edited by hand.
+        self.reserved: set[int] = set()
+
+    def hold(self, numbers: Iterable[int]) -> None:
+        self.held.update(numbers)
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        self.held.subtract(numbers)
+        self.held = +self.held
+
+
 class Pool:
     """A range of numbers: those that Services hold, and those reserved for writes under way."""
 
-    def __init__(self, first: int, last: int, low_band: int, rng: random.Random) -> None:
+    def __init__(
+        self, first: int, last: int, low_band: int, rng: random.Random, numbers: Numbers
+    ) -> None:
         self._first = first
         self._last = last
         self._low_band = low_band
         self._rng = rng
-        self._held: Counter[int] = Counter()  # More than once only if the store was edited by hand.
-        self._reserved: set[int] = set()
+        self._numbers = numbers
 
     def reserve(self, number: int) -> bool:
         """False when it is in use or out of range."""
-        if not self.contains(number) or number in self._reserved or self._held[number]:
+        taken = self._numbers
+        if not self.contains(number) or number in taken.reserved or taken.held[number]:
             return False
-        self._reserved.add(number)
+        taken.reserved.add(number)
         return True
 
     def reserve_any(self) -> int | None:
@@ -49,22 +66,15 @@ class Pool:
         return self._first <= number <= self._last
 
     def unreserve(self, number: int) -> None:
-        self._reserved.discard(number)
-
-    def hold(self, numbers: Iterable[int]) -> None:
-        self._held.update(numbers)
-
-    def drop(self, numbers: Iterable[int]) -> None:
-        self._held.subtract(numbers)
-        self._held = +self._held
+        self._numbers.reserved.discard(number)
 
     def is_held(self, number: int) -> bool:
         """Whether a Service has it."""
-        return self._held[number] > 0
+        return self._numbers.held[number] > 0
 
     @property
     def reserved_count(self) -> int:
-        return len(self._reserved)
+        return len(self._numbers.reserved)
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -393,6 +393,7 @@ class ApiServer:
             # As upstream: what it might get, out of pools in which nothing is taken.
             ports = self.addresses.dry_ports()
             addresses = ServiceAddresses(addresses.network, self.config.node_ports, self.rng)
+            addresses.ranges.more_of(self.addresses.ranges)
         raise_invalid(ctx.endpoint, new, addresses.allocate(new, old, reserved, ports))
 
     def kubelet_tls(self) -> ssl.SSLContext:

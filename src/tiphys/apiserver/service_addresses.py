@@ -15,15 +15,15 @@ from typing import Final, NamedTuple
 from tiphys.api.errors import InternalError
 from tiphys.api.field_errors import FieldError, invalid
 from tiphys.api.meta import Obj, at
-from tiphys.apiserver.number_pool import Pool, Reservation
+from tiphys.apiserver.number_pool import Numbers, Pool, Reservation
 from tiphys.apiserver.service_families import set_families
 from tiphys.apiserver.service_ports import DryPorts, Ports, ReservedPorts
+from tiphys.apiserver.service_ranges import LOW_BAND_MIN, ServiceRanges
 from tiphys.codec import json
 from tiphys.storage.backend import Event
 from tiphys.storage.store import resource_prefix
 
-LOW_BAND_MIN: Final = 16
-LOW_BAND_MAX: Final = 256
+PORT_LOW_BAND_MAX: Final = 128
 SERVICES: Final = resource_prefix("", "services")
 _WITH_ADDRESS: Final = frozenset({"ClusterIP", "NodePort", "LoadBalancer"})
 _WITH_NODE_PORTS: Final = frozenset({"NodePort", "LoadBalancer"})
@@ -44,13 +44,11 @@ class ServiceAddresses:
         self, network: IPv4Network, node_ports: tuple[int, int], rng: random.Random
     ) -> None:
         self.network = network
-        first, last = int(network.network_address) + 1, int(network.broadcast_address) - 1
-        size = last - first + 1
-        low = min(max(LOW_BAND_MIN, size // 16), LOW_BAND_MAX)
-        self._addresses = Pool(first, last, low, rng)
+        self.ranges = ServiceRanges(network, rng)
         ports = node_ports[1] - node_ports[0] + 1
-        port_low = min(max(LOW_BAND_MIN, ports // 32), 128)
-        self._ports = Pool(node_ports[0], node_ports[1], port_low, rng)
+        port_low = min(max(LOW_BAND_MIN, ports // 32), PORT_LOW_BAND_MAX)
+        self._port_numbers = Numbers()
+        self._ports = Pool(node_ports[0], node_ports[1], port_low, rng, self._port_numbers)
         self._held: dict[str, _Held] = {}  # By the service's key.
 
     @property
@@ -60,7 +58,7 @@ class ServiceAddresses:
     @property
     def reserved(self) -> tuple[int, int]:
         """How many addresses and ports are reserved for writes under way."""
-        return self._addresses.reserved_count, self._ports.reserved_count
+        return self.ranges.reserved_count, self._ports.reserved_count
 
     def load(self, services: list[Obj]) -> None:
         """Take in what the store's services hold at the start."""
@@ -80,10 +78,10 @@ class ServiceAddresses:
         before = self._held.pop(key, _NOTHING)
         if service is not None:
             self._held[key] = now
-        self._addresses.hold(now.addresses)
-        self._ports.hold(now.ports)
-        self._addresses.drop(before.addresses)
-        self._ports.drop(before.ports)
+        self.ranges.hold(now.addresses)
+        self._port_numbers.hold(now.ports)
+        self.ranges.drop(before.addresses)
+        self._port_numbers.drop(before.ports)
 
     def ports(self, reserved: Reservation) -> ReservedPorts:
         """Those of a write."""
@@ -119,12 +117,13 @@ class ServiceAddresses:
             if asked in before:
                 return []
             return self._take_address(asked, spec, reserved)
-        number = self._addresses.reserve_any()
-        if number is None:
+        found = self.ranges.reserve_any()
+        if found is None:
             raise InternalError(
                 "failed to allocate a serviceIP: range is full", code=500, reason="InternalError"
             )
-        reserved.add(self._addresses, number)
+        pool, number = found
+        reserved.add(pool, number)
         spec["clusterIP"] = str(IPv4Address(number))
         spec["clusterIPs"] = [spec["clusterIP"]]
         return []
@@ -135,16 +134,17 @@ class ServiceAddresses:
             number = int(IPv4Address(asked))
         except ValueError:
             return []  # Validation has its own words for it.
-        if not self._addresses.contains(number):
+        pool = self.ranges.of(number)
+        if pool is None:
             text = (
                 f"failed to allocate IP {asked}: the provided IP ({asked}) is not in the valid"
                 f" range. The range of valid IPs is {self.network}"
             )
             return [invalid("spec.clusterIPs", shown, text)]
-        if not self._addresses.reserve(number):
+        if not pool.reserve(number):
             text = f"failed to allocate IP {asked}: provided IP is already allocated"
             return [invalid("spec.clusterIPs", shown, text)]
-        reserved.add(self._addresses, number)
+        reserved.add(pool, number)
         spec["clusterIP"], spec["clusterIPs"] = asked, shown
         return []
 
