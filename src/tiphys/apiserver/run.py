@@ -127,6 +127,9 @@ async def build(
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
+    cidrs = endpoints["networking.k8s.io", "v1", "servicecidrs"]
+    addresses.ranges.load({c.key: cidrs.decode(c) for c in cidrs.cache.objects.values()})
+    store.on_events(addresses.ranges.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     oidc, oidc_keys = oidc_of(config, clock)
     server = ApiServer(

@@ -5,12 +5,13 @@ Upstream: pkg/registry/core/pod/storage/storage.go (BindingREST.assignPod).
 
 from typing import Final
 
-from tiphys.api.errors import Conflict, InternalError
-from tiphys.api.field_errors import FieldError, not_supported, required
+from tiphys.api.errors import BadRequest, Conflict, InternalError
+from tiphys.api.field_errors import FieldError, required
 from tiphys.api.meta import GroupVersionKind, Obj, at, condition, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.resources.rules.texts import unsupported
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import admit, guaranteed_update
@@ -36,6 +37,8 @@ async def create_binding(ctx: RequestContext) -> Answer:
         texts = [str(error) for error in errors]
         text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         raise InternalError(text, code=500, reason="")
+    if not name:
+        raise BadRequest("Name parameter required.")
     admit(ctx, "CREATE", binding)
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
@@ -46,7 +49,7 @@ def _validate(binding: Obj) -> list[FieldError]:
     target = binding.get("target") or {}
     errors: list[FieldError] = []
     if target.get("kind", "") not in {"", "Node"}:
-        errors.append(not_supported("target.kind", target.get("kind"), ["Node", "<empty>"]))
+        errors.append(unsupported("target.kind", target.get("kind"), ("Node", "<empty>")))
     if not target.get("name"):
         errors.append(required("target.name"))
     return errors
