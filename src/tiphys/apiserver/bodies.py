@@ -75,6 +75,10 @@ def typed_object(
     if ctx.endpoint.custom is not None and kind == ctx.endpoint.info.gvk:
         return _custom_object(ctx, ctx.endpoint.custom, obj, kind, raw, duplicates)
     ctx.given = obj
+    try:
+        _check_type_meta(obj)  # A patch may have changed them.
+    except DecodeError as error:
+        raise UnreadableObject(_cannot_be(kind, str(error)), str(error)) from None
     api_version = obj.get("apiVersion") or kind.api_version
     found_kind = obj.get("kind") or kind.kind
     type_name = protobuf.schema_type(kind.api_version, kind.kind)

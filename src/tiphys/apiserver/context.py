@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from tiphys.api.errors import BadRequest
 from tiphys.api.meta import Obj
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.list_options import query_of
 from tiphys.apiserver.negotiation import (
     NO_TABLES,
     OF_CUSTOM,
@@ -61,10 +62,7 @@ class RequestContext:
     def params(self) -> dict[str, list[str]]:
         """The query's parameters. Raises BadRequest."""
         if self._params is None:
-            try:
-                self._params = self.request.params()
-            except ValueError as error:
-                raise BadRequest(f"invalid query: {error}") from None
+            self._params = query_of(self.request)
         return self._params
 
     def param(self, name: str) -> str:
@@ -84,7 +82,10 @@ class RequestContext:
         return error_media(self.request.headers.get("accept", ""))
 
     def pretty(self, media: MediaType) -> bool:
-        given = self.params.get("pretty") if self.request.query else None
+        try:
+            given = self.params.get("pretty") if self.request.query else None
+        except BadRequest:  # Which is then what the answer is about.
+            given = None
         agent = self.request.headers.get("user-agent", "")
         return wants_pretty(media, given[0] if given else None, agent)
 

@@ -14,7 +14,7 @@ from tiphys.api.errors import (
     AlreadyExists,
     ApiError,
     BadRequest,
-    InternalError,
+    RequestEntityTooLarge,
     ServiceUnavailable,
     already_exists,
     conflict,
@@ -111,7 +111,7 @@ def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
     except orjson.JSONEncodeError as error:  # Deeper than the encoder goes.
         raise BadRequest(f"the object cannot be written as JSON: {error}") from None
     if len(value) > VALUE_BYTES_MAX:
-        raise InternalError("etcdserver: request is too large", code=500, reason="")
+        raise RequestEntityTooLarge("etcdserver: request is too large")
     return value
 
 
@@ -135,7 +135,7 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     if revision.isdecimal() and int(revision) and not ctx.applies:
         # Upstream's store says so, which is why a dry run may.
         text = "resourceVersion should not be set on objects to be created"
-        raise InternalError(text, code=500, reason="")
+        raise BadRequest(text)
     try:
         return await ctx.server.store.create(
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)

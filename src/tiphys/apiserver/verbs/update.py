@@ -7,7 +7,6 @@ from typing import Final
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     BadRequest,
-    InternalError,
     conflict,
     not_found,
 )
@@ -255,7 +254,7 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid_object(info.group, info.plural, ctx.name, [error])
     elif not (revision.isascii() and revision.isdigit()):
-        raise InternalError(f'strconv.ParseUint: parsing "{revision}": invalid syntax', reason="")
+        raise BadRequest(f'strconv.ParseUint: parsing "{revision}": invalid syntax')
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
 
