@@ -17,8 +17,8 @@ CLAIM = {
     "volumeName": "v",
     "volumeMode": "Filesystem",
 }
-SMALLER = {"resources": {"requests": {"storage": "1Gi"}}}
-LARGER = {"resources": {"requests": {"storage": "3Gi"}}}
+SMALLER: Obj = {"resources": {"requests": {"storage": "1Gi"}}}
+LARGER: Obj = {"resources": {"requests": {"storage": "3Gi"}}}
 BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
