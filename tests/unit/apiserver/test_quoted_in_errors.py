@@ -33,6 +33,16 @@ def test_fields_stand_in_their_order_and_empty_ones_are_left_out() -> None:
     assert list(api_form(given, "meta.v1.ObjectMeta")) == ["name", "uid", "generation"]
 
 
+def test_keys_of_maps_are_sorted_at_any_depth() -> None:
+    expression = {"values": ["b", "a"], "operator": "In", "key": "k"}
+    given = {"matchExpressions": [expression], "matchLabels": {"b": "1", "a": "2"}, "other": 1}
+    found = api_form(given, "meta.v1.LabelSelector")
+    assert list(found) == ["matchLabels", "matchExpressions"]
+    assert list(found["matchLabels"]) == ["a", "b"]
+    assert list(found["matchExpressions"][0]) == ["key", "operator", "values"]
+    assert found["matchExpressions"][0]["values"] == ["b", "a"]
+
+
 def quoting(obj: Obj) -> list[FieldError]:
     return [invalid("spec", obj["spec"], "no")]
 

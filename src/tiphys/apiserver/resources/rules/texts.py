@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.go_form import api_form
 from tiphys.api.meta import Obj
-from tiphys.codec.go_order import in_go_order
 
 IMMUTABLE: Final = "field is immutable"
 _SELECTOR: Final = "meta.v1.LabelSelector"
@@ -107,7 +107,8 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 
 
 def immutable_selector(new: Obj | None, old: Obj | None, path: str) -> list[FieldError]:
-    return immutable(in_go_order(new, _SELECTOR), in_go_order(old, _SELECTOR), path)
+    now, then = (s and api_form(s, _SELECTOR) for s in (new, old))
+    return immutable(now, then, path)
 
 
 def is_empty_selector(selector: Obj | None) -> bool:
