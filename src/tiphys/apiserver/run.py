@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from tiphys.apiserver.filters.audit import Audit
     from tiphys.apiserver.filters.oidc import OidcTokens
     from tiphys.apiserver.filters.oidc_keys import OidcKeys
+    from tiphys.apiserver.filters.webhook_authorization import WebhookAuthorizer
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ async def build(
     roles = roles or bootstrap_objects()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
     authorizer.nodes = _node_authorizer(store, endpoints, roles)
+    authorizer.webhook = _webhook_of(config, clock, rng)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
@@ -179,6 +181,17 @@ async def _flow_upkeep(
     await upkeep.put_right()
     store.on_events(upkeep.notice)
     return upkeep
+
+
+def _webhook_of(
+    config: ApiServerConfig, clock: Clock, rng: random.Random
+) -> "WebhookAuthorizer | None":
+    """Raises ValueError, KubeconfigError."""
+    if "Webhook" not in config.authorization_modes:
+        return None
+    from tiphys.apiserver.filters.webhook_authorization import webhook_of
+
+    return webhook_of(config, clock, rng)
 
 
 def oidc_of(

@@ -146,6 +146,8 @@ def annotations(decision: Decision | None) -> str:
         "authorization.k8s.io/decision": "allow" if decision.allowed else "forbid",
         "authorization.k8s.io/reason": decision.reason,
     }
+    if decision.error and not decision.allowed:  # Nothing was decided.
+        document = {"authorization.k8s.io/reason": "internal error"}
     return orjson.dumps(document).decode()
 
 
