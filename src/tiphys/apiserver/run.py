@@ -30,6 +30,9 @@ from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
 )
+from tiphys.apiserver.admission.validating_admission_policy import (
+    ValidatingAdmissionPolicy,
+)
 from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
 from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
@@ -126,6 +129,7 @@ async def build(
     store.on_events(addresses.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     oidc, oidc_keys = oidc_of(config, clock)
+    policies = admission_policies(endpoints, authorizer)
     server = ApiServer(
         config,
         store,
@@ -141,11 +145,13 @@ async def build(
         authorizer,
         tokens,
         addresses,
-        Chain([*admission_plugins(endpoints, authorizer, rng), quota]),
+        Chain([*admission_plugins(endpoints, authorizer, rng), *policies, quota]),
         quota,
         clock,
         rng,
     )
+    for plugin in policies:
+        plugin.endpoints = server.endpoints  # With those of custom resources.
     for follower in (server.aggregation, server.availability, server.custom_resources):
         store.on_events(follower.follow)
     where = f"{config.advertise_address}:{config.advertise_port}"
@@ -246,12 +252,19 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
     return found
 
 
+def admission_policies(
+    endpoints: Mapping[tuple[str, str, str], Endpoint], authorizer: Authorizer
+) -> list[ValidatingAdmissionPolicy]:
+    """What users' policies say, behind all other plugins but ResourceQuota."""
+    return [ValidatingAdmissionPolicy(dict(endpoints), authorizer)]
+
+
 def admission_plugins(
     endpoints: Mapping[tuple[str, str, str], Endpoint],
     authorizer: Authorizer,
     rng: random.Random,
 ) -> list[Plugin]:
-    """In upstream's order, ResourceQuota apart, which is the last."""
+    """In upstream's order; policies and ResourceQuota, which come last, are apart."""
     core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache

@@ -1,0 +1,109 @@
+"""ValidatingAdmissionPolicy: what users' expressions say of a write.
+
+The language and what evaluates it are loaded with the first policy.
+Upstream: apiserver pkg/admission/plugin/policy/validating/dispatcher.go.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from tiphys.api.errors import ApiError, StatusCause
+from tiphys.api.meta import Obj
+from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.refusal import refuse
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.filters.authorization import RbacAuthorizer
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.policies.source import Kept
+    from tiphys.apiserver.policies.validating import Findings, ValidatingPolicy
+
+GROUP: Final = "admissionregistration.k8s.io"
+_CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
+
+
+class ValidatingAdmissionPolicy:
+    name = "ValidatingAdmissionPolicy"
+
+    def __init__(
+        self, endpoints: dict[tuple[str, str, str], Endpoint], authorizer: RbacAuthorizer
+    ) -> None:
+        """`endpoints` may grow: parameters may be custom resources."""
+        self.endpoints = endpoints
+        self._authorizer = authorizer
+        self._namespaces = endpoints["", "v1", "namespaces"].cache
+        self._policies = endpoints[GROUP, "v1", "validatingadmissionpolicies"].cache
+        self._bindings = endpoints[GROUP, "v1", "validatingadmissionpolicybindings"].cache
+        self._kept: Kept[ValidatingPolicy] | None = None
+        self._kept_bindings: Kept[Obj] | None = None
+
+    def mutate(self, write: Write) -> None:
+        """Nothing is changed."""
+
+    def validate(self, write: Write) -> None:
+        """Raises ApiError with what the first policy that denies says."""
+        if not self._policies.objects or not self._bindings.objects:
+            return
+        from tiphys.apiserver.policies import source
+
+        subject = source.subject_of(write, self.endpoints, self._namespaces)
+        if subject.is_exempt:
+            return
+        denied: list[ApiError] = []
+        for policy in self._all_policies():
+            bindings = self._bindings_of(policy.name)
+            for call in source.calls(
+                policy.obj, policy, bindings, write, subject, self.endpoints, self._namespaces,
+                self._authorizer,
+            ):  # fmt: skip
+                found = policy.check(call.known) if not call.error else _config(call.error, policy)
+                denied += _answered(write, policy, call.binding, found, is_config=bool(call.error))
+        if denied:
+            raise denied[0]
+
+    def _all_policies(self) -> list["ValidatingPolicy"]:
+        if self._kept is None:
+            from tiphys.apiserver.policies.source import Kept
+            from tiphys.apiserver.policies.validating import ValidatingPolicy
+
+            self._kept = Kept(self._policies, ValidatingPolicy)
+            self._kept_bindings = Kept(self._bindings, _as_it_is)
+        return list(self._kept.all())
+
+    def _bindings_of(self, policy: str) -> list[Obj]:
+        assert self._kept_bindings is not None
+        return [one for one in self._kept_bindings.all() if one["spec"]["policyName"] == policy]
+
+
+def _as_it_is(binding: Obj) -> Obj:
+    return binding
+
+
+def _config(error: str, policy: "ValidatingPolicy") -> "Findings":
+    """A binding that cannot be used."""
+    from tiphys.apiserver.policies.validating import Failure, Findings
+
+    return Findings([] if policy.ignores_errors else [Failure(error)])
+
+
+def _answered(
+    write: Write, policy: "ValidatingPolicy", binding: Obj, found: "Findings", *, is_config: bool
+) -> list[ApiError]:
+    """Warnings are noted; what denies comes back. What cannot be configured always denies."""
+    denied: list[ApiError] = []
+    where = f"'{policy.name}' with binding '{binding['metadata']['name']}'"
+    actions = ["Deny"] if is_config else binding["spec"].get("validationActions") or []
+    for failure in found.failures:
+        for action in actions:
+            if action == "Deny":
+                text = f"ValidatingAdmissionPolicy {where} denied request: {failure.message}"
+                denied.append(_denial(write, text, failure.reason or "Invalid"))
+            elif action == "Warn":
+                text = f"Validation failed for ValidatingAdmissionPolicy {where}: {failure.message}"
+                write.warnings.append(text)
+    return denied
+
+
+def _denial(write: Write, text: str, reason: str) -> ApiError:
+    error = refuse(write, text, [StatusCause("", text)])
+    error.reason, error.code = reason, _CODES.get(reason, 422)
+    return error
