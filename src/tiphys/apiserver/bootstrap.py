@@ -8,10 +8,12 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
+from datetime import datetime
+from ipaddress import IPv4Network
 from typing import Final
 
 from tiphys.api.errors import AlreadyExists
-from tiphys.api.meta import Obj
+from tiphys.api.meta import Obj, rfc3339
 from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.apiserver.aggregation.registration import local_api_service
 from tiphys.apiserver.config import ApiServerConfig
@@ -64,6 +66,8 @@ class Bootstrap:
             obj = {"metadata": {"name": name}, "value": value, "description": description}
             await self.ensure("scheduling.k8s.io", "priorityclasses", obj)
         await self.ensure("", "services", api_service(first_address))
+        cidr = service_cidr(config.service_network, self._clock.now())
+        await self.ensure("networking.k8s.io", "servicecidrs", cidr)
         # Many at once share one fsync.
         await asyncio.gather(
             *(
@@ -117,14 +121,34 @@ class Bootstrap:
         new: Obj = {"kind": info.kind, "apiVersion": info.gvk.api_version}
         new |= to_typed(obj, info.schema_type)
         namespace = new["metadata"].get("namespace", "")
+        fill_on_create(
+            new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
+        )
         endpoint.resource.default(new)
         endpoint.resource.before_create(new)
         if "status" in obj:  # Ours is true; a client's would not be believed.
             new["status"] = obj["status"]
-        fill_on_create(
-            new, namespace, namespaced=info.namespaced, now=self._clock.now(), rng=self._rng
-        )
         return new
+
+
+def service_cidr(network: IPv4Network, now: datetime) -> Obj:
+    """The range of the addresses of Services. Upstream: controller/defaultservicecidr, which leaves
+    the finalizer to pkg/controller/servicecidrs."""
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "lastTransitionTime": rfc3339(now),
+        "reason": "",
+        "message": "Kubernetes Service CIDR is ready",
+    }
+    return {
+        "metadata": {
+            "name": API_SERVICE,
+            "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
+        },
+        "spec": {"cidrs": [str(network)]},
+        "status": {"conditions": [ready]},
+    }
 
 
 def extension_authentication(config: ApiServerConfig) -> Obj:

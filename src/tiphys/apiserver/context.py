@@ -3,8 +3,11 @@
 from typing import TYPE_CHECKING
 
 from tiphys.api.errors import BadRequest
+from tiphys.api.meta import Obj
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.list_options import query_of
 from tiphys.apiserver.negotiation import (
+    NO_TABLES,
     OF_CUSTOM,
     PRODUCED,
     VIEWS,
@@ -29,6 +32,7 @@ class RequestContext:
         "_params",
         "applies",
         "endpoint",
+        "given",
         "info",
         "request",
         "server",
@@ -51,16 +55,14 @@ class RequestContext:
         self.endpoint = endpoint
         self.warnings: list[str] = []
         self.applies = False  # Who has which field is settled by the apply itself.
+        self.given: Obj | None = None  # The body, or what a patch made, as it was written.
         self._params: dict[str, list[str]] | None = None
 
     @property
     def params(self) -> dict[str, list[str]]:
         """The query's parameters. Raises BadRequest."""
         if self._params is None:
-            try:
-                self._params = self.request.params()
-            except ValueError as error:
-                raise BadRequest(f"invalid query: {error}") from None
+            self._params = query_of(self.request)
         return self._params
 
     def param(self, name: str) -> str:
@@ -70,6 +72,8 @@ class RequestContext:
         """The negotiated form of the answer. Raises NotAcceptable."""
         is_custom = self.endpoint.custom is not None and self.info.subresource != "scale"
         produced = OF_CUSTOM if is_custom else PRODUCED
+        if self.info.subresource == "status" and not self.endpoint.resource.has_status_table:
+            views = views & NO_TABLES
         accept = self.request.headers.get("accept", "")
         return negotiate(accept, scope, views=views, produced=produced)
 
@@ -78,7 +82,10 @@ class RequestContext:
         return error_media(self.request.headers.get("accept", ""))
 
     def pretty(self, media: MediaType) -> bool:
-        given = self.params.get("pretty") if self.request.query else None
+        try:
+            given = self.params.get("pretty") if self.request.query else None
+        except BadRequest:  # Which is then what the answer is about.
+            given = None
         agent = self.request.headers.get("user-agent", "")
         return wants_pretty(media, given[0] if given else None, agent)
 

@@ -12,6 +12,7 @@ import orjson
 from tiphys import __version__
 from tiphys.api.errors import MethodNotAllowed, NotFound
 from tiphys.apiserver import metrics
+from tiphys.apiserver.list_options import query_of
 from tiphys.apiserver.negotiation import JSON, check_routed
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import JSON_HEADERS, TEXT_HEADERS
@@ -101,7 +102,7 @@ class Documents:
 
     def _health(self, request: Request, info: RequestInfo) -> Answer:
         ready = self._server.is_ready or info.path == "/livez"
-        params = request.params()
+        params = query_of(request)
         excluded = {x for value in params.get("exclude", []) for x in value.split(",")}
         if ready and "verbose" not in params:
             return Response(200, b"ok", TEXT_HEADERS)

@@ -11,8 +11,9 @@ from typing import Final
 
 import orjson
 
-from tiphys.api.errors import BadRequest, InternalError
+from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
+from tiphys.lib.http.message import Request
 
 _DURATION: Final = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
 REVISION_MAX: Final = 2**64 - 1
@@ -33,6 +34,14 @@ class ListOptions:
     limit: int = 0
     continue_: str = ""
     send_initial_events: bool | None = None
+
+
+def query_of(request: Request) -> dict[str, list[str]]:
+    """The parameters of a query. Raises BadRequest."""
+    try:
+        return request.params()
+    except ValueError as error:
+        raise BadRequest(f"invalid query: {error}") from None
 
 
 def query_bool(params: dict[str, list[str]], name: str) -> bool | None:
@@ -176,8 +185,8 @@ def list_revision(text: str) -> int:
 
 
 def get_revision(text: str) -> int:
-    """Raises InternalError, as upstream does for get and watch."""
+    """Of get and watch. Raises BadRequest; upstream takes the client's fault for its own (500)."""
     try:
         return parse_revision(text)
     except ValueError as error:
-        raise InternalError(_revision_error(text, error), reason="") from None
+        raise BadRequest(_revision_error(text, error)) from None

@@ -12,6 +12,7 @@ import orjson
 
 from tiphys.apiserver.aggregation.availability import CHECKER
 from tiphys.apiserver.aggregation.remote import Remote
+from tiphys.apiserver.list_options import query_of
 from tiphys.apiserver.openapi import v2, v2_protobuf, v3
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import GZIP_BYTES_MIN, GZIP_LEVEL
@@ -112,7 +113,7 @@ class OpenApiRoutes:
         for remote in self._others():
             if path == remote.path.strip("/"):
                 return self._server.aggregation.forward(request, CHECKER, remote)
-        asked = request.params().get("hash", [""])[0]
+        asked = query_of(request).get("hash", [""])[0]
         custom = self._server.definitions
         if custom is not None and path in custom.documents.paths():
             return self._custom_document(request, path, asked, custom.documents)

@@ -9,11 +9,12 @@ from typing import Final
 
 import orjson
 
-from tiphys.api.errors import ApiError
+from tiphys.api.errors import ApiError, NotAcceptable
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType, error_media
 from tiphys.codec import protobuf, yaml
+from tiphys.codec.typed import DecodeError
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.message import Answer, Headers, Response, StreamResponse
 from tiphys.storage.cached_object import CachedObject
@@ -67,11 +68,18 @@ def error_response(error: ApiError, accept: str = "") -> Response:
 
 
 def encode(obj: Obj, media: MediaType, *, pretty: bool) -> bytes:
-    """JSON, YAML or protobuf bytes."""
+    """JSON, YAML or protobuf bytes. Raises NotAcceptable for what has no protobuf form (tables)."""
     if media.type == YAML:
         return yaml.encode(obj)
     if media.type == PROTOBUF:
-        return protobuf.encode_object(obj)
+        try:
+            return protobuf.encode_object(obj)
+        except DecodeError:
+            raise NotAcceptable(
+                f"object *v1.{obj.get('kind')} does not implement the protobuf marshalling"
+                " interface and cannot be encoded to a protobuf message",
+                details={},
+            ) from None
     option = orjson.OPT_INDENT_2 if pretty else None
     return orjson.dumps(obj, option=option) + b"\n"
 

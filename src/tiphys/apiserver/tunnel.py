@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tiphys.api.errors import InternalError, ServiceUnavailable
+from tiphys.api.errors import InternalError
 from tiphys.lib.http.flow import BodyWriter, RawStream
 from tiphys.lib.http.message import Answer, Headers, Request, StreamResponse, UpgradeResponse
 
 log = logging.getLogger(__name__)
 
+UNREACHABLE: Final = "error dialing backend: "  # How upstream's text of it begins.
 CONNECT_SECONDS_MAX: Final = 30.0  # Upstream's dialer.
 # Until an upgrade is answered; as long as upstream's --request-timeout.
 UPGRADE_SECONDS_MAX: Final = 60.0
@@ -51,7 +52,7 @@ class Target:
 
 
 async def pass_on(request: Request, target: Target) -> Answer:
-    """Raises ServiceUnavailable when nobody answers there, InternalError for nonsense."""
+    """Raises InternalError when nobody answers there, or nonsense."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             reader, writer = await asyncio.open_connection(
@@ -93,10 +94,10 @@ async def pass_on(request: Request, target: Target) -> Answer:
     return StreamResponse(status, body.copy, shown)
 
 
-def _unreachable(target: Target, error: Exception) -> ServiceUnavailable | InternalError:
+def _unreachable(target: Target, error: Exception) -> InternalError:
     text = str(error) or type(error).__name__
     return InternalError(
-        f"error dialing backend: dial tcp {target.host}:{target.port}: {text}",
+        f"{UNREACHABLE}dial tcp {target.host}:{target.port}: {text}",
         code=500,
         reason="",
     )

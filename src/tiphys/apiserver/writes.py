@@ -14,14 +14,14 @@ from tiphys.api.errors import (
     AlreadyExists,
     ApiError,
     BadRequest,
-    InternalError,
+    RequestEntityTooLarge,
     ServiceUnavailable,
     already_exists,
     conflict,
     not_found,
 )
 from tiphys.api.field_errors import FieldError, invalid_object
-from tiphys.api.meta import Obj, is_core
+from tiphys.api.meta import Obj, is_core, labels_of
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
@@ -73,10 +73,20 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
     resource = endpoint.resource
-    if endpoint.custom is None:  # Others are warned of, not refused.
-        errors += validate_finalizer_names(obj)
+    kind = endpoint.info.kind if endpoint.custom is None else ""  # Others are warned of.
+    errors += validate_finalizer_names(kind, obj)
     errors += resource.validate(obj)
     return errors + resource.validate_create(obj)
+
+
+def namespace_errors(ctx: RequestContext, obj: Obj) -> list[FieldError]:
+    """What a new object may not ask for in its namespace."""
+    rule = ctx.endpoint.resource.validate_create_in
+    if rule is None:
+        return []
+    namespaces = ctx.server.endpoint_of("", "namespaces")
+    cached = namespaces.cache.get(namespaces.key("", ctx.namespace))
+    return rule(obj, labels_of(namespaces.decode(cached)) if cached is not None else {})
 
 
 def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:
@@ -101,7 +111,7 @@ def encoded(endpoint: Endpoint, obj: Obj) -> bytes:
     except orjson.JSONEncodeError as error:  # Deeper than the encoder goes.
         raise BadRequest(f"the object cannot be written as JSON: {error}") from None
     if len(value) > VALUE_BYTES_MAX:
-        raise InternalError("etcdserver: request is too large", code=500, reason="")
+        raise RequestEntityTooLarge("etcdserver: request is too large")
     return value
 
 
@@ -125,7 +135,7 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     if revision.isdecimal() and int(revision) and not ctx.applies:
         # Upstream's store says so, which is why a dry run may.
         text = "resourceVersion should not be set on objects to be created"
-        raise InternalError(text, code=500, reason="")
+        raise BadRequest(text)
     try:
         return await ctx.server.store.create(
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)

@@ -15,6 +15,7 @@ from tiphys.codec.json_syntax import syntax_error
 from tiphys.codec.typed import DecodeError
 
 STRICT_ERRORS_MAX: Final = 100  # sigs.k8s.io/json reports no more.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SPACED_COLON: Final = re.compile(rb'"[ \t\r\n]+:')
 _PROPS: Final = "apiextensions.v1.JSONSchemaProps"
 _ROOT_FIELDS: Final = frozenset({"apiVersion", "kind"})
@@ -35,10 +36,26 @@ def _decode_leniently(data: bytes) -> Any:
     """What orjson refuses but Go reads: wrong UTF-8, lone surrogates."""
     text = data.decode("utf-8", "replace")
     try:
-        found = json.loads(text)
-        return orjson.loads(json.dumps(found).encode()) if "\\u" not in text else found
+        found = json.loads(text, parse_constant=_no_number)
+        return orjson.loads(json.dumps(_without_surrogates(found)).encode())
     except (ValueError, RecursionError):
         raise DecodeError(syntax_error(data)) from None
+
+
+def _no_number(word: str) -> Any:
+    """NaN and the infinities, which Python's parser would take."""
+    raise ValueError(word)
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Lone ones, which no text can hold, become U+FFFD, as in Go."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(v) for v in value]
+    if isinstance(value, dict):
+        return {_SURROGATE.sub("\ufffd", k): _without_surrogates(v) for k, v in value.items()}
+    return value
 
 
 def _kind(value: Any) -> str:
@@ -68,10 +85,16 @@ def strict_errors(obj: Obj, raw: bytes | None, type_name: str) -> list[str]:
         found: list[str] = []
         _walk_struct(obj, type_name, "", found)
         return found[:STRICT_ERRORS_MAX]
-    pairs = json.loads(raw, object_pairs_hook=_Pairs)
     found = []
-    _walk_struct(pairs, type_name, "", found)
+    _walk_struct(_pairs(raw), type_name, "", found)
     return found[:STRICT_ERRORS_MAX]
+
+
+def _pairs(raw: bytes) -> Any:
+    def made(pairs: list[tuple[str, Any]]) -> _Pairs:
+        return _Pairs((_SURROGATE.sub("\ufffd", name), value) for name, value in pairs)
+
+    return json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=made)
 
 
 def duplicate_fields(obj: Obj, raw: bytes) -> list[str]:
@@ -79,7 +102,7 @@ def duplicate_fields(obj: Obj, raw: bytes) -> list[str]:
     if not has_duplicates(obj, raw):
         return []
     found: list[str] = []
-    _walk_pairs(json.loads(raw, object_pairs_hook=_Pairs), "", found)
+    _walk_pairs(_pairs(raw), "", found)
     return found[:STRICT_ERRORS_MAX]
 
 
@@ -118,7 +141,7 @@ def has_duplicates(obj: Obj, raw: bytes) -> bool:
         return made
 
     try:
-        json.loads(raw, object_pairs_hook=look)
+        json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=look)
     except (ValueError, RecursionError):
         return False
     return found

@@ -21,6 +21,8 @@ def syntax_error(data: bytes) -> str:
             scanner.fail("after top-level value")
     except _Fault as fault:
         return str(fault)
+    except RecursionError:
+        return "exceeded max depth"
     return "invalid JSON"
 
 

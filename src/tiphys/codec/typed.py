@@ -22,6 +22,9 @@ from tiphys.codec.go_time import TimeError, normal_micro_time, normal_time
 
 Convert = Callable[[Any], Any]
 
+# Of one list. Objects that the store takes (1.5 MB) come to half of it; looking at each of the
+# million items that a body of 3 MB may hold takes half a minute.
+LIST_ITEMS_MAX: Final = 30_000
 _INT32: Final = (-(2**31), 2**31 - 1)
 _INT64: Final = (-(2**63), 2**63 - 1)
 
@@ -214,6 +217,8 @@ def _list(one: Convert, empty: Any, wanted: str) -> Convert:
     def convert(value: Any) -> Any:
         if not isinstance(value, list):
             raise _WrongType(json_kind(value), wanted)
+        if len(value) > LIST_ITEMS_MAX:
+            raise DecodeError(f"a list has {len(value)} items: at most {LIST_ITEMS_MAX} are read")
         return [one(v) if v is not None else _made(empty) for v in value]
 
     return convert

@@ -81,7 +81,7 @@ def test_only_a_dry_run_takes_a_revision_on_create(tell: Tell) -> None:
         assert (status, made["metadata"]["resourceVersion"]) == (201, "5")
         status, refused = await api("POST", CONFIG_MAPS, body)
         assert (status, refused["message"]) == (
-            500,
+            400,
             "resourceVersion should not be set on objects to be created",
         )
         assert (await api("POST", CONFIG_MAPS, a_map("a", resourceVersion="0")))[0] == 201
@@ -293,6 +293,40 @@ def test_a_token_works_as_long_as_its_account(tell: Tell) -> None:
         assert (await anyone("GET", "/api", headers=other))[0] == 401
         await api("DELETE", f"{accounts}/bot")
         assert (await anyone("GET", "/api", headers=headers))[0] == 401
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    ("user", "token", "status"),
+    [
+        pytest.param("admin", "bad", 200, id="certificate-before-token"),
+        pytest.param(NOBODY, "bad", 403, id="certificate-without-rights"),
+        pytest.param(None, "bad", 401, id="bad-token-alone"),
+    ],
+)
+def test_a_certificate_counts_before_a_token(
+    tell: Tell, user: str | None, token: str, status: int
+) -> None:
+    """Upstream: the union of authenticators stops at the first that knows somebody."""
+
+    async def story(api: Api, running: RunningApiServer) -> None:
+        headers = {"authorization": f"Bearer {token}"}
+        assert (await running.client(user)("GET", CONFIG_MAPS, headers=headers))[0] == status
+
+    tell(story)
+
+
+def test_the_range_of_service_addresses_is_told(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/apis/networking.k8s.io/v1/servicecidrs/kubernetes"
+        _, cidr = await api("GET", path)
+        assert cidr["spec"] == {"cidrs": ["10.96.0.0/16"]}
+        assert [(c["type"], c["status"]) for c in cidr["status"]["conditions"]] == [
+            ("Ready", "True")
+        ]
+        _, service = await api("GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.apps")
+        assert service["status"]["conditions"][0]["lastTransitionTime"]
 
     tell(story)
 

@@ -13,11 +13,13 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import GroupVersionInfo
 from tiphys.apiserver.custom_resources.custom_version import CustomVersion
 from tiphys.apiserver.openapi import discovery_paths, v2, v3
+from tiphys.apiserver.openapi.descriptions import NOTHING, descriptions_of
 from tiphys.apiserver.openapi.paths import Operation, operations
 from tiphys.apiserver.openapi.schemas import Definitions, definition_name, reachable
 
 Key = tuple[str, str, str]
 _META: Final = "meta.v1.ObjectMeta"
+_SAMPLE: Final = "core.v1.ConfigMap"  # A kind that describes what all kinds have.
 _LIST_META: Final = "meta.v1.ListMeta"
 _PATCHES: Final = (
     *("application/json-patch+json", "application/merge-patch+json"),
@@ -105,10 +107,14 @@ def _definitions(version: CustomVersion, made: Definitions, *, is_v2: bool) -> d
 
 
 def _as_resource(schema: Obj, made: Definitions) -> Obj:
-    properties = dict(schema.get("properties") or {})
-    properties |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
-    properties["metadata"] = made.ref(definition_name(_META))
-    return schema | {"type": "object", "properties": properties}
+    """With the fields that every object has, said in the words of the built-in ones."""
+    texts = descriptions_of([_SAMPLE]).get(_SAMPLE, NOTHING).fields
+    own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+    own |= {"metadata": made.wrapped(definition_name(_META))}
+    for name, property_ in own.items():
+        if name in texts and "$ref" not in property_:
+            property_["description"] = texts[name]
+    return schema | {"type": "object", "properties": (schema.get("properties") or {}) | own}
 
 
 def _published(schema: Any, made: Definitions, *, is_v2: bool) -> Any:
@@ -139,7 +145,9 @@ def _v3(versions: list[CustomVersion], server_version: str) -> Obj:
     document = v3.document(infos, [discovery_paths.of_version(found)], server_version)
     made = Definitions("#/components/schemas/", wraps_refs=True)
     schemas = document["components"]["schemas"]
-    schemas |= {definition_name(n): made.of(n) for n in reachable([_META, _LIST_META])}
+    names = reachable([_META, _LIST_META])
+    texts = descriptions_of(names)
+    schemas |= {definition_name(n): made.of(n, texts.get(n, NOTHING)) for n in names}
     for version in versions:
         schemas |= _definitions(version, made, is_v2=False)
     for operation, name in _own(versions):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from tiphys.api.errors import InternalError
+from tiphys.api.errors import BadRequest
 from tiphys.api.meta import Obj, rfc3339
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.entries import (
@@ -145,24 +145,27 @@ def _is_served(ctx: RequestContext, api_version: str) -> bool:
 def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) -> Obj | None:
     """The object with what is applied, `managedFields` included; None when nothing changes.
 
-    Raises Conflict, InternalError.
+    Raises Conflict, BadRequest (upstream answers 500 to what does not fit the kind).
     """
     scope = _scope(ctx)
     version = ctx.endpoint.info.gvk.api_version
     now = rfc3339(ctx.server.clock.now())
     key = manager_of(ctx, "Apply")
+    where = f"{config['metadata'].get('namespace', '')}/{ctx.name}; {_kind_text(ctx)}"
     if why := why_unfit(scope.shape, config):
-        where = f"{config['metadata'].get('namespace', '')}/{ctx.name}; {_kind_text(ctx)}"
-        raise InternalError(
-            f"failed to create typed patch object ({where}): {why}", code=500, reason=""
-        )
+        raise BadRequest(f"failed to create typed patch object ({where}): {why}")
     live = live or {}
     managers = _read(ctx, (live.get("metadata") or {}).get("managedFields"))
-    if live and not managers:
-        before = ManagerKey.of(BEFORE_FIRST_APPLY, "Update", version, "")
-        managers = updated(scope, scope.zero, live, managers, before, version, now)
     allowed = _last_applied(scope, live) if key.name == _KUBECTL else None
-    found = applied(scope, live, config, managers, key, version, now, force=force, allowed=allowed)
+    try:
+        if live and not managers:
+            before = ManagerKey.of(BEFORE_FIRST_APPLY, "Update", version, "")
+            managers = updated(scope, scope.zero, live, managers, before, version, now)
+        found = applied(
+            scope, live, config, managers, key, version, now, force=force, allowed=allowed
+        )
+    except ValueError as error:  # A list that is there has an item twice, or one without its key.
+        raise BadRequest(f"failed to create typed live object ({where}): {error}") from None
     if found.obj is None:
         return None
     obj = found.obj

@@ -1,4 +1,4 @@
-"""Who makes a request: whom a front proxy names, a bearer token, a certificate, or nobody.
+"""Who makes a request: whom a front proxy names, a certificate, a bearer token, or nobody.
 
 The certificate is the connection's, so its user is found once per connection; a token's user is
 remembered by the token. Upstream: apiserver pkg/authentication/request, --anonymous-auth.
@@ -64,15 +64,19 @@ class Authenticator:
             named = self._front_proxy.user_of(request)
             if named is not None:
                 return named
-        header = request.headers.get("authorization")
-        if header is not None and header[:7].lower() == _BEARER:
-            return self._by_token(header[7:].strip())
         known = request.connection.notes
         if type(known) is _CertificateUser and self._clock.now() < known.until:
             return known.user
-        if request.peer_certificate is None:
-            return self._anonymous
-        return self._by_certificate(request, request.peer_certificate)
+        leaf = request.peer_certificate
+        # As upstream: whom a certificate names, no token makes somebody else.
+        if leaf is not None and (user := self._by_certificate(request, leaf)) is not None:
+            return user
+        header = request.headers.get("authorization")
+        if header is not None and header[:7].lower() == _BEARER:
+            return self._by_token(header[7:].strip())
+        if leaf is not None:
+            raise Unauthorized
+        return self._anonymous
 
     def _by_token(self, token: str) -> User:
         user = self._tokens.user_of(token) or self.foreign_user_of(token)
@@ -87,13 +91,12 @@ class Authenticator:
             user = self._oidc.user_of(token)
         return user
 
-    def _by_certificate(self, request: Request, leaf_der: bytes) -> User:
+    def _by_certificate(self, request: Request, leaf_der: bytes) -> User | None:
+        """None for one that is not of our authority, has ended or names nobody."""
         leaf = self._clients.verify(leaf_der, self._clock.now())
-        if leaf is None:
-            raise Unauthorized
-        name = common_name(leaf)
-        if not name:
-            raise Unauthorized
+        name = common_name(leaf) if leaf is not None else ""
+        if leaf is None or not name:
+            return None
         # One User per certificate, so that its connections share what the authorizer remembers.
         user = self._users.get(leaf_der)
         if user is None:

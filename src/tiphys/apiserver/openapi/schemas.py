@@ -1,15 +1,17 @@
 """OpenAPI definitions from the schema table, for v2 and v3 alike.
 
-Descriptions are not part of the table; `explain` reads them elsewhere.
+Descriptions are not part of the table; `openapi.descriptions` reads them elsewhere, for v3.
 Upstream: api/openapi-spec, kube-openapi pkg/generators.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from tiphys.api import enums
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, schema_package
 from tiphys.api.schema import SCHEMA, Field, TypeDef
+from tiphys.apiserver.openapi.descriptions import NOTHING, Description
 
 _PREFIXES: Final = {
     "meta.v1": "io.k8s.apimachinery.pkg.apis.meta.v1",
@@ -36,6 +38,11 @@ SPECIAL: Final[Mapping[str, tuple[str, Obj]]] = {
     "B": (f"{_EXTENSIONS}.JSONSchemaPropsOrBool", {}),
     "C": (f"{_EXTENSIONS}.JSONSchemaPropsOrStringArray", {}),
 }
+# Of v3, which has words for values of two types. Upstream: GenerateOpenAPIV3OneOfSchema.
+_OF_V3: Final[Mapping[str, Obj]] = {
+    "Q": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    "I": {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"},
+}
 _SCALARS: Final[Mapping[str, Obj]] = {
     "s": {"type": "string"},
     "i": {"type": "integer", "format": "int32"},
@@ -45,6 +52,7 @@ _SCALARS: Final[Mapping[str, Obj]] = {
     "e": {"type": "number", "format": "double"},
 }
 _ANY_GROUP_KINDS: Final = frozenset({"DeleteOptions", "WatchEvent"})
+_TYPE_META: Final = ("apiVersion", "kind")
 
 
 def definition_name(type_name: str) -> str:
@@ -63,13 +71,23 @@ class Definitions:
     def ref(self, name: str) -> Obj:
         return {"$ref": f"{self._prefix}{name}"}
 
-    def of(self, type_name: str) -> Obj:
+    def wrapped(self, name: str) -> Obj:
+        """A reference that something may stand beside, where the version has a way to say so."""
+        found = self.ref(name)
+        return {"allOf": [found]} if self._wraps else found
+
+    def of(self, type_name: str, description: Description = NOTHING) -> Obj:
         definition = SCHEMA.types[type_name]
         properties: Obj = {}
         if definition.is_root:
-            properties = {n: dict(_SCALARS["s"]) for n in ("apiVersion", "kind")}
-        properties |= {f.name: self._property(f) for f in definition.fields.values()}
+            properties = {n: dict(_SCALARS["s"]) for n in _TYPE_META}
+        properties |= {f.name: self._property(f, definition) for f in definition.fields.values()}
+        for name, text in description.fields.items():
+            if name in properties:
+                properties[name]["description"] = text
         body: Obj = {"type": "object"}
+        if description.text:
+            body["description"] = description.text
         if properties:
             body["properties"] = properties
         if required := [f.name for f in definition.fields.values() if f.required]:
@@ -80,8 +98,8 @@ class Definitions:
             body["x-kubernetes-map-type"] = "atomic"
         return body
 
-    def _property(self, field: Field) -> Obj:
-        one = self._value(field)
+    def _property(self, field: Field, of: TypeDef) -> Obj:
+        one = self._value(field, of)
         match field.container:
             case "":
                 body = one
@@ -94,15 +112,17 @@ class Definitions:
                 body = {"type": "object", "additionalProperties": inner}
         return body | _extensions(field)
 
-    def _value(self, field: Field) -> Obj:
+    def _value(self, field: Field, of: TypeDef) -> Obj:
         if field.ref:
-            found = self.ref(definition_name(field.ref))
-            return {"allOf": [found]} if self._wraps else found
+            return self.wrapped(definition_name(field.ref))
         kind = "F" if field.go_name == "FieldsV1" else field.kind
         if kind in SPECIAL:
-            found = self.ref(SPECIAL[kind][0])
-            return {"allOf": [found]} if self._wraps else found
-        return dict(_SCALARS[kind])
+            return self.wrapped(SPECIAL[kind][0])
+        body = dict(_SCALARS[kind])
+        # Clients of v2 find out what a value may be from v3.
+        if self._wraps and kind == "s" and (values := enums.values_of(of.package, field.go_name)):
+            body["enum"] = list(values)
+        return body
 
 
 def _extensions(field: Field) -> Obj:
@@ -163,4 +183,9 @@ def schema_type_of(group: str, version: str, kind: str) -> str | None:
 
 
 def special_definitions() -> dict[str, Any]:
+    """Of v2."""
     return {name: dict(body) for name, body in SPECIAL.values()}
+
+
+def special_definitions_of_v3() -> dict[str, Any]:
+    return {name: dict(_OF_V3.get(kind, body)) for kind, (name, body) in SPECIAL.items()}

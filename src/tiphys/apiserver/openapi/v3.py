@@ -13,6 +13,7 @@ import orjson
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, RESOURCES, GroupVersionInfo, ResourceInfo
 from tiphys.apiserver.openapi import discovery_paths
+from tiphys.apiserver.openapi.descriptions import NOTHING, descriptions_of
 from tiphys.apiserver.openapi.discovery_paths import DiscoveryOperation
 from tiphys.apiserver.openapi.paths import PARAMETER_TYPES, Operation, operations
 from tiphys.apiserver.openapi.schemas import (
@@ -20,7 +21,7 @@ from tiphys.apiserver.openapi.schemas import (
     definition_name,
     reachable,
     schema_type_of,
-    special_definitions,
+    special_definitions_of_v3,
 )
 
 _DEFINITIONS: Final = Definitions("#/components/schemas/", wraps_refs=True)
@@ -95,12 +96,14 @@ def document(
         for suffix in ("", "List"):
             if name := _type_name(operation, suffix):
                 roots.add(name)
-    schemas = {definition_name(n): _DEFINITIONS.of(n) for n in reachable(roots)}
+    types = reachable(roots)
+    texts = descriptions_of(types)
+    schemas = {definition_name(n): _DEFINITIONS.of(n, texts.get(n, NOTHING)) for n in types}
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": version},
         "paths": paths,
-        "components": {"schemas": schemas | special_definitions()},
+        "components": {"schemas": schemas | special_definitions_of_v3()},
     }
 
 

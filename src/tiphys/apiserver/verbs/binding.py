@@ -5,7 +5,7 @@ Upstream: pkg/registry/core/pod/storage/storage.go (BindingREST.assignPod).
 
 from typing import Final
 
-from tiphys.api.errors import Conflict, InternalError
+from tiphys.api.errors import BadRequest, Conflict
 from tiphys.api.field_errors import FieldError, not_supported, required
 from tiphys.api.meta import GroupVersionKind, Obj, at, condition, rfc3339
 from tiphys.apiserver.bodies import read_object
@@ -32,10 +32,10 @@ async def create_binding(ctx: RequestContext) -> Answer:
     binding = read_object(ctx, KIND)
     name = ctx.name or binding["metadata"].get("name", "")
     errors = _validate(binding)
-    if errors:  # Upstream names no object here, which makes it the server's fault.
+    if errors:  # Upstream names no object here, which makes it the server's fault there (500).
         texts = [str(error) for error in errors]
         text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-        raise InternalError(text, code=500, reason="")
+        raise BadRequest(text)
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
     return document_answer(ctx, 201, SUCCESS)

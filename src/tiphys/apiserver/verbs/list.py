@@ -31,7 +31,7 @@ from tiphys.apiserver.selection import Selection, select
 from tiphys.apiserver.verbs.get import check_revision
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Answer
-from tiphys.storage.backend import Compacted
+from tiphys.storage.backend import Compacted, FutureRevision
 from tiphys.storage.cached_object import CachedObject
 from tiphys.storage.watch_cache import Matches
 
@@ -158,6 +158,8 @@ async def _page_at(
         read = await store.backend.range(selection.wanted.prefix, start=start, revision=revision)
     except Compacted:
         raise _expired(options, selection, start) from None
+    except FutureRevision:
+        raise _bad_continue(f"its snapshot {revision} is not there yet") from None
     found = [cache.spliced(kv.key, kv.value, kv.revision) for kv in read.items]
     if selection.wanted.exact:
         found = [item for item in found if item.key == selection.wanted.prefix]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api import names
-from tiphys.api.errors import BadRequest, ServiceUnavailable, not_found
+from tiphys.api.errors import BadRequest, InternalError, ServiceUnavailable, not_found
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.kubelet_target import kubelet_target
 from tiphys.apiserver.service_endpoints import ready_addresses, slices_of
-from tiphys.apiserver.tunnel import Target, pass_on
+from tiphys.apiserver.tunnel import UNREACHABLE, Target, pass_on
 from tiphys.lib.http.message import Answer
 
 _SCHEMES: Final = frozenset({"", "http", "https"})
@@ -51,7 +51,7 @@ async def proxy(ctx: RequestContext) -> Answer:
         raise BadRequest(f'invalid {kind.removesuffix("s")} request "{ctx.name}"')
     path = _path(ctx)
     if kind == "nodes":
-        return await pass_on(ctx.request, kubelet_target(ctx, asked.name, path))
+        return await _pass_on(ctx, kubelet_target(ctx, asked.name, path))
     endpoint = ctx.endpoint
     cached = endpoint.cache.get(endpoint.key(ctx.namespace, asked.name))
     if cached is None:
@@ -62,7 +62,16 @@ async def proxy(ctx: RequestContext) -> Answer:
     else:
         host, port = _service_address(ctx, obj, asked)
     tls = _unverified() if asked.scheme == "https" else None
-    return await pass_on(ctx.request, Target(host, port, path, tls))
+    return await _pass_on(ctx, Target(host, port, path, tls))
+
+
+async def _pass_on(ctx: RequestContext, target: Target) -> Answer:
+    """Who does not answer is no fault of this server. Raises ServiceUnavailable."""
+    try:
+        return await pass_on(ctx.request, target)
+    except InternalError as error:
+        why = error.message.removeprefix(UNREACHABLE)
+        raise ServiceUnavailable(f"error trying to reach service: {why}") from error
 
 
 def _path(ctx: RequestContext) -> str:

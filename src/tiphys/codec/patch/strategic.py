@@ -5,11 +5,15 @@ Directives in a patch: `$patch: replace|delete|merge` in a map or a list's eleme
 Upstream: apimachinery pkg/util/strategicpatch/patch.go; sig-cli's strategic-merge-patch.md.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
+
+import orjson
 
 from tiphys.api.meta import Obj
 from tiphys.api.schema import SCHEMA, Field, TypeDef
 from tiphys.codec.patch import PatchError
+from tiphys.codec.typed import json_kind
 
 _DIRECTIVE: Final = "$patch"
 _RETAIN: Final = "$retainKeys"
@@ -20,10 +24,14 @@ _ORDER_PREFIX: Final = "$setElementOrder/"
 def apply(document: Obj, patch: Any, type_name: str) -> Obj:
     """A new document; type_name names the document's type in the schema.
 
-    Raises PatchError: 400 for a malformed patch, 500 (as upstream) for one that does not fit.
+    Raises PatchError (400); upstream answers 500 to a well-formed patch that does not fit.
     """
     if not isinstance(patch, dict):
-        raise PatchError("invalid JSON document", 400)
+        raise PatchError(
+            f"json: cannot unmarshal {json_kind(patch)} into Go value of type"
+            " map[string]interface {}",
+            400,
+        )
     return _merged_map(document, patch, SCHEMA.of(type_name))
 
 
@@ -53,7 +61,7 @@ def _directed(patch: Obj) -> Obj:
         return {k: v for k, v in patch.items() if k != _DIRECTIVE}
     if directive == "delete":
         return {}
-    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 500)
+    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 400)
 
 
 def _shown(value: Any) -> str:
@@ -128,13 +136,15 @@ def _merged_list(original: list[Any], patch: list[Any], field: Field) -> list[An
     key = field.patch_merge_key
     kept, rest = _special_elements(original, patch, key)
     merged = list(kept)
+    places = _places([_key_of(o, key) for o in merged])
     for element in rest:
-        value = _merge_value_of(element, key)
-        at = next((i for i, o in enumerate(merged) if _key_of(o, key) == value), None)
-        if at is None:
-            merged.append(_without_nulls(element))
-        else:
+        token = _token(_merge_value_of(element, key))
+        if token in places:
+            at = places[token]
             merged[at] = _merged_map(merged[at], element, _schema_of(field))
+        else:
+            places[token] = len(merged)
+            merged.append(_without_nulls(element))
     return _normal_order(merged, rest, original, key)
 
 
@@ -142,21 +152,36 @@ def _special_elements(
     original: list[Any], patch: list[Any], key: str
 ) -> tuple[list[Any], list[Any]]:
     """The original without what the patch deletes, and the patch's plain elements."""
-    kept, rest, replaced = original, [], False
+    rest, replaced = [], False
+    deleted: set[str | bytes] = set()
     for element in patch:
         if not isinstance(element, dict):
-            raise PatchError("invalid typed merge-list: elements must be maps of one kind", 500)
+            raise PatchError("invalid typed merge-list: elements must be maps of one kind", 400)
         directive = element.get(_DIRECTIVE)
         if directive is None:
             rest.append(element)
         elif directive == "delete":
-            value = _merge_value_of(element, key)
-            kept = [o for o in kept if _key_of(o, key) != value]
+            deleted.add(_token(_merge_value_of(element, key)))
         elif directive == "replace":
             replaced = True
         else:
-            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 500)
-    return ([], rest) if replaced else (kept, rest)
+            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 400)
+    if replaced or not deleted:
+        return ([] if replaced else original), rest
+    return [o for o in original if _token(_key_of(o, key)) not in deleted], rest
+
+
+def _token(value: Any) -> str | bytes:
+    """A value as something to look up; comparing all with all would take lists of thousands."""
+    return value if isinstance(value, str) else orjson.dumps(value)
+
+
+def _places(values: Sequence[Any]) -> dict[str | bytes, int]:
+    """Where each value stands first."""
+    found: dict[str | bytes, int] = {}
+    for index, value in enumerate(values):
+        found.setdefault(_token(value), index)
+    return found
 
 
 def _key_of(element: Any, key: str) -> Any:
@@ -165,23 +190,24 @@ def _key_of(element: Any, key: str) -> Any:
 
 def _merge_value_of(element: Obj, key: str) -> Any:
     if key not in element:
-        raise PatchError(f"map: {_shown(element)} does not contain declared merge key: {key}", 500)
+        raise PatchError(f"map: {_shown(element)} does not contain declared merge key: {key}", 400)
     return element[key]
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+    return [values[at] for at in _places(values).values()]
 
 
 def _delete_from_list(found: Obj, name: str, values: Any) -> None:
     if not isinstance(values, list):
         raise PatchError("invalid patch format of primitive list", 400)
     if isinstance(found.get(name), list):
-        found[name] = [v for v in found[name] if v not in values]
+        found[name] = _without(found[name], values)
+
+
+def _without(values: list[Any], unwanted: list[Any]) -> list[Any]:
+    tokens = set(map(_token, unwanted))
+    return [v for v in values if _token(v) not in tokens]
 
 
 def _ordered_lists(original: Obj, patch: Obj, schema: TypeDef | None) -> Obj:
@@ -195,13 +221,13 @@ def _ordered_lists(original: Obj, patch: Obj, schema: TypeDef | None) -> Obj:
             raise PatchError("invalid patch format of setElementOrder list", 400)
         field = schema.fields.get(name) if schema is not None else None
         if field is None:
-            raise PatchError(f'unable to find api field in struct for the json field "{name}"', 500)
+            raise PatchError(f'unable to find api field in struct for the json field "{name}"', 400)
         have, given = original.get(name), patch.get(name)
         if given is not None:
             _check_order(given, order, field.patch_merge_key)
         deletions = patch.get(f"{_DELETE_PREFIX}{name}")
         if deletions is not None and isinstance(have, list):
-            have = [v for v in have if v not in deletions]
+            have = _without(have, deletions)
         if have is None and given is None:
             continue
         merged = have if given is None else _merged_value(have, given, field)
@@ -222,7 +248,7 @@ def _check_order(given: Any, order: list[Any], key: str) -> None:
             raise PatchError(
                 f"The order in patch list:\n{_shown(given)}\n doesn't match $setElementOrder "
                 f"list:\n{_shown(order)}\n",
-                500,
+                400,
             )
 
 
@@ -234,25 +260,29 @@ def _normal_order(
     def identity(element: Any) -> Any:
         return _key_of(element, key) if key else element
 
-    wanted = [identity(v) for v in order]
-    server = [identity(v) for v in server_order]
-    named = sorted(
-        (v for v in merged if identity(v) in wanted), key=lambda v: wanted.index(identity(v))
-    )
-    others = [v for v in merged if identity(v) not in wanted]
-    others.sort(key=lambda v: server.index(identity(v)) if identity(v) in server else len(server))
-    return _interleaved(others, named, [*server], identity)
+    wanted = _places([identity(v) for v in order])
+    server = _places([identity(v) for v in server_order])
+    tokens = [(v, _token(identity(v))) for v in merged]
+    named = sorted((p for p in tokens if p[1] in wanted), key=lambda p: wanted[p[1]])
+    others = [p for p in tokens if p[1] not in wanted]
+    others.sort(key=lambda p: server.get(p[1], len(server_order)))
+    return _interleaved(others, named, server)
 
 
-def _interleaved(left: list[Any], right: list[Any], server: list[Any], identity: Any) -> list[Any]:
+Identified = tuple[Any, str | bytes]
+
+
+def _interleaved(
+    left: list[Identified], right: list[Identified], server: dict[str | bytes, int]
+) -> list[Any]:
     found: list[Any] = []
     i = j = 0
     while i < len(left) and j < len(right):
-        a, b = identity(left[i]), identity(right[j])
-        if a in server and b in server and server.index(a) < server.index(b):
-            found.append(left[i])
+        a, b = server.get(left[i][1]), server.get(right[j][1])
+        if a is not None and b is not None and a < b:
+            found.append(left[i][0])
             i += 1
         else:
-            found.append(right[j])
+            found.append(right[j][0])
             j += 1
-    return found + left[i:] + right[j:]
+    return found + [value for value, _ in (*left[i:], *right[j:])]

@@ -20,9 +20,6 @@ _INFO = built_in("admissionregistration.k8s.io", "v1", "validatingadmissionpolic
 
 def default(binding: Obj) -> None:
     default_match(binding["spec"].get("matchResources"))
-    ref = binding["spec"].get("paramRef")
-    if ref is not None:
-        ref.setdefault("parameterNotFoundAction", "Deny")
 
 
 VALIDATING_ADMISSION_POLICY_BINDING = Resource(

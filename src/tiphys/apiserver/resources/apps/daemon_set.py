@@ -10,7 +10,11 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
-from tiphys.apiserver.resources.rules.texts import immutable, is_empty_selector, label_selector
+from tiphys.apiserver.resources.rules.texts import (
+    immutable_selector,
+    is_empty_selector,
+    label_selector,
+)
 
 _INFO = built_in("apps", "v1", "daemonsets")
 
@@ -91,7 +95,9 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
+    return immutable_selector(
+        new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector"
+    )
 
 
 DAEMON_SET = Resource(

@@ -11,7 +11,7 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
-from tiphys.apiserver.resources.rules.texts import immutable
+from tiphys.apiserver.resources.rules.texts import immutable_selector
 
 _INFO = built_in("apps", "v1", "deployments")
 
@@ -76,7 +76,9 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector")
+    return immutable_selector(
+        new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector"
+    )
 
 
 DEPLOYMENT = Resource(

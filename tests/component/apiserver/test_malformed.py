@@ -1,0 +1,248 @@
+"""Whatever a client sends, the answer is a Status that says what is wrong with it.
+
+Never a 5xx, but that a revision is not there yet (504, to be tried again) and that nobody is behind
+a proxy (503); never more than a second of CPU, and the server's memory stays where it was.
+"""
+
+import asyncio
+import base64
+import json
+import random
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.api_server import memory_backend, start
+from support.furnished import furnish
+from support.odd_requests import OddRequest, a_request
+from tiphys.codec import protobuf, yaml
+from tiphys.lib.http.flow import BodyWriter, FlowControl
+from tiphys.lib.http.message import Peer, Request, Response, StreamResponse
+
+CASES: Final = 2_000
+CASES_OF_E2E: Final = 100_000
+CPU_SECONDS_MAX: Final = 1.0
+MEMORY_MB_MAX: Final = 400  # That many requests may add to the process, hypothesis included.
+
+# Of paths that are nobody's, and of documents of OpenAPI.
+_WITHOUT_STATUS: Final = (b"404 page not found\n", b"")
+
+
+class Sink:
+    """A transport that throws everything away."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Lab:
+    """A server that is asked without sockets, as the administrator."""
+
+    def __init__(self, directory: Path) -> None:
+        self._loop = uvloop.new_event_loop()
+        self.running, self._listening = self._loop.run_until_complete(
+            start(directory, memory_backend())
+        )
+        pem = (directory / "admin.crt").read_bytes()
+        self._admin = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+        self._loop.run_until_complete(furnish(self.running))
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._listening.__aexit__())
+        self._loop.close()
+
+    def ask(self, asked: OddRequest) -> tuple[int, bytes, float]:
+        """(status, body, seconds of CPU). Raises what the server lets through."""
+        begun = time.process_time()
+        status, body = self._loop.run_until_complete(self._answer(asked))
+        return status, body, time.process_time() - begun
+
+    async def _answer(self, asked: OddRequest) -> tuple[int, bytes]:
+        peer = Peer("127.0.0.1", self._admin)
+        request = Request(asked.method, asked.target, dict(asked.headers), asked.body, peer)
+        work = self.running.server.handle(request)
+        answer = await work if hasattr(work, "__await__") else work
+        if isinstance(answer, StreamResponse):
+            stopping = asyncio.Event()
+            stopping.set()
+            await answer.write_body(
+                BodyWriter(Sink(), FlowControl(), chunked=True, stopping=stopping)
+            )
+            return answer.status, b""
+        if isinstance(answer, Response):
+            body = answer.body
+            return answer.status, body if isinstance(body, bytes) else b"".join(body)
+        return 101, b""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = Lab(tmp_path_factory.mktemp("api"))
+    yield made
+    made.close()
+
+
+def problem_of(lab: Lab, asked: OddRequest) -> str:
+    """What is wrong with the answer; empty for a good one."""
+    status, body, seconds = lab.ask(asked)
+    if seconds > CPU_SECONDS_MAX:
+        return f"took {seconds:.2f} s"
+    if status < 400 or (status == 404 and body in _WITHOUT_STATUS):
+        return ""
+    found = status_of(body)
+    if (found.get("kind"), found.get("code")) != ("Status", status):
+        return f"{status} without a Status: {body[:200]!r}"
+    path = asked.target.partition("?")[0].split("/")
+    is_upstreams = status == 504 or (status == 503 and "proxy" in path)
+    return "" if status < 500 or is_upstreams else f"{status}: {found.get('message')}"
+
+
+def status_of(body: bytes) -> dict[str, Any]:
+    """In whichever form the client asked for; empty when it is none."""
+    try:
+        if body.startswith(protobuf.MAGIC):
+            return protobuf.decode_object(body)
+        return dict(json.loads(body) if body.startswith(b"{") else yaml.decode(body))
+    except ValueError:
+        return {}
+
+
+CONFIG_MAPS: Final = "/api/v1/namespaces/default/configmaps"
+PODS: Final = "/api/v1/namespaces/default/pods"
+_JSON: Final = {"content-type": "application/json"}
+_APPLY: Final = {"content-type": "application/apply-patch+yaml"}
+_STRATEGIC: Final = {"content-type": "application/strategic-merge-patch+json"}
+_JSON_PATCH: Final = {"content-type": "application/json-patch+json"}
+_FUTURE: Final = b'{"v":"meta.k8s.io/v1","rv":9223372036854775807,"start":"default/a"}'
+
+
+def a_map(**more: Any) -> bytes:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}} | more
+    return json.dumps(body).encode()
+
+
+# What was found by the tests below, and what it is answered with now.
+FOUND: Final = [
+    pytest.param("GET", f"{CONFIG_MAPS}?pretty=1&{'a&' * 2000}", {}, b"", 400, id="query-told-of"),
+    pytest.param("GET", f"/livez?{'a&' * 2000}", {}, b"", 400, id="query-of-a-document"),
+    pytest.param("POST", CONFIG_MAPS, _JSON, b"[" * 5000, 400, id="depth-of-what-is-no-json"),
+    pytest.param("POST", CONFIG_MAPS, _JSON, b'{"a":' * 5000, 400, id="depth-of-objects"),
+    pytest.param(
+        "POST", CONFIG_MAPS, _JSON, a_map(metadata={"annotations": {"a": "\ud800"}}), 422,
+        id="lone-surrogates",
+    ),
+    pytest.param(
+        "POST", CONFIG_MAPS, _JSON, b'{"metadata":{"name":"\\ud800"},"x":NaN}', 400, id="no-numbers"
+    ),
+    pytest.param("PATCH", f"{CONFIG_MAPS}/a", _APPLY, a_map(x=1), 422, id="apply-without-manager"),
+    pytest.param(
+        "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 400, id="apply-unknown"
+    ),
+    pytest.param(
+        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 400, id="directive"
+    ),
+    pytest.param(
+        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 400, id="no-merge-key"
+    ),
+    pytest.param("PATCH", f"{PODS}/a", _STRATEGIC, b'"x"', 400, id="patch-that-is-a-text"),
+    pytest.param(
+        "PATCH", "/apis/apps/v1/namespaces/default/deployments/a/scale", _JSON_PATCH,
+        b'[{"op":"add","path":"/apiVersion","value":[1]}]', 422, id="version-that-is-a-list",
+    ),
+    pytest.param(
+        "PUT", f"{CONFIG_MAPS}/a", _JSON, a_map(metadata={"name": "a", "resourceVersion": "x"}),
+        400, id="revision-of-an-update",
+    ),
+    pytest.param("GET", f"{CONFIG_MAPS}/a?resourceVersion=x", {}, b"", 400, id="revision-of-a-get"),
+    pytest.param(
+        "GET", f"{CONFIG_MAPS}?watch=1&resourceVersion=x", {}, b"", 400, id="revision-of-a-watch"
+    ),
+    pytest.param(
+        "GET", f"{CONFIG_MAPS}?continue={base64.urlsafe_b64encode(_FUTURE).decode().rstrip('=')}",
+        {}, b"", 400, id="token-of-the-future",
+    ),
+    pytest.param(
+        "POST", f"{PODS}/a/binding", _JSON, b'{"target":{}}', 400, id="binding-to-nothing"
+    ),
+    pytest.param(
+        "GET", CONFIG_MAPS,
+        {"accept": "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io"},
+        b"", 406, id="table-in-protobuf",
+    ),
+    pytest.param(
+        "POST", CONFIG_MAPS, _JSON, a_map(metadata={"finalizers": [""] * 40_000}), 400, id="items"
+    ),
+    pytest.param(
+        "POST", "/apis/apps/v1/namespaces/default/controllerrevisions", _JSON,
+        json.dumps({"metadata": {"name": "a"}, "revision": 1, "data": {"k": "v" * 2**21}}).encode(),
+        413, id="too-big-to-store",
+    ),
+    pytest.param(
+        "PATCH", f"{PODS}/a", _STRATEGIC,
+        json.dumps({"spec": {"containers": [{"name": f"c{n}"} for n in range(20_000)]}}).encode(),
+        422, id="many-elements-to-merge",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "target", "headers", "body", "wanted"), FOUND)
+def test_what_was_found_is_refused(
+    lab: Lab, method: str, target: str, headers: dict[str, str], body: bytes, wanted: int
+) -> None:
+    asked = OddRequest(method, target, headers, body)
+    assert problem_of(lab, asked) == ""
+    assert lab.ask(asked)[0] == wanted
+
+
+def test_a_list_with_an_item_twice_takes_no_apply(lab: Lab) -> None:
+    """Upstream: the live object cannot be typed."""
+    twice = json.dumps(
+        [{"op": "add", "path": "/metadata/finalizers", "value": ["x.io/y", "x.io/y"]}]
+    ).encode()
+    assert lab.ask(OddRequest("PATCH", f"{CONFIG_MAPS}/a", _JSON_PATCH, twice))[0] == 200
+    body = a_map(metadata={"name": "a", "finalizers": ["x.io/z"]})
+    asked = OddRequest("PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, body)
+    assert lab.ask(asked)[0] == 400
+    back = b'[{"op":"remove","path":"/metadata/finalizers"}]'
+    assert lab.ask(OddRequest("PATCH", f"{CONFIG_MAPS}/a", _JSON_PATCH, back))[0] == 200
+
+
+def check(lab: Lab, count: int, *, derandomize: bool) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=derandomize,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.integers(0, 2**48).map(lambda seed: a_request(random.Random(seed))))
+    def every(asked: OddRequest) -> None:
+        assert problem_of(lab, asked) == ""
+
+    every()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < MEMORY_MB_MAX
+
+
+def test_some_odd_requests_are_refused(lab: Lab) -> None:
+    check(lab, CASES, derandomize=True)
+
+
+@pytest.mark.slow
+def test_very_many_odd_requests_are_refused(lab: Lab) -> None:
+    check(lab, CASES_OF_E2E, derandomize=False)
