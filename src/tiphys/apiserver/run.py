@@ -20,6 +20,7 @@ from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
+from tiphys.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.pod_security import PodSecurity
@@ -254,9 +255,13 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
 
 def admission_policies(
     endpoints: Mapping[tuple[str, str, str], Endpoint], authorizer: Authorizer
-) -> list[ValidatingAdmissionPolicy]:
+) -> list[MutatingAdmissionPolicy | ValidatingAdmissionPolicy]:
     """What users' policies say, behind all other plugins but ResourceQuota."""
-    return [ValidatingAdmissionPolicy(dict(endpoints), authorizer)]
+    known = dict(endpoints)
+    return [
+        MutatingAdmissionPolicy(known, authorizer),
+        ValidatingAdmissionPolicy(known, authorizer),
+    ]
 
 
 def admission_plugins(

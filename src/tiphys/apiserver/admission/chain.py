@@ -28,6 +28,10 @@ class Write:
     warnings: list[str]
     is_dry_run: bool = False
     options: Obj | None = None
+    # What a policy changes, others look at again: the chain runs a second time, with what is noted.
+    wants_again: bool = False
+    is_again: bool = False
+    noted: frozenset[tuple[str, str, str]] = frozenset()
 
     def is_(self, group: str, resource: str, subresource: str = "") -> bool:
         info = self.info
@@ -58,6 +62,10 @@ class Chain:
     def mutate(self, write: Write) -> None:
         for plugin in self.plugins:
             plugin.mutate(write)
+        if write.wants_again:
+            write.is_again = True
+            for plugin in self.plugins:
+                plugin.mutate(write)
 
     def validate(self, write: Write) -> None:
         for plugin in self.plugins:

@@ -14,7 +14,7 @@ from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.authorization import RbacAuthorizer
 
 if TYPE_CHECKING:
-    from tiphys.apiserver.policies.source import Kept
+    from tiphys.apiserver.policies.source import Hooks
     from tiphys.apiserver.policies.validating import Findings, ValidatingPolicy
 
 GROUP: Final = "admissionregistration.k8s.io"
@@ -33,8 +33,7 @@ class ValidatingAdmissionPolicy:
         self._namespaces = endpoints["", "v1", "namespaces"].cache
         self._policies = endpoints[GROUP, "v1", "validatingadmissionpolicies"].cache
         self._bindings = endpoints[GROUP, "v1", "validatingadmissionpolicybindings"].cache
-        self._kept: Kept[ValidatingPolicy] | None = None
-        self._kept_bindings: Kept[Obj] | None = None
+        self._hooks: Hooks[ValidatingPolicy] | None = None
 
     def mutate(self, write: Write) -> None:
         """Nothing is changed."""
@@ -43,39 +42,21 @@ class ValidatingAdmissionPolicy:
         """Raises ApiError with what the first policy that denies says."""
         if not self._policies.objects or not self._bindings.objects:
             return
-        from tiphys.apiserver.policies import source
-
-        subject = source.subject_of(write, self.endpoints, self._namespaces)
-        if subject.is_exempt:
-            return
         denied: list[ApiError] = []
-        for policy in self._all_policies():
-            bindings = self._bindings_of(policy.name)
-            for call in source.calls(
-                policy.obj, policy, bindings, write, subject, self.endpoints, self._namespaces,
-                self._authorizer,
-            ):  # fmt: skip
-                found = policy.check(call.known) if not call.error else _config(call.error, policy)
-                denied += _answered(write, policy, call.binding, found, is_config=bool(call.error))
+        for call in self._loaded().calls(write, self.endpoints, self._namespaces):
+            policy = call.policy
+            found = policy.check(call.known) if not call.error else _config(call.error, policy)
+            denied += _answered(write, policy, call.binding, found, is_config=bool(call.error))
         if denied:
             raise denied[0]
 
-    def _all_policies(self) -> list["ValidatingPolicy"]:
-        if self._kept is None:
-            from tiphys.apiserver.policies.source import Kept
+    def _loaded(self) -> "Hooks[ValidatingPolicy]":
+        if self._hooks is None:
+            from tiphys.apiserver.policies.source import Hooks
             from tiphys.apiserver.policies.validating import ValidatingPolicy
 
-            self._kept = Kept(self._policies, ValidatingPolicy)
-            self._kept_bindings = Kept(self._bindings, _as_it_is)
-        return list(self._kept.all())
-
-    def _bindings_of(self, policy: str) -> list[Obj]:
-        assert self._kept_bindings is not None
-        return [one for one in self._kept_bindings.all() if one["spec"]["policyName"] == policy]
-
-
-def _as_it_is(binding: Obj) -> Obj:
-    return binding
+            self._hooks = Hooks(self._policies, self._bindings, ValidatingPolicy, self._authorizer)
+        return self._hooks
 
 
 def _config(error: str, policy: "ValidatingPolicy") -> "Findings":

@@ -47,8 +47,8 @@ def variables_of(
         "name": subject.name,
     }
     return {
-        "object": _object(write, write.obj, version),
-        "oldObject": _object(write, write.old, version),
+        "object": shown_object(write, write.obj, version),
+        "oldObject": shown_object(write, write.old, version),
         "request": _request(write, subject, version),
         "namespaceObject": _namespace(namespace),
         "authorizer": authorizer_of(ask),
@@ -56,7 +56,8 @@ def variables_of(
     }
 
 
-def _object(write: Write, obj: Obj | None, version: str) -> Obj | None:
+def shown_object(write: Write, obj: Obj | None, version: str) -> Obj | None:
+    """As expressions see it in a version."""
     if obj is None:
         return None
     group = write.info.group

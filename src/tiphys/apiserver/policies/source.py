@@ -5,7 +5,7 @@ Upstream: apiserver/pkg/admission/plugin/policy/generic (policy_source.go, polic
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tiphys.api.meta import Obj, labels_of
 from tiphys.apiserver.admission.chain import Write
@@ -40,14 +40,81 @@ class Kept(Generic[Made]):
             yield known[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[Made]):
-    """A policy to ask, with what its expressions see; or why it cannot be asked."""
+class Policy(Protocol):
+    """A policy, compiled."""
 
-    policy: Made
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def obj(self) -> Obj: ...
+
+
+Compiled = TypeVar("Compiled", bound=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Compiled]):
+    """A policy to ask, with what its expressions see; or why it cannot be asked.
+
+    `version`: the one in which it wants to see the object.
+    """
+
+    policy: Compiled
     binding: Obj
+    version: str
     known: Mapping[str, Any]
     error: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others of the same request."""
+        param = self.known.get("params") or {}
+        metadata = param.get("metadata") or {}
+        named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        return self.policy.name, self.binding["metadata"]["name"], named
+
+
+class Hooks(Generic[Compiled]):
+    """Policies of one kind, and what binds them."""
+
+    def __init__(
+        self,
+        policies: WatchCache,
+        bindings: WatchCache,
+        make: Callable[[Obj], Compiled],
+        authorizer: RbacAuthorizer,
+    ) -> None:
+        self._policies = Kept(policies, make)
+        self._bindings: Kept[Obj] = Kept(bindings, lambda binding: binding)
+        self._authorizer = authorizer
+
+    def calls(
+        self, write: Write, endpoints: Endpoints, namespaces: WatchCache
+    ) -> Iterator[Call[Compiled]]:
+        """Each binding of each policy that is for this request, with each of its parameters."""
+        subject = subject_of(write, endpoints, namespaces)
+        if subject.is_exempt:
+            return
+        for policy in self._policies.all():
+            version = matched_version(policy.obj["spec"].get("matchConstraints"), subject)
+            if not version:
+                continue
+            for binding in self._bindings.all():
+                spec = binding["spec"]
+                is_its = spec["policyName"] == policy.name
+                if not is_its or not matched_version(spec.get("matchResources"), subject):
+                    continue
+                try:
+                    params = params_of(policy.obj, binding, subject.namespace, endpoints)
+                except ParamError as error:
+                    why = f"failed to configure binding: {error}"
+                    yield Call(policy, binding, version, {}, why)
+                    continue
+                namespace = namespace_of(write, namespaces)
+                known = variables_of(write, subject, version, namespace, self._authorizer)
+                for param in params:
+                    yield Call(policy, binding, version, known | {"params": param})
 
 
 def subject_of(write: Write, endpoints: Endpoints, namespaces: WatchCache) -> Subject:
@@ -90,31 +157,3 @@ def namespace_of(write: Write, namespaces: WatchCache) -> Obj | None:
         return None
     cached = namespaces.get(namespaces.prefix + info.namespace)
     return cached.decode(namespaces.head) if cached is not None else None
-
-
-def calls(
-    policy: Obj,
-    compiled: Made,
-    bindings: list[Obj],
-    write: Write,
-    subject: Subject,
-    endpoints: Endpoints,
-    namespaces: WatchCache,
-    authorizer: RbacAuthorizer,
-) -> Iterator[Call[Made]]:
-    """Each binding of a policy that is for this request, with each of its parameters."""
-    version = matched_version(policy["spec"].get("matchConstraints"), subject)
-    if not version:
-        return
-    for binding in bindings:
-        if not matched_version(binding["spec"].get("matchResources"), subject):
-            continue
-        try:
-            params = params_of(policy, binding, subject.namespace, endpoints)
-        except ParamError as error:
-            yield Call(compiled, binding, {}, f"failed to configure binding: {error}")
-            continue
-        namespace = namespace_of(write, namespaces)
-        known = variables_of(write, subject, version, namespace, authorizer)
-        for param in params:
-            yield Call(compiled, binding, known | {"params": param})
