@@ -60,7 +60,8 @@ RULES: dict[str, Decide] = {
 
 def microseconds(run: Callable[[], Any], rounds: int, least: float = 0.05) -> float:
     """The median of some rounds, each of at least a twentieth of a second."""
-    count, found = 1, []
+    count = 1
+    found: list[float] = []
     while len(found) < rounds:
         start = time.perf_counter()
         for _ in range(count):

@@ -73,7 +73,8 @@ def config_map(name: str = "c", **data: str) -> dict[str, Any]:
 async def made(api: Api, obj: dict[str, Any], path: str = CONFIG_MAPS) -> dict[str, Any]:
     status, answer = await api("POST", path, obj)
     assert status == 201, answer
-    return answer
+    found: dict[str, Any] = answer
+    return found
 
 
 async def refused(api: Api, obj: dict[str, Any]) -> str:
