@@ -28,7 +28,10 @@ class Failure:
 
 @dataclass(slots=True)
 class Findings:
+    """`denials` refuse whatever a binding says."""
+
     failures: list[Failure] = field(default_factory=list)
+    denials: list[Failure] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +69,7 @@ class ValidatingPolicy:
         try:
             self._check(known, found)
         except (ExpressionError, BudgetExhausted) as error:
+            found = Findings()  # Whatever was found before does not count.
             self._error(found, str(error))
         return found
 
@@ -115,7 +119,8 @@ class ValidatingPolicy:
         try:
             value = evaluation.value(expression)
         except ExpressionError as error:
-            self._error(found, str(error))
+            if not self.ignores_errors:
+                found.denials.append(Failure(str(error)))
             return
         if isinstance(value, str) and (text := value.strip()):
-            found.annotations[key] = text[:ANNOTATION_BYTES_MAX]
+            found.annotations[key] = text.encode()[:ANNOTATION_BYTES_MAX].decode("utf-8", "replace")
