@@ -62,8 +62,8 @@ def measure(server: Served, seconds: int) -> None:
     condition = {"type": "Own", "status": "True", "message": "SEED NUMBER"}
     status = json.dumps({"status": {"conditions": [condition]}})
     for name, kind in (("strategic", STRATEGIC), ("merge", MERGE)):
-        for what, pod in (("50 pods", "OBJECT"), ("one pod", "00000")):
-            path = f"/api/v1/namespaces/default/pods/p{pod}/status"
+        for what, which in (("50 pods", "OBJECT"), ("one pod", "00000")):
+            path = f"/api/v1/namespaces/default/pods/p{which}/status"
             done = load(name, core, "PATCH", kind, status, path)
             print(f"PATCH of status, {name:9} {what:7}", done)
     apply(server, seconds)
