@@ -14,6 +14,7 @@ from tiphys.api.errors import (
     AlreadyExists,
     ApiError,
     BadRequest,
+    InternalError,
     RequestEntityTooLarge,
     ServiceUnavailable,
     already_exists,
@@ -55,6 +56,7 @@ def admission_write(
         old=old,
         warnings=ctx.warnings,
         is_dry_run=ctx.is_dry_run,
+        annotate=None if ctx.request.notes is None else ctx.request.notes.annotate,
     )
 
 
@@ -141,7 +143,7 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     if revision.isdecimal() and int(revision) and not ctx.applies:
         # Upstream's store says so, which is why a dry run may.
         text = "resourceVersion should not be set on objects to be created"
-        raise BadRequest(text)
+        raise InternalError(text, code=500, reason="")
     try:
         return await ctx.server.store.create(
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)

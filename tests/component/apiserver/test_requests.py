@@ -82,7 +82,7 @@ def test_only_a_dry_run_takes_a_revision_on_create(tell: Tell) -> None:
         assert (status, made["metadata"]["resourceVersion"]) == (201, "5")
         status, refused = await api("POST", CONFIG_MAPS, body)
         assert (status, refused["message"]) == (
-            400,
+            500,
             "resourceVersion should not be set on objects to be created",
         )
         assert (await api("POST", CONFIG_MAPS, a_map("a", resourceVersion="0")))[0] == 201
