@@ -96,6 +96,11 @@ _UPSTREAMS_500: Final = (
     "failed to create typed patch object",
     "target.name: Required value",
     "target.kind: Unsupported value",
+    "strconv.ParseUint: parsing",
+    "unknown patch type:",
+    "invalid typed merge-list",
+    "does not contain declared merge key",
+    "unable to find api field in struct",
 )
 
 
@@ -165,10 +170,10 @@ FOUND: Final = [
         "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 500, id="apply-unknown"
     ),
     pytest.param(
-        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 400, id="directive"
+        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 500, id="directive"
     ),
     pytest.param(
-        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 400, id="no-merge-key"
+        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 500, id="no-merge-key"
     ),
     pytest.param("PATCH", f"{PODS}/a", _STRATEGIC, b'"x"', 400, id="patch-that-is-a-text"),
     pytest.param(
@@ -177,7 +182,7 @@ FOUND: Final = [
     ),
     pytest.param(
         "PUT", f"{CONFIG_MAPS}/a", _JSON, a_map(metadata={"name": "a", "resourceVersion": "x"}),
-        400, id="revision-of-an-update",
+        500, id="revision-of-an-update",
     ),
     pytest.param("GET", f"{CONFIG_MAPS}/a?resourceVersion=x", {}, b"", 500, id="revision-of-a-get"),
     pytest.param(
