@@ -22,7 +22,10 @@ from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerat
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
+from tiphys.apiserver.admission.persistent_volume_claim_resize import PersistentVolumeClaimResize
+from tiphys.apiserver.admission.pod_resize_validator import PodResizeValidator
 from tiphys.apiserver.admission.pod_security import PodSecurity
+from tiphys.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.admission.runtime_class import RuntimeClass
@@ -72,7 +75,7 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 5.0
 _BOUND_OBJECTS: Final = ("serviceaccounts", "pods", "nodes", "secrets")
-_CORE: Final = ("namespaces", "serviceaccounts", "pods", "limitranges")
+_CORE: Final = ("namespaces", "serviceaccounts", "pods", "limitranges", "nodes")
 _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 
 
@@ -126,6 +129,9 @@ async def build(
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
+    cidrs = endpoints["networking.k8s.io", "v1", "servicecidrs"]
+    addresses.ranges.load({c.key: cidrs.decode(c) for c in cidrs.cache.objects.values()})
+    store.on_events(addresses.ranges.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     oidc, oidc_keys = oidc_of(config, clock)
     server = ApiServer(
@@ -279,11 +285,14 @@ def admission_plugins(
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),
         StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(storage_classes),
         RuntimeClass(endpoints["node.k8s.io", "v1", "runtimeclasses"].cache),
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
         DefaultIngressClass(ingress_classes),
+        PodTopologyLabels(core["nodes"]),
+        PodResizeValidator(core["nodes"]),
     ]
 
 

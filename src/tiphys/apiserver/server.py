@@ -38,6 +38,7 @@ from tiphys.apiserver.freshness import prove_current, serve_fresh
 from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.metrics import Meter, RequestMetrics
 from tiphys.apiserver.negotiation import is_plain
+from tiphys.apiserver.number_pool import Reservation
 from tiphys.apiserver.request_info import RequestInfo, parse_request
 from tiphys.apiserver.responses import (
     JSON_HEADERS,
@@ -46,8 +47,9 @@ from tiphys.apiserver.responses import (
     status_answer,
 )
 from tiphys.apiserver.routes import DEPRECATED, LONG, no_such_resource, serve
-from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.service_addresses import ServiceAddresses
 from tiphys.apiserver.service_claims import ServiceClaims
+from tiphys.apiserver.service_ports import Ports
 from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
@@ -431,10 +433,13 @@ class ApiServer:
             return
         reserved.release()  # An earlier try's, on an older object.
         addresses = self.addresses
+        ports: Ports = addresses.ports(reserved)
         if ctx.is_dry_run:
             # As upstream: what it might get, out of pools in which nothing is taken.
+            ports = self.addresses.dry_ports()
             addresses = ServiceAddresses(addresses.network, self.config.node_ports, self.rng)
-        raise_invalid(ctx.endpoint, new, addresses.allocate(new, old, reserved))
+            addresses.ranges.more_of(self.addresses.ranges)
+        raise_invalid(ctx.endpoint, new, addresses.allocate(new, old, reserved, ports))
 
     def kubelet_tls(self) -> ssl.SSLContext:
         """The context of connections to kubelets, made when first needed."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from tiphys.api.errors import BadRequest
+from tiphys.api.errors import BadRequest, InternalError
 from tiphys.api.meta import Obj, rfc3339
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.entries import (
@@ -163,7 +163,7 @@ def _is_served(ctx: RequestContext, api_version: str) -> bool:
 def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) -> Obj | None:
     """The object with what is applied, `managedFields` included; None when nothing changes.
 
-    Raises Conflict, BadRequest (upstream answers 500 to what does not fit the kind).
+    Raises Conflict, InternalError for what does not fit the kind, as upstream.
     """
     scope = _scope(ctx)
     version = ctx.endpoint.info.gvk.api_version
@@ -171,7 +171,8 @@ def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) ->
     key = manager_of(ctx, "Apply")
     where = f"{config['metadata'].get('namespace', '')}/{ctx.name}; {_kind_text(ctx)}"
     if why := why_unfit(scope.shape, config):
-        raise BadRequest(f"failed to create typed patch object ({where}): {why}")
+        text = f"failed to create typed patch object ({where}): {why}"
+        raise InternalError(text, code=500, reason="")
     live = live or {}
     managers = _read(ctx, (live.get("metadata") or {}).get("managedFields"))
     allowed = _last_applied(scope, live) if key.name == _KUBECTL else None

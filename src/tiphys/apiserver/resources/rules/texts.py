@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
-from tiphys.api.go_form import api_form
 from tiphys.api.meta import Obj
 
 IMMUTABLE: Final = "field is immutable"
-_SELECTOR: Final = "meta.v1.LabelSelector"
 NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _NO_VALUES: Final = frozenset({"Exists", "DoesNotExist"})
@@ -106,11 +104,6 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
     return [] if new == old else [invalid(path, new, IMMUTABLE)]
 
 
-def immutable_selector(new: Obj | None, old: Obj | None, path: str) -> list[FieldError]:
-    now, then = (s and api_form(s, _SELECTOR) for s in (new, old))
-    return immutable(now, then, path)
-
-
 def is_empty_selector(selector: Obj | None) -> bool:
     return not (selector or {}).get("matchLabels") and not (selector or {}).get("matchExpressions")
 
@@ -125,3 +118,12 @@ def kube_finalizer(name: str, path: str) -> list[FieldError]:
         text = "name is neither a standard finalizer name nor is it fully qualified"
         errors.append(invalid(path, name, text))
     return errors
+
+
+def kube_finalizers(obj: Obj) -> list[FieldError]:
+    """Of an object's metadata, beside the rules that all kinds have."""
+    return [
+        error
+        for index, name in enumerate(obj["metadata"].get("finalizers") or ())
+        for error in kube_finalizer(name, f"metadata.finalizers[{index}]")
+    ]
