@@ -20,6 +20,7 @@ from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
+from tiphys.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.persistent_volume_claim_resize import PersistentVolumeClaimResize
@@ -32,6 +33,9 @@ from tiphys.apiserver.admission.runtime_class import RuntimeClass
 from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
+)
+from tiphys.apiserver.admission.validating_admission_policy import (
+    ValidatingAdmissionPolicy,
 )
 from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
 from tiphys.apiserver.announcement import announced
@@ -134,6 +138,7 @@ async def build(
     store.on_events(addresses.ranges.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     oidc, oidc_keys = oidc_of(config, clock)
+    policies = admission_policies(endpoints, authorizer)
     server = ApiServer(
         config,
         store,
@@ -149,11 +154,13 @@ async def build(
         authorizer,
         tokens,
         addresses,
-        Chain([*admission_plugins(endpoints, authorizer, rng), quota]),
+        Chain([*admission_plugins(endpoints, authorizer, rng), *policies, quota]),
         quota,
         clock,
         rng,
     )
+    for plugin in policies:
+        plugin.endpoints = server.endpoints  # With those of custom resources.
     for follower in (server.aggregation, server.availability, server.custom_resources):
         store.on_events(follower.follow)
     where = f"{config.advertise_address}:{config.advertise_port}"
@@ -265,12 +272,23 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
     return found
 
 
+def admission_policies(
+    endpoints: Mapping[tuple[str, str, str], Endpoint], authorizer: Authorizer
+) -> list[MutatingAdmissionPolicy | ValidatingAdmissionPolicy]:
+    """What users' policies say, behind all other plugins but ResourceQuota."""
+    known = dict(endpoints)
+    return [
+        MutatingAdmissionPolicy(known, authorizer),
+        ValidatingAdmissionPolicy(known, authorizer),
+    ]
+
+
 def admission_plugins(
     endpoints: Mapping[tuple[str, str, str], Endpoint],
     authorizer: Authorizer,
     rng: random.Random,
 ) -> list[Plugin]:
-    """In upstream's order, ResourceQuota apart, which is the last."""
+    """In upstream's order; policies and ResourceQuota, which come last, are apart."""
     core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache

@@ -56,6 +56,7 @@ def admission_write(
         old=old,
         warnings=ctx.warnings,
         is_dry_run=ctx.is_dry_run,
+        annotate=None if ctx.request.notes is None else ctx.request.notes.annotate,
     )
 
 

@@ -4,13 +4,9 @@ from typing import Any
 
 import pytest
 
-from tiphys.api.meta import Obj
-from tiphys.apiserver.object_meta import (
-    CHECKS_ON_UPDATE,
-    only_labels_and_annotations,
-    validate_finalizer_names,
-    validate_kind_update,
-)
+from tiphys.api.meta import GroupVersionKind, Obj
+from tiphys.apiserver.meta_checks import wants_qualified_finalizers
+from tiphys.apiserver.object_meta import only_labels_and_annotations, validate_kind_update
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.resources.resource import Resource
 
@@ -125,20 +121,41 @@ def test_what_stays(group: str, plural: str, old: Obj, new: Obj, paths: list[str
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"),
-    [("Event", 2), ("Lease", 3), ("LimitRange", 3), ("Secret", 4), ("PersistentVolume", 4)],
+    ("group", "kind", "count"),
+    [
+        ("", "Event", 0),
+        ("events.k8s.io", "Event", 1),
+        ("coordination.k8s.io", "Lease", 1),
+        ("", "LimitRange", 1),
+        ("", "Secret", 2),
+        ("", "PersistentVolume", 2),
+    ],
 )
-def test_metadata_is_told_as_often_as_kinds_look_at_it(kind: str, count: int) -> None:
+def test_metadata_is_told_as_often_as_kinds_look_at_it(group: str, kind: str, count: int) -> None:
     wrong = {"metadata": {"name": "a", "namespace": "b", "labels": {"-": ""}}}
-    errors = validate_kind_update(kind, wrong, wrong, namespaced=True)
+    errors = validate_kind_update(
+        GroupVersionKind(group, "v1", kind),
+        wrong,
+        wrong,
+        namespaced=True,
+        validate_name=lambda name, is_prefix: [],
+        is_custom=False,
+    )
     assert len(errors) == count
-    assert sum(CHECKS_ON_UPDATE.get(kind, (0, 1))) == count - 2
 
 
-@pytest.mark.parametrize(("kind", "count"), [("ConfigMap", 1), ("Lease", 0)])
-def test_which_kinds_want_finalizers_with_a_domain(kind: str, count: int) -> None:
-    obj = {"metadata": {"finalizers": ["short", "example.com/long", "orphan"]}}
-    assert len(validate_finalizer_names(kind, obj)) == count
+@pytest.mark.parametrize(
+    ("group", "kind", "wanted"),
+    [
+        ("", "ConfigMap", True),
+        ("", "Event", False),
+        ("events.k8s.io", "Event", True),
+        ("coordination.k8s.io", "Lease", False),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", False),
+    ],
+)
+def test_which_kinds_want_finalizers_with_a_domain(group: str, kind: str, wanted: bool) -> None:
+    assert wants_qualified_finalizers(GroupVersionKind(group, "v1", kind)) is wanted
 
 
 def test_a_templates_metadata() -> None:

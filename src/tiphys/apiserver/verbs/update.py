@@ -7,6 +7,7 @@ from typing import Final
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     BadRequest,
+    InternalError,
     conflict,
     not_found,
 )
@@ -263,7 +264,10 @@ PART_RULES: Final = {
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
-    """Revision and uid in the body must be the stored object's. Raises Conflict, Invalid."""
+    """Revision and uid in the body must be the stored object's.
+
+    Raises Conflict, Invalid, InternalError.
+    """
     check_uid(ctx, new, old)
     info = ctx.endpoint.info
     metadata, before = new["metadata"], old["metadata"]
@@ -273,7 +277,8 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid_object(info.group, info.plural, ctx.name, [error])
     elif not (revision.isascii() and revision.isdigit()):
-        raise BadRequest(f'strconv.ParseUint: parsing "{revision}": invalid syntax')
+        text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+        raise InternalError(text, code=500, reason="")  # Upstream takes the fault for its own.
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
 
