@@ -92,6 +92,12 @@ class Lab:
 # What a client did wrong and upstream answers with 500, as the recordings show.
 _UPSTREAMS_500: Final = (
     "resourceVersion: Invalid value",
+    "strconv.ParseUint: parsing",
+    "unknown patch type: ",
+    "The order in patch list:",
+    "invalid typed merge-list: ",
+    "does not contain declared merge key: ",
+    "unable to find api field in struct for the json field",
     "resourceVersion should not be set on objects to be created",
     "failed to create typed patch object",
     "target.name: Required value",
@@ -165,10 +171,10 @@ FOUND: Final = [
         "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 500, id="apply-unknown"
     ),
     pytest.param(
-        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 400, id="directive"
+        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 500, id="directive"
     ),
     pytest.param(
-        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 400, id="no-merge-key"
+        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 500, id="no-merge-key"
     ),
     pytest.param("PATCH", f"{PODS}/a", _STRATEGIC, b'"x"', 400, id="patch-that-is-a-text"),
     pytest.param(
@@ -177,7 +183,7 @@ FOUND: Final = [
     ),
     pytest.param(
         "PUT", f"{CONFIG_MAPS}/a", _JSON, a_map(metadata={"name": "a", "resourceVersion": "x"}),
-        400, id="revision-of-an-update",
+        500, id="revision-of-an-update",
     ),
     pytest.param("GET", f"{CONFIG_MAPS}/a?resourceVersion=x", {}, b"", 500, id="revision-of-a-get"),
     pytest.param(

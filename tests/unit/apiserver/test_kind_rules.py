@@ -113,6 +113,12 @@ def test_new_objects(group: str, plural: str, obj: Obj, paths: list[str]) -> Non
         ("", "configmaps", meta(immutable=True, data={"a": "1"}), meta(
             immutable=True, data={"a": "2"}
         ), ["data"]),
+        ("", "resourcequotas", meta(spec={}), meta(spec={"scopes": ["Terminating"]}), [
+            "spec.scopes",
+        ]),
+        ("", "resourcequotas", meta(spec={"scopes": ["a", "b"]}), meta(
+            spec={"scopes": ["b", "a"]}
+        ), []),
         ("scheduling.k8s.io", "priorityclasses", meta(value=1), meta(value=2), ["value"]),
     ],
 )  # fmt: skip
