@@ -92,6 +92,12 @@ class Lab:
 # What a client did wrong and upstream answers with 500, as the recordings show.
 _UPSTREAMS_500: Final = (
     "resourceVersion: Invalid value",
+    "strconv.ParseUint: parsing",
+    "unknown patch type: ",
+    "The order in patch list:",
+    "invalid typed merge-list: ",
+    "does not contain declared merge key: ",
+    "unable to find api field in struct for the json field",
     "resourceVersion should not be set on objects to be created",
     "failed to create typed patch object",
     "target.name: Required value",
