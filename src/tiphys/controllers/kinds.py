@@ -31,3 +31,6 @@ CERTIFICATE_SIGNING_REQUESTS: Final = Gvr("certificates.k8s.io", "v1", "certific
 STORAGE_CLASSES: Final = Gvr("storage.k8s.io", "v1", "storageclasses")
 VOLUME_ATTRIBUTES_CLASSES: Final = Gvr("storage.k8s.io", "v1", "volumeattributesclasses")
 CLUSTER_ROLES: Final = Gvr("rbac.authorization.k8s.io", "v1", "clusterroles")
+VALIDATING_ADMISSION_POLICIES: Final = Gvr(
+    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"
+)
