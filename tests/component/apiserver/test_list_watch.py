@@ -35,11 +35,11 @@ _sizes = st.sampled_from([1, 1, 1, 3_000, 200_000])
 _selections = st.tuples(st.sampled_from(LABELS), st.sampled_from(FIELDS))
 _ways = st.sampled_from(["list", "stream", "any"])
 _numbers = st.integers(0, 30)
+_put = st.tuples(st.just("put"), _names, _labels, _values, _sizes)
+_delete = st.tuples(st.just("delete"), _names)
 operations = st.one_of(
-    st.tuples(st.just("put"), _names, _labels, _values, _sizes),
-    st.tuples(st.just("put"), _names, _labels, _values, _sizes),
-    st.tuples(st.just("put"), _names, _labels, _values, _sizes),
-    st.tuples(st.just("delete"), _names),
+    *[_put] * 10,
+    *[_delete] * 3,
     st.tuples(st.just("delete selected"), st.sampled_from(LABELS)),
     st.tuples(st.just("follow"), _selections, _ways),
     st.tuples(st.just("follow"), _selections, _ways),
