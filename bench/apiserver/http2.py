@@ -6,7 +6,6 @@ CPU is the server's for each request; memory is what the first HTTP/2 connection
 """
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -16,16 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.apiserver.load import cpu_seconds
+from bench.apiserver.served import cpu_seconds, served
 
 
-def private_kb(pid: int) -> int:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(map(int, re.findall(r"Private_(?:Clean|Dirty):\s+(\d+)", text)))
-
-
-def h2load(url: str, header: str, pid: int, requests: int, *how: str) -> str:
-    words = ["h2load", "-n", str(requests), "-H", header, "-H", "Accept: application/json"]
+def h2load(url: str, header: tuple[str, str], pid: int, requests: int, *how: str) -> str:
+    words = ["h2load", "-n", str(requests), *header, "-H", "Accept: application/json"]
     before = cpu_seconds([pid])
     words += [*how, url]
     output = subprocess.run(words, capture_output=True, text=True, check=True).stdout
@@ -42,28 +36,19 @@ def main() -> None:
     if shutil.which("h2load") is None:
         print("h2load is not installed (Debian: nghttp2-client)")
         return
-    with tempfile.TemporaryDirectory() as directory:
-        load = Path(__file__).with_name("load.py")
-        words = [sys.executable, str(load), "--serve", directory]
-        child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        assert child.stdin is not None
-        try:
-            found = json.loads(child.stdout.readline())
-            url = f"https://127.0.0.1:{found['port']}/api/v1/namespaces/default/pods/p00001"
-            header = f"Authorization: Bearer {found['token']}"
-            h2load(url, header, child.pid, 2000, "--h1", "-c8")
-            before = private_kb(child.pid)
-            h2load(url, header, child.pid, 10, "-c1")
-            print(f"the first connection of HTTP/2: {private_kb(child.pid) - before} KB")
-            for _ in range(2):
-                one = h2load(url, header, child.pid, requests, "--h1", "-c50")
-                print(f"HTTP/1.1, 50 connections        {one}")
-                two = h2load(url, header, child.pid, requests, "-c4", "-m25")
-                print(f"HTTP/2, 4 connections of 25     {two}")
-        finally:
-            child.stdin.close()
-            child.wait(20)
+    with tempfile.TemporaryDirectory() as name, served(Path(name), {"default": 10}) as server:
+        url = f"{server.url}/api/v1/namespaces/default/pods/p00001"
+
+        def load(count: int, *how: str) -> str:
+            return h2load(url, server.header, server.pid, count, *how)
+
+        load(2000, "--h1", "-c8")
+        before = server.own_mb()
+        load(10, "-c1")
+        print(f"the first connection of HTTP/2: {server.own_mb() - before:.1f} MB")
+        for _ in range(2):
+            print(f"HTTP/1.1, 50 connections        {load(requests, '--h1', '-c50')}")
+            print(f"HTTP/2, 4 connections of 25     {load(requests, '-c4', '-m25')}")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,49 @@ def test_pods_and_services_are_reached_across(machines: Pair) -> None:
     assert "open" in first.cluster.kubectl("exec", "on-second", "--", "sh", "-c", ask)
 
 
+def policy(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"podSelector": {"matchLabels": {"app": "web"}}, **spec},
+    }
+
+
+def test_policies_hold_on_the_joined_machine(machines: Pair) -> None:
+    first, second = machines
+    for name, machine in (("on-first", first), ("on-second", second)):
+        apply(first, pod(name, machine.name))
+    stranger = pod("stranger", first.name)
+    stranger["metadata"]["labels"] = {"app": "stranger"}
+    apply(first, stranger)
+    until(lambda: running(first, 2), what="a pod on each machine")
+    until(lambda: first.cluster.running_pods("app=stranger"), what="the stranger")
+    second_pod = first.cluster.get("pod", "on-second")
+    url = f"http://{second_pod['status']['podIP']}/"
+
+    def reached(own: str) -> bool:
+        return fetched(first, own, url) == "on-second"
+
+    assert reached("stranger"), "without policies everything passes"
+    friends = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
+    apply(first, policy("friends", {"policyTypes": ["Ingress"], "ingress": friends}))
+    until(lambda: not reached("stranger"), what="the stranger is kept out")
+    assert reached("on-first"), "a friend on another machine is let in"
+    first.cluster.kubectl("delete", "networkpolicy", "friends")
+    until(lambda: reached("stranger"), what="the wall is gone")
+    apply(first, policy("silent", {"policyTypes": ["Egress"], "egress": []}))
+    own = first.cluster.get("pod", "on-first")["status"]["podIP"]
+    out = f"http://{own}/"
+    until(
+        lambda: fetched(first, "on-second", out) != "on-first",
+        what="nothing leaves the joined machine's pod",
+    )
+    first.cluster.kubectl("delete", "networkpolicy", "silent")
+    until(lambda: fetched(first, "on-second", out) == "on-first", what="it may again")
+    first.cluster.kubectl("delete", "pod", "stranger", "--wait=false")
+
+
 # Without DNS: these machines have no way to the resolvers of their resolv.conf.
 NETWORK_CHECKS = ("sysctls", "links", "routes", "mtu", "rules", "conntrack", "reachability")
 

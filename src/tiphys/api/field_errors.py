@@ -62,8 +62,19 @@ def _shown(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, (dict, list)):
-        return orjson.dumps(value).decode()
+        return go_escaped(orjson.dumps(value).decode())
     return str(value)
+
+
+# Go's encoder keeps its output safe inside HTML and JavaScript.
+_ESCAPES: Final = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+def go_escaped(text: str) -> str:
+    """JSON as Go's encoding/json writes it."""
+    return text.translate(_ESCAPES)
 
 
 def required(path: str, detail: str = "") -> FieldError:

@@ -37,9 +37,11 @@ _OLDER: Final = {
     "networking.k8s.io/v1beta1": ("Ingress", "IngressClass"),
 }
 SCHEME: Final = "pkg/api/legacyscheme/scheme.go:30"
-_EXTENSIONS: Final = "apiextensions.k8s.io"
-# CustomResourceDefinitions are served by a server of their own, which knows nothing else.
-_EXTENSIONS_SCHEME: Final = "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55"
+# Groups that upstream serves with servers of their own, which know nothing else.
+_OWN_SCHEMES: Final = {
+    "apiextensions.k8s.io": "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
+    "apiregistration.k8s.io": "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28",
+}
 
 
 class UnreadableObject(BadRequest):
@@ -72,6 +74,7 @@ def typed_object(
     """A loose object in its kind's form; `raw` is its JSON text where duplicates may hide."""
     if ctx.endpoint.custom is not None and kind == ctx.endpoint.info.gvk:
         return _custom_object(ctx, ctx.endpoint.custom, obj, kind, raw, duplicates)
+    ctx.given = obj
     try:
         _check_type_meta(obj)  # A patch may have changed them.
     except DecodeError as error:
@@ -248,9 +251,9 @@ def why_wrong_kind(api_version: str, kind: str, wanted: GroupVersionKind) -> str
             f"the API version in the data ({api_version}) does not match the expected API version"
             f" ({wanted.api_version})"
         )
-    scheme = SCHEME
-    if wanted.group == _EXTENSIONS:
-        scheme, is_known = _EXTENSIONS_SCHEME, is_known and api_version.startswith(_EXTENSIONS)
+    scheme = _OWN_SCHEMES.get(wanted.group, SCHEME)
+    if wanted.group in _OWN_SCHEMES:
+        is_known = is_known and api_version.startswith(wanted.group)
     if not is_known:
         return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"'
     version = api_version.rpartition("/")[2]

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from tiphys.api.errors import BadRequest
+from tiphys.api.meta import Obj
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.list_options import query_of
 from tiphys.apiserver.negotiation import (
+    NO_TABLES,
     OF_CUSTOM,
     PRODUCED,
     VIEWS,
@@ -30,6 +32,7 @@ class RequestContext:
         "_params",
         "applies",
         "endpoint",
+        "given",
         "info",
         "request",
         "server",
@@ -52,6 +55,7 @@ class RequestContext:
         self.endpoint = endpoint
         self.warnings: list[str] = []
         self.applies = False  # Who has which field is settled by the apply itself.
+        self.given: Obj | None = None  # The body, or what a patch made, as it was written.
         self._params: dict[str, list[str]] | None = None
 
     @property
@@ -68,6 +72,8 @@ class RequestContext:
         """The negotiated form of the answer. Raises NotAcceptable."""
         is_custom = self.endpoint.custom is not None and self.info.subresource != "scale"
         produced = OF_CUSTOM if is_custom else PRODUCED
+        if self.info.subresource == "status" and not self.endpoint.resource.has_status_table:
+            views = views & NO_TABLES
         accept = self.request.headers.get("accept", "")
         return negotiate(accept, scope, views=views, produced=produced)
 

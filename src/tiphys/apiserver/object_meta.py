@@ -12,6 +12,7 @@ from tiphys.api import names
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import Obj, rfc3339
+from tiphys.api.schema import SCHEMA
 
 GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
@@ -19,14 +20,40 @@ _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
 STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
-# From the recorded answers of every kind (upstream's ValidateXUpdate functions differ in this).
-KINDS_WITHOUT_CHANGE_RULES: Final = frozenset({"Event", "EndpointSlice"})
-KINDS_CHECKED_WHOLE: Final = frozenset(
-    {"APIService", "CertificateSigningRequest", "ConfigMap", "CSIStorageCapacity", "IngressClass"}
-    | {"IPAddress", "Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim", "Pod"}
-    | {"ResourceClaimTemplate", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
-    | {"Secret", "Service", "ServiceAccount"}
+# How often a kind's own rules check the metadata of an update: as a whole, and as a change. From
+# the recorded answers of every kind (upstream's ValidateXUpdate functions differ in this).
+CHECKS_ON_UPDATE_DEFAULT: Final = (0, 1)
+_WHOLE: Final = (
+    "CSINode", "EndpointSlice", "FlowSchema", "LimitRange", "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration",
+    "PriorityLevelConfiguration", "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
+)  # fmt: skip
+_BOTH: Final = (
+    "APIService", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding", "ConfigMap",
+    "ControllerRevision", "CSIStorageCapacity", "DeviceClass", "Endpoints", "IPAddress",
+    "Ingress", "IngressClass", "Namespace", "Node", "PersistentVolumeClaim", "Pod",
+    "ResourceClaim", "ResourceClaimTemplate", "Role", "RoleBinding", "RuntimeClass", "Secret",
+    "ServiceAccount", "StorageClass", "VolumeAttributesClass",
+)  # fmt: skip
+CHECKS_ON_UPDATE: Final = (
+    dict.fromkeys(("Event", "PodDisruptionBudget"), (0, 0))
+    | dict.fromkeys(_WHOLE, (1, 0))
+    | dict.fromkeys(_BOTH, (1, 1))
+    | {"PersistentVolume": (2, 0)}
 )
+# Upstream checks the metadata of all others with core/validation, which wants finalizers qualified.
+KINDS_WITH_ANY_FINALIZERS: Final = frozenset(
+    {"APIService", "CustomResourceDefinition", "Event", "Lease", "PodDisruptionBudget"}
+    | {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration"}
+    | {"RuntimeClass", "SelfSubjectReview", "TokenReview", "ValidatingAdmissionPolicy"}
+    | {"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"}
+)
+_TEMPLATE_FIELDS: Final = {"uid": "uID"}
+# What a new object's maker cannot say. Source: rest.WipeObjectMetaSystemFields.
+SYSTEM_FIELDS: Final = (
+    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+)  # fmt: skip
 _SERVER_SET: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 ValidateName = Callable[[str, bool], list[str]]
@@ -137,8 +164,9 @@ def validate_labels(labels: dict[str, str], path: str = "metadata.labels") -> li
     return errors
 
 
-def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
-    path = "metadata.annotations"
+def validate_annotations(
+    annotations: dict[str, str], path: str = "metadata.annotations"
+) -> list[FieldError]:
     errors: list[FieldError] = []
     for key in sorted(annotations):
         errors += [invalid(path, key, text) for text in names.qualified_name(key.lower())]
@@ -153,6 +181,15 @@ def validate_annotations(annotations: dict[str, str]) -> list[FieldError]:
             )
         )
     return errors
+
+
+def only_labels_and_annotations(metadata: Obj, path: str) -> list[FieldError]:
+    """Of a template's metadata, which upstream names by its own fields' names."""
+    return [
+        forbidden(f"{path}.{_TEMPLATE_FIELDS.get(field, field)}", "cannot be set")
+        for field in SCHEMA.types["meta.v1.ObjectMeta"].fields
+        if metadata.get(field) and field not in {"labels", "annotations"}
+    ]
 
 
 def validate_owners(owners: list[Obj]) -> list[FieldError]:
@@ -199,8 +236,13 @@ def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
     return errors
 
 
-def validate_finalizer_names(obj: Obj) -> list[FieldError]:
-    """Finalizers of one's own have a domain. Upstream core validation ValidateFinalizerName."""
+def validate_finalizer_names(kind: str, obj: Obj) -> list[FieldError]:
+    """Finalizers of one's own have a domain, where the kind wants it; "": a custom resource.
+
+    Source: core validation validateKubeFinalizerName.
+    """
+    if not kind or kind in KINDS_WITH_ANY_FINALIZERS:
+        return []
     return [
         invalid(
             f"metadata.finalizers[{index}]",
@@ -249,9 +291,9 @@ def validate_kind_update(kind: str, new: Obj, old: Obj, *, namespaced: bool) -> 
     change = validate_meta_update(new, old)
     errors = validate_meta(new, namespaced=namespaced, validate_name=names.path_segment_name)
     errors += change
-    if kind not in KINDS_WITHOUT_CHANGE_RULES:
-        errors += change + (validate_finalizer_names(new) if kind else [])
-    if kind in KINDS_CHECKED_WHOLE:
-        errors += validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
-        errors += validate_finalizer_names(new)
-    return errors
+    wholes, changes = CHECKS_ON_UPDATE.get(kind, CHECKS_ON_UPDATE_DEFAULT)
+    unnamed = validate_finalizer_names(kind, new)
+    if wholes:
+        whole = validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
+        errors += (whole + unnamed) * wholes
+    return errors + (change + unnamed) * changes

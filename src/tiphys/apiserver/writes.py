@@ -21,7 +21,7 @@ from tiphys.api.errors import (
     not_found,
 )
 from tiphys.api.field_errors import FieldError, invalid_object
-from tiphys.api.meta import Obj, is_core
+from tiphys.api.meta import Obj, is_core, labels_of
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
@@ -73,10 +73,20 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
     resource = endpoint.resource
-    if endpoint.custom is None:  # Others are warned of, not refused.
-        errors += validate_finalizer_names(obj)
+    kind = endpoint.info.kind if endpoint.custom is None else ""  # Others are warned of.
+    errors += validate_finalizer_names(kind, obj)
     errors += resource.validate(obj)
     return errors + resource.validate_create(obj)
+
+
+def namespace_errors(ctx: RequestContext, obj: Obj) -> list[FieldError]:
+    """What a new object may not ask for in its namespace."""
+    rule = ctx.endpoint.resource.validate_create_in
+    if rule is None:
+        return []
+    namespaces = ctx.server.endpoint_of("", "namespaces")
+    cached = namespaces.cache.get(namespaces.key("", ctx.namespace))
+    return rule(obj, labels_of(namespaces.decode(cached)) if cached is not None else {})
 
 
 def raise_invalid(endpoint: Endpoint, obj: Obj, errors: list[FieldError]) -> None:

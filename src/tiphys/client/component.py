@@ -29,7 +29,7 @@ async def run_elected(
     metrics: MetricsConfig | None = None,
 ) -> None:
     """Wait for the Lease kube-system/<name>, then run the controllers until cancelled."""
-    client = Client.from_kubeconfig(kubeconfig, user_agent=name)
+    client = Client.from_kubeconfig(kubeconfig, user_agent=name, multiplexed=True)
     clock = SystemClock()
     election = Election(client, "kube-system", name, identity, clock)
     tasks = TaskSet()

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
@@ -17,9 +17,12 @@ from tiphys.api.meta import GroupVersionResource, Obj, name_of, namespace_of
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
+from tiphys.lib.http.http2_client import Sessions
 from tiphys.lib.metrics import Counter
+from tiphys.lib.tls import offer_http2
 from tiphys.lib.tls_renewal import RenewedCertificate
 
+HTTPS_PORT: Final = 443
 PATCH_TYPES: Final = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
@@ -74,9 +77,13 @@ class Client:
         user_agent: str = "tiphys",
         shared_tls: ssl.SSLContext | None = None,
         transport: Transport | None = None,
+        multiplexed: bool = False,
+        sessions: Sessions | None = None,
     ) -> None:
         """shared_tls: a context made from an equal access, in place of one of our own.
 
+        multiplexed: all requests over one HTTP/2 connection, for who watches much; sessions: of
+        a client with an equal access.
         transport: another way there than sockets; access then says who we are only.
         """
         headers = {"User-Agent": user_agent, "Accept": "application/json"}
@@ -97,17 +104,22 @@ class Client:
         renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
         if tls is not None and access.certificate_files is not None:
             renewed = RenewedCertificate(tls, *access.certificate_files).refresh
+        if multiplexed and tls is not None:
+            sessions = sessions_to(access, tls)
         self.http = HttpClient(
             access.server,
             tls=tls,
             headers=headers,
             server_hostname=access.tls_server_name,
             renewed=renewed,
+            sessions=sessions,
         )
 
     @classmethod
-    def from_kubeconfig(cls, path: Path, *, user_agent: str = "tiphys") -> "Client":
-        return cls(kubeconfig.load(path), user_agent=user_agent)
+    def from_kubeconfig(
+        cls, path: Path, *, user_agent: str = "tiphys", multiplexed: bool = False
+    ) -> "Client":
+        return cls(kubeconfig.load(path), user_agent=user_agent, multiplexed=multiplexed)
 
     async def get(
         self, gvr: GroupVersionResource, name: str, namespace: str = "", subresource: str = ""
@@ -283,6 +295,14 @@ class Client:
 
     def close(self) -> None:
         self.http.close()
+
+
+def sessions_to(access: Access, tls: ssl.SSLContext) -> Sessions:
+    """HTTP/2 connections with this identity; the context offers it from now on."""
+    offer_http2(tls)
+    where = urlsplit(access.server)
+    host = where.hostname or ""
+    return Sessions(host, where.port or HTTPS_PORT, tls, access.tls_server_name or host)
 
 
 def path_of(

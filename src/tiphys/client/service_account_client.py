@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import GroupVersionResource
 from tiphys.client.kubeconfig import Access
-from tiphys.client.rest import Client
+from tiphys.client.rest import Client, sessions_to
 from tiphys.lib.clock import Clock
+from tiphys.lib.http.http2_client import Sessions
 from tiphys.lib.logs import Secret
 
 NAMESPACE: Final = "kube-system"
@@ -37,6 +39,19 @@ def _context_of(access: Access) -> ssl.SSLContext | None:
     return access.tls() if access.server.startswith("https") else None
 
 
+_sessions: WeakKeyDictionary[Client, Sessions] = WeakKeyDictionary()
+
+
+def _sessions_of(base: Client, access: Access) -> Sessions | None:
+    """One connection for all accounts of a process."""
+    tls = None if base.transport is not None else _context_of(access)
+    if tls is None:
+        return None
+    if base not in _sessions:
+        _sessions[base] = sessions_to(access, tls)
+    return _sessions[base]
+
+
 class ServiceAccountClient(Client):
     """Requests of one account; `base` may make accounts and tokens."""
 
@@ -47,6 +62,7 @@ class ServiceAccountClient(Client):
             user_agent=f"kube-controller-manager/{account}",
             shared_tls=_context_of(anonymous) if base.transport is None else None,
             transport=base.transport,
+            sessions=_sessions_of(base, anonymous),
         )
         self._base = base
         self._account = account

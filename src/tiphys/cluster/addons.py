@@ -14,13 +14,16 @@ from tiphys.controllers.config import PROVISIONER
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 DNS_ACCOUNT: Final = "coredns"
+NODES: Final = "/api/v1/nodes"
 MASTER_LABEL: Final = "node-role.kubernetes.io/control-plane"
 
 
 def manifests(profile: Profile) -> list[tuple[str, Obj]]:
     """(collection path, object) in the order of making them."""
     rbac = f"/apis/{_RBAC}/v1"
-    found = [
+    # First of all: nodes register themselves meanwhile.
+    found = [(NODES, _master(node)) for node in profile.masters]
+    found += [
         (f"{rbac}/clusterroles", _dns_role()),
         (f"{rbac}/clusterrolebindings", _dns_binding()),
         (f"{rbac}/namespaces/kube-system/roles", _dns_settings_role()),
@@ -28,7 +31,6 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
         (f"{rbac}/clusterroles", _policy_role()),
         (f"{rbac}/clusterrolebindings", _policy_binding()),
     ]
-    found += [("/api/v1/nodes", _master(node)) for node in profile.masters]
     if profile.has_pods:
         found.append(("/api/v1/namespaces/kube-system/services", _dns_service(profile)))
         found.append(("/apis/storage.k8s.io/v1/storageclasses", _storage_class()))
@@ -44,7 +46,7 @@ def manifests(profile: Profile) -> list[tuple[str, Obj]]:
 
 
 def _master(node: Node) -> Obj:
-    """Marked before its kubelet registers it, as kubeadm marks it after: no pod slips in between.
+    """Marked before its kubelet registers it, or soon after, as kubeadm does.
 
     Kubelets may not give themselves a role (admission plugin NodeRestriction).
     """

@@ -70,7 +70,7 @@ class Gateway:
                 if profile.ports:
                     ports = published_ports.parse_all(profile.ports)
                     group.create_task(port_relay.run(ports, self._first_address))
-                if profile.is_joined:  # A node alone may not watch all pods and nodes.
+                if profile.is_joined:  # Its lines go to the store beside the API server.
                     send = partial(node_run.run, node_log_config(profile, self._pod_logs))
                     group.create_task(keep_running("logs", send))
                 else:
@@ -82,7 +82,7 @@ class Gateway:
         """What asks the API server, all as the metrics server, which may read pods and nodes."""
         profile = self._profile
         kubeconfig = access.path_for(profile, "metrics-server")
-        client = Client.from_kubeconfig(kubeconfig, user_agent="tiphys-gateway")
+        client = Client.from_kubeconfig(kubeconfig, user_agent="tiphys-gateway", multiplexed=True)
         collect = partial(logstore.run, log_store_config(profile, self._pod_logs), client)
         measure = partial(metrics_server.run, metrics_server_config(profile), client)
         try:

@@ -111,13 +111,19 @@ def _approver_rights() -> list[Placed]:
 
 
 def _node_network_rights() -> list[Placed]:
-    """What a joined node reads for its proxy, network agent and DNS: nothing secret, no pods."""
+    """What a joined node reads for its proxy, policies, network agent and DNS: nothing secret.
+
+    Whose pods a policy lets in is known only to who can see all pods, so every network add-on that
+    keeps policies may (upstream: kube-network-policies, Calico's calico-node).
+    """
     rules = [
         _rule("", "services", "list", "watch"),
         _rule("", "endpoints", "list", "watch"),
         _rule("", "nodes", "get", "list", "watch"),
         _rule("", "namespaces", "list", "watch"),
+        _rule("", "pods", "list", "watch"),
         _rule("discovery.k8s.io", "endpointslices", "list", "watch"),
+        _rule("networking.k8s.io", "networkpolicies", "list", "watch"),
         _rule("networking.k8s.io", "servicecidrs", "list", "watch"),
     ]
     role = _role("ClusterRole", NODE_NETWORK, "", rules)

@@ -58,13 +58,12 @@ def _zygote(profile: Profile) -> Component:
 async def _proxy(profile: Profile, node: Node) -> None:
     """All only write the kernel's tables when something changed: they share a process."""
     kubeconfig = access.path_for(profile, "proxy")
-    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-proxy")
+    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-proxy", multiplexed=True)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(proxy.run(proxy_config(profile, node), client))
             group.create_task(network.run(network_config(profile, node), client))
-            if not profile.is_joined:  # Who joined may not read others' pods: differences.md.
-                group.create_task(policy.run(PolicyConfig(node.name), client))
+            group.create_task(policy.run(PolicyConfig(node.name), client))
     finally:
         client.close()
 

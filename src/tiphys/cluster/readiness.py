@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -13,6 +13,7 @@ import orjson
 from tiphys.cluster import access
 from tiphys.cluster.profile import Profile
 
+APPLY: Final = "application/apply-patch+yaml"
 POLL_SECONDS: Final = 0.01
 _DNS_SECONDS: Final = 0.2
 
@@ -54,13 +55,22 @@ class Probe:
         if status not in (200, 201, 409):
             raise NotReady(f"cannot create at {path}: {status} {body.decode(errors='replace')}")
 
+    def apply(self, path: str, obj: dict[str, Any]) -> None:
+        """Make an object, or what it says true of one that is there. Raises NotReady."""
+        where = f"{path}/{obj['metadata']['name']}?fieldManager=tiphys&force=true"
+        status, body = self._ask("PATCH", where, orjson.dumps(obj), APPLY)
+        if status not in (200, 201):
+            raise NotReady(f"cannot apply at {path}: {status} {body.decode(errors='replace')}")
+
     def delete(self, path: str) -> None:
         """No such object is fine. Raises NotReady."""
         status, body = self._ask("DELETE", path, None)
         if status not in (200, 202, 404):
             raise NotReady(f"cannot delete {path}: {status} {body.decode(errors='replace')}")
 
-    def _ask(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+    def _ask(
+        self, method: str, path: str, data: bytes | None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
         """(status, body); (0, b"") when there is no answer."""
         import http.client
 
@@ -69,7 +79,7 @@ class Probe:
                 self._server.hostname or "", self._server.port, context=self._tls, timeout=5
             )
         try:
-            headers = {"Content-Type": "application/json"} if data else {}
+            headers = {"Content-Type": content_type} if data else {}
             self._connection.request(method, path, data, headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()

@@ -11,7 +11,7 @@ apps_running  as system_pods: here DNS and proxy are processes of the node
 import time
 from collections.abc import Callable
 
-from tiphys.api.meta import Obj, condition
+from tiphys.api.meta import Obj, condition, labels_of
 from tiphys.cli.output import CommandError, Steps
 from tiphys.cluster import addons, failure_cause, processes, readiness
 from tiphys.cluster.profile import Profile
@@ -45,7 +45,10 @@ def wait(
         until("API server ready", probe.api_is_ready)
         served()
         for path, obj in [] if profile.is_joined else addons.manifests(profile):
-            if probe.get(f"{path}/{obj['metadata']['name']}") is None:
+            found = probe.get(f"{path}/{obj['metadata']['name']}")
+            if path == addons.NODES and not is_marked(found):
+                probe.apply(path, obj)
+            elif found is None:
                 probe.create(path, obj)
         if "default_sa" in wanted and not profile.is_joined:
             until("default ServiceAccount and kube-root-ca.crt there", probe.basics_are_there)
@@ -68,6 +71,11 @@ def wait(
             f" `tiphys delete -p {profile.name}` starts over",
             reason="CLUSTER_NOT_READY",
         ) from exc
+
+
+def is_marked(node: Obj | None) -> bool:
+    """Whether a node is there and has its role; its taint is then the user's. Pure."""
+    return node is not None and addons.MASTER_LABEL in labels_of(node)
 
 
 def system_pods_are_ready(listed: Obj | None) -> bool:

@@ -44,6 +44,7 @@ from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.token_cleaner import TokenCleaner
 from tiphys.controllers.ttl import TtlController
 from tiphys.controllers.ttl_after_finished import TtlAfterFinishedController
+from tiphys.controllers.volume_attributes_class_protection import VolumeAttributesClassProtection
 from tiphys.controllers.volume_binder import VolumeBinder
 
 Make = Callable[[Context, ControllersConfig], Controller]
@@ -69,6 +70,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: VolumeBinder(context),
     lambda context, config: PersistentVolumeClaimProtection(context),
     lambda context, config: PersistentVolumeProtection(context),
+    lambda context, config: VolumeAttributesClassProtection(context),
     lambda context, config: EndpointsController(context),
     lambda context, config: EndpointSliceController(context),
     lambda context, config: EndpointSliceMirroringController(context),

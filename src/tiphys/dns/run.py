@@ -44,7 +44,7 @@ ENDPOINT_SLICES: Final = GroupVersionResource("discovery.k8s.io", "v1", "endpoin
 
 async def run(config: DnsConfig) -> None:
     """Work until cancelled. Answers begin when the first lists have been read."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="tiphys-dns")
+    client = Client.from_kubeconfig(config.kubeconfig, user_agent="tiphys-dns", multiplexed=True)
     try:
         await Dns(client, config).run()
     finally:

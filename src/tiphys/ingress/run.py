@@ -24,7 +24,9 @@ async def run(config: IngressConfig) -> None:
     certificate = fake_certificate(clock.now())
     listening = Listening(config.address, config.http_port, config.https_port, certificate)
     plane = make_plane(config, listening)
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="tiphys-ingress")
+    client = Client.from_kubeconfig(
+        config.kubeconfig, user_agent="tiphys-ingress", multiplexed=True
+    )
     try:
         await _start(plane, clock)
         log.info("listening", extra={"address": config.address, "data_plane": config.data_plane})

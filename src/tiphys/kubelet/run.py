@@ -60,7 +60,9 @@ class Kubelet:
     def __init__(self, config: KubeletConfig, clock: Clock) -> None:
         self.config = config
         self.clock = clock
-        self.client = Client.from_kubeconfig(config.kubeconfig, user_agent=COMPONENT)
+        self.client = Client.from_kubeconfig(
+            config.kubeconfig, user_agent=COMPONENT, multiplexed=True
+        )
         self.cri = CriClient(config.runtime_socket)
         self.recorder = EventRecorder(self.client, COMPONENT, clock, host=config.node_name)
         self.machine = bounded(read_machine(config.root_dir), config.cpus, config.memory_bytes)

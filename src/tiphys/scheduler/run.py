@@ -59,7 +59,9 @@ VOLUME_EVENTS: Final = {
 
 async def run(config: SchedulerConfig) -> None:
     """Wait for the lease, then schedule until cancelled."""
-    client = Client.from_kubeconfig(config.kubeconfig, user_agent="kube-scheduler")
+    client = Client.from_kubeconfig(
+        config.kubeconfig, user_agent="kube-scheduler", multiplexed=True
+    )
     clock = SystemClock()
     election = Election(client, "kube-system", "kube-scheduler", config.identity, clock)
     tasks, metrics = TaskSet(), SchedulerMetrics()

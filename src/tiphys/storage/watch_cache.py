@@ -55,7 +55,11 @@ class Filter:
 
 
 class CacheEvent:
-    """One write: the object before and after. Encoded forms are kept by (type, view)."""
+    """One write: the object before and after.
+
+    Encoded forms are kept by (type, view) while all watchers are told, not as long as the event:
+    ten thousand of them were as much memory as the objects.
+    """
 
     __slots__ = ("_encoded", "_gone", "new", "old", "revision")
 
@@ -85,6 +89,11 @@ class CacheEvent:
             known = encode_event(kind, view(shown)) if shown else b""
             self._encoded[kind, view] = known
         return known
+
+    def told(self) -> None:
+        """All watchers have it: who comes later has it encoded anew."""
+        self._encoded.clear()
+        self._gone = None
 
 
 def encode_event(kind: str, obj: bytes) -> bytes:
@@ -273,6 +282,7 @@ class WatchCache:
             kind = self._kind_for(event, group.wanted, group.matches)
             if kind:
                 self._push(event, kind, group, touched)
+        event.told()
 
     def _push(
         self, event: CacheEvent, kind: str, group: "_Group", touched: dict[Watcher, None]

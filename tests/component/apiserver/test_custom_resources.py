@@ -321,22 +321,71 @@ def test_a_kind_that_is_called_as_a_built_in_one_is_none(tmp_path: Path) -> None
     tell(tmp_path, story)
 
 
-def test_rules_that_nobody_evaluates_are_told_of(tmp_path: Path) -> None:
+def test_rules_are_asked_of_every_write(tmp_path: Path) -> None:
     async def story(running: RunningApiServer, api: Api) -> None:
         made = definition()
-        rules = [{"rule": "self.size > 1"}]
-        spec = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-        made["spec"]["versions"][0]["schema"] = schema(
-            spec=spec | {"x-kubernetes-validations": rules}
+        rules = [
+            {"rule": "self.size < 9", "message": "too big"},
+            {
+                "rule": "self.size >= oldSelf.size",
+                "messageExpression": "oldSelf.size > 4 ? 'was above 4' : 'was'",
+            },
+        ]
+        spec = SPEC | {"x-kubernetes-validations": rules}
+        made["spec"]["versions"][0]["schema"] = schema(spec=spec)
+        await established(api, made)
+        status, answer = await api("POST", WIDGETS, widget("a", spec={"size": 9}))
+        assert status == 422
+        assert answer["details"]["causes"] == [
+            {"field": "spec", "message": "Invalid value: too big", "reason": "FieldValueInvalid"}
+        ]
+        assert (await api("POST", WIDGETS, widget("a", spec={"size": 5})))[0] == 201
+        status, answer = await api("PATCH", f"{WIDGETS}/a", {"spec": {"size": 4}}, MERGE)
+        assert (status, answer["details"]["causes"][0]["message"]) == (
+            422,
+            "Invalid value: was above 4",
         )
-        answer = await api.http.request(
-            "POST",
-            DEFINITIONS,
-            headers={"content-type": "application/json"},
-            body=orjson.dumps(made),
-        )
-        assert answer.status == 201
-        assert "not evaluated" in answer.headers["warning"]
+        assert (await api("PATCH", f"{WIDGETS}/a", {"spec": {"size": 6}}, MERGE))[0] == 200
+
+    tell(tmp_path, story)
+
+
+def test_a_stricter_rule_lets_what_did_not_change_be(tmp_path: Path) -> None:
+    async def story(running: RunningApiServer, api: Api) -> None:
+        made = definition()
+        await established(api, made)
+        assert (await api("POST", WIDGETS, widget("a", spec={"size": 9})))[0] == 201
+        size = {"type": "integer", "x-kubernetes-validations": [{"rule": "self < 5"}]}
+        stricter = {"type": "object", "properties": {"size": size, "color": {"type": "string"}}}
+        versions = [version(schema=schema(spec=stricter))]
+        path = f"{DEFINITIONS}/{NAME}"
+        assert (await api("PATCH", path, {"spec": {"versions": versions}}, MERGE))[0] == 200
+
+        async def is_told_of() -> bool:
+            answer = await api.http.request(
+                "PATCH",
+                f"{WIDGETS}/a?dryRun=All",
+                headers=MERGE,
+                body=orjson.dumps({"spec": {"color": "blue"}}),
+            )
+            assert answer.status == 200
+            return "spec.size: Invalid value: 9: failed rule" in answer.headers.get("warning", "")
+
+        await until(is_told_of)
+        status, _ = await api("PATCH", f"{WIDGETS}/a", {"spec": {"size": 8}}, MERGE)
+        assert status == 422
+
+    tell(tmp_path, story)
+
+
+def test_a_definition_with_a_rule_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    async def story(running: RunningApiServer, api: Api) -> None:
+        made = definition()
+        spec = SPEC | {"x-kubernetes-validations": [{"rule": "self.nope"}]}
+        made["spec"]["versions"][0]["schema"] = schema(spec=spec)
+        status, answer = await api("POST", DEFINITIONS, made)
+        assert status == 422
+        assert "ERROR: <input>:1:5: undefined field 'nope'" in answer["message"]
 
     tell(tmp_path, story)
 

@@ -43,7 +43,8 @@ _INTEGER = "json: cannot unmarshal string into Go struct field S.x of type int64
     ],
 )
 def test_unreadable(kind: str, why: str, wanted: tuple[str, str]) -> None:
-    assert unreadable(kind, {"p": 1}, {"b": 2, "a": 1}, why) == wanted
+    document = [] if kind == JSON_PATCH else {"p": 1}
+    assert unreadable(kind, document, {"b": 2, "a": 1}, "core.v1.Pod", why) == wanted
 
 
 @pytest.mark.parametrize(

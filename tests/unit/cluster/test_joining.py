@@ -111,8 +111,8 @@ def test_the_rights_of_joined_machines_are_reads_of_nothing_secret(tmp_path: Pat
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    reads = {(r, v) for r in ("services", "endpoints", "namespaces") for v in ("list", "watch")}
-    reads |= {(r, v) for r in ("endpointslices", "servicecidrs") for v in ("list", "watch")}
+    kinds = "services endpoints namespaces pods endpointslices servicecidrs networkpolicies"
+    reads = {(r, v) for r in kinds.split() for v in ("list", "watch")}
     assert granted == reads | {("nodes", v) for v in ("get", "list", "watch")}
     texts = [str(obj) for obj in objects if obj["kind"] == "ConfigMap"]
     assert not any("PRIVATE KEY" in text for text in texts)

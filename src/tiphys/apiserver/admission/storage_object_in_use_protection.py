@@ -1,4 +1,4 @@
-"""StorageObjectInUseProtection: volumes and claims are made with the finalizers that guard them.
+"""StorageObjectInUseProtection: volumes, claims and classes get the finalizers that guard them.
 
 Upstream: plugin/pkg/admission/storage/storageobjectinuseprotection/admission.go.
 """
@@ -7,9 +7,11 @@ from typing import Final
 
 from tiphys.apiserver.admission.chain import Write
 
+# By group and resource.
 FINALIZERS: Final = {
-    "persistentvolumes": "kubernetes.io/pv-protection",
-    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    ("", "persistentvolumes"): "kubernetes.io/pv-protection",
+    ("", "persistentvolumeclaims"): "kubernetes.io/pvc-protection",
+    ("storage.k8s.io", "volumeattributesclasses"): "kubernetes.io/vac-protection",
 }
 
 
@@ -17,10 +19,10 @@ class StorageObjectInUseProtection:
     name = "StorageObjectInUseProtection"
 
     def mutate(self, write: Write) -> None:
-        wanted = FINALIZERS.get(write.info.resource)
+        wanted = FINALIZERS.get((write.info.group, write.info.resource))
         if wanted is None or write.obj is None or write.operation != "CREATE":
             return
-        if write.info.group or write.info.subresource:
+        if write.info.subresource:
             return
         finalizers = write.obj["metadata"].setdefault("finalizers", [])
         if wanted not in finalizers:

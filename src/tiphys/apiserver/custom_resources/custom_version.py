@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tiphys.api.errors import InternalError, StatusCause
 from tiphys.api.field_errors import FieldError, invalid
@@ -20,10 +20,14 @@ from tiphys.apiserver.custom_resources.embedded import coerce, embedded_errors, 
 from tiphys.apiserver.custom_resources.json_path import find, parse
 from tiphys.apiserver.custom_resources.list_types import check_lists
 from tiphys.apiserver.custom_resources.pruning import PRESERVES, prune
+from tiphys.apiserver.custom_resources.rules import blocking_error, has_rules
 from tiphys.apiserver.custom_resources.shapes import root_shape
 from tiphys.apiserver.custom_resources.validation import validate
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.codec.fields.shape import Shape
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.custom_resources.rule_validation import RuleValidator
 
 VERBS: Final = (
     *("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"),
@@ -64,6 +68,8 @@ class CustomVersion:
     has_status: bool = field(init=False)
     is_terminating: bool = field(init=False)
     info: ResourceInfo = field(init=False)
+    _has_rules: bool = field(init=False)
+    _rules: "RuleValidator | None" = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         spec = self.definition["spec"]
@@ -76,6 +82,7 @@ class CustomVersion:
         self.info = self._info()
         self.deprecation = self._deprecation()
         self.shape = root_shape(self.schema)
+        self._has_rules = has_rules(self.schema)
 
     def _info(self) -> ResourceInfo:
         spec, names = self.definition["spec"], self.names
@@ -160,7 +167,7 @@ class CustomVersion:
             validate_create=self._errors,
             validate_update=self._update_errors,
             validate_status_update=self._status_errors,
-            warnings=_warnings,
+            warnings=self._warnings,
             columns=printing.columns(self.version),
             selectable_fields=self.selectable_fields(),
             allow_unconditional_update=False,
@@ -180,20 +187,39 @@ class CustomVersion:
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
     def _errors(self, obj: Obj) -> list[FieldError]:
-        return [
+        errors = [
             *validate(obj, self.schema),
             *self._scale_errors(obj),
             *embedded_errors(obj, self.schema),
             *check_lists(obj, self.schema),
         ]
+        return errors + self._rule_errors(errors, obj, None)
 
     def _update_errors(self, new: Obj, old: Obj) -> list[FieldError]:
-        return [
+        errors = [
             *validate(new, self.schema, old=old),
             *self._scale_errors(new),
             *embedded_errors(new, self.schema),
             *self._list_errors(new, old),
         ]
+        return errors + self._rule_errors(errors, new, old)
+
+    def _rule_validator(self) -> "RuleValidator | None":
+        """The rules are compiled with the first object that they are asked of."""
+        if not self._has_rules:
+            return None
+        if self._rules is None:
+            from tiphys.apiserver.custom_resources.rule_validation import RuleValidator
+
+            self._rules = RuleValidator(self.schema)
+        return self._rules
+
+    def _rule_errors(self, errors: list[FieldError], new: Obj, old: Obj | None) -> list[FieldError]:
+        rules = self._rule_validator()
+        if rules is None:
+            return []
+        blocked = blocking_error(errors)
+        return [blocked] if blocked is not None else rules.check(new, old).errors
 
     def _list_errors(self, new: Obj, old: Obj) -> list[FieldError]:
         """An object that was wrong before may stay so."""
@@ -207,7 +233,13 @@ class CustomVersion:
         if status is not None and schema is not None:
             errors += validate(status, schema, under="status", old=old.get("status"))
             errors += check_lists(status, schema, "status")
-        return errors + self._scale_errors(new, spec=False)
+        errors += self._scale_errors(new, spec=False)
+        return errors + self._rule_errors(errors, new, old)
+
+    def _warnings(self, new: Obj, old: Obj | None) -> list[str]:
+        found = _finalizer_warnings(new, old)
+        rules = self._rule_validator() if old is not None else None
+        return found if rules is None else found + rules.check(new, old).warnings
 
     # --- scale
 
@@ -271,7 +303,7 @@ def _content(obj: Mapping[str, Any]) -> Obj:
     return {k: v for k, v in obj.items() if k not in ("metadata", "apiVersion", "kind")}
 
 
-def _warnings(new: Obj, old: Obj | None) -> list[str]:
+def _finalizer_warnings(new: Obj, old: Obj | None) -> list[str]:
     """Finalizers without a domain collide easily."""
     before = set(old["metadata"].get("finalizers") or ()) if old else set()
     return [

@@ -19,11 +19,7 @@ from tiphys.api.field_errors import (
 )
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.custom_resources.defaulting import has_defaults
-from tiphys.apiserver.custom_resources.schema_rules import (
-    has_rules,
-    schema_errors,
-    unknown_formats,
-)
+from tiphys.apiserver.custom_resources.schema_rules import schema_errors, unknown_formats
 
 APPROVED: Final = "api-approved.kubernetes.io"
 _APPROVAL: Final = ", see https://github.com/kubernetes/enhancements/pull/1111"
@@ -42,7 +38,6 @@ _COLUMN_FORMATS: Final = (
 )
 SELECTABLE_MAX: Final = 8  # MaxSelectableFields
 WARNING_CHARS_MAX: Final = 256
-_NO_RULES: Final = "x-kubernetes-validations are stored, but not evaluated by this server yet"
 _NO_WEBHOOK: Final = (
     "conversion webhooks are not called by this server: objects are converted by changing their"
     " apiVersion only"
@@ -97,8 +92,6 @@ def warnings(definition: Obj) -> list[str]:
     spec = definition.get("spec") or {}
     schemas = [s for v in spec.get("versions") or () if (s := _schema(v)) is not None]
     found = [f'unrecognized format "{name}"' for s in schemas for name in unknown_formats(s)]
-    if any(has_rules(schema) for schema in schemas):
-        found.append(_NO_RULES)
     if at(spec, "conversion", "strategy") == "Webhook":
         found.append(_NO_WEBHOOK)
     return list(dict.fromkeys(found))

@@ -15,12 +15,13 @@ from tiphys.apiserver.custom_resources import formats
 from tiphys.apiserver.custom_resources.list_types import check_lists
 from tiphys.apiserver.custom_resources.patterns import BadPattern, compiled
 from tiphys.apiserver.custom_resources.pruning import EMBEDDED, PRESERVES, prune
+from tiphys.apiserver.custom_resources.rules import RULES, has_rules
 from tiphys.apiserver.custom_resources.structural import structural_errors
 from tiphys.apiserver.custom_resources.validation import validate
 
 TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 LIST_TYPE, LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
-MAP_TYPE, RULES = "x-kubernetes-map-type", "x-kubernetes-validations"
+MAP_TYPE: Final = "x-kubernetes-map-type"
 _NOT_SUPPORTED: Final = (
     *("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref"),
 )
@@ -40,7 +41,14 @@ def schema_errors(schema: Obj, path: str) -> list[FieldError]:
     if not errors and not structure:
         structure = [e for where, one in _places(schema, path) for e in _default(one, where)]
     errors += structure
-    return errors + [e for where, one in _places(schema, path) for e in _extensions(one, where)]
+    own = errors[: len(errors) - len(structure)]
+    extensions = [e for where, one in _places(schema, path) for e in _extensions(one, where)]
+    if structure or not has_rules(schema):
+        return errors + extensions
+    # The language is loaded with the first definition that has rules.
+    from tiphys.apiserver.custom_resources.rule_definitions import rule_errors
+
+    return errors + extensions + rule_errors(schema, path, own + extensions)
 
 
 def _has_no_structure(schema: Obj) -> bool:
@@ -54,11 +62,6 @@ def unknown_formats(schema: Obj) -> list[str]:
     """Formats that check nothing: a writer is warned of them."""
     found = [one.get("format") for _, one in _places(schema, "")]
     return [name for name in dict.fromkeys(found) if name and not formats.is_known(name)]
-
-
-def has_rules(schema: Obj) -> bool:
-    """Whether there are CEL rules in it."""
-    return any(one.get(RULES) for _, one in _places(schema, ""))
 
 
 def _places(schema: Obj, path: str) -> Iterator[tuple[str, Obj]]:
@@ -210,23 +213,28 @@ def _key_field(schema: Obj, path: str, *, is_required: bool) -> Iterator[FieldEr
 
 
 def _rule(rule: Obj, schema: Obj, path: str) -> Iterator[FieldError]:
-    """A CEL rule's form; its expression is kept as it is."""
+    """A CEL rule's form; what it says is compiled elsewhere (`rule_definitions`)."""
     expression, message = rule.get("rule") or "", rule.get("message") or ""
     if not expression.strip():
         yield required(f"{path}.rule", "rule is not specified")
-    if message and not message.strip():
+    elif message and not message.strip():
         yield invalid(f"{path}.message", message, "message must be non-empty if specified")
     elif "\n" in message.strip():
-        yield invalid(f"{path}.message", message.strip(), "must not contain line breaks")
+        yield invalid(f"{path}.message", message, "must not contain line breaks")
     elif "\n" in expression.strip() and not message:
         text = "message must be specified if rule contains line breaks"
         yield required(f"{path}.message", text)
     if (told := rule.get("messageExpression")) and not told.strip():
-        yield required(f"{path}.messageExpression", "must be non-empty if specified")
+        text = "messageExpression must be non-empty if specified"
+        yield required(f"{path}.messageExpression", text)
     reason = rule.get("reason")
     if reason is not None and reason not in _REASONS:
         yield _not_supported(f"{path}.reason", reason, _REASONS)
     field_path = rule.get("fieldPath") or ""
+    if field_path and not field_path.strip():
+        yield invalid(f"{path}.fieldPath", field_path, "must be non-empty if specified")
+    if "\n" in field_path:
+        yield invalid(f"{path}.fieldPath", field_path, "must not contain line breaks")
     if field_path and not _leads_somewhere(field_path, schema):
         yield invalid(f"{path}.fieldPath", field_path, "must be a valid path")
 
@@ -243,4 +251,4 @@ def _leads_somewhere(field_path: str, schema: Any) -> bool:
     return isinstance(schema, dict)
 
 
-__all__ = ["EMBEDDED", "has_rules", "schema_errors", "unknown_formats"]
+__all__ = ["EMBEDDED", "schema_errors", "unknown_formats"]

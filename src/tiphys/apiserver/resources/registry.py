@@ -1,11 +1,8 @@
 """All built-in resources with their rules, by group, version and plural."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
-from tiphys.api.field_errors import FieldError
-from tiphys.api.meta import Obj
 from tiphys.api.resources import RESOURCES as INFOS
 from tiphys.api.resources import ResourceInfo
 from tiphys.apiserver.resources.admissionregistration.mutating_admission_policy import (
@@ -87,7 +84,6 @@ from tiphys.apiserver.resources.resource_k8s_io.resource_claim_template import (
     RESOURCE_CLAIM_TEMPLATE,
 )
 from tiphys.apiserver.resources.resource_k8s_io.resource_slice import RESOURCE_SLICE
-from tiphys.apiserver.resources.rules.texts import kube_finalizers
 from tiphys.apiserver.resources.scheduling.priority_class import PRIORITY_CLASS
 from tiphys.apiserver.resources.storage.csi_driver import CSI_DRIVER
 from tiphys.apiserver.resources.storage.csi_node import CSI_NODE
@@ -167,35 +163,9 @@ def _key(info: ResourceInfo) -> Key:
     return info.group, info.version, info.plural
 
 
-# Upstream checks the metadata of all others with core/validation, which wants finalizers qualified.
-_ANY_FINALIZERS: Final = frozenset(
-    {
-        "Event",
-        "Lease",
-        "PodDisruptionBudget",
-        "CustomResourceDefinition",
-        "APIService",
-        "SelfSubjectReview",
-        "TokenReview",
-    }
-)
-
-
-def _with_finalizers(resource: Resource) -> Resource:
-    group = resource.info.group
-    if resource.info.kind in _ANY_FINALIZERS or group == "admissionregistration.k8s.io":
-        return resource
-    own = resource.validate
-
-    def validate(obj: Obj) -> list[FieldError]:
-        return kube_finalizers(obj) + own(obj)
-
-    return replace(resource, validate=validate)
-
-
 _BY_KEY: Final = {_key(r.info): r for r in _OWN}
 RESOURCES: Final[Mapping[Key, Resource]] = {
-    _key(info): _with_finalizers(_BY_KEY.get(_key(info)) or Resource(info)) for info in INFOS
+    _key(info): _BY_KEY.get(_key(info)) or Resource(info) for info in INFOS
 }
 
 

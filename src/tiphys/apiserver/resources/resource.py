@@ -77,6 +77,8 @@ class Resource:
     before_delete: Callable[[Obj, datetime], Obj | None] = nothing_before_delete
     validate: Callable[[Obj], list[FieldError]] = no_errors
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
+    # More, of new objects, given the labels of their namespace.
+    validate_create_in: Callable[[Obj, dict[str, str]], list[FieldError]] | None = None
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
@@ -85,6 +87,7 @@ class Resource:
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
     error_group: str | None = None  # The group that 422s name, where not the own one.
+    has_status_table: bool = True  # Whether the subresource status can be shown as a Table.
     orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
     delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False

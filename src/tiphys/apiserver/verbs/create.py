@@ -14,7 +14,13 @@ from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.service_claims import allocate_new
 from tiphys.apiserver.verbs.options import check_write_options
-from tiphys.apiserver.writes import admission_write, raise_invalid, store_new, validate_object
+from tiphys.apiserver.writes import (
+    admission_write,
+    namespace_errors,
+    raise_invalid,
+    store_new,
+    validate_object,
+)
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
 
@@ -52,7 +58,7 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     )
     resource.before_create(obj)
     resource.note_request(obj, None, ctx.user, server.clock.now())
-    raise_invalid(endpoint, obj, validate_object(endpoint, obj))
+    raise_invalid(endpoint, obj, namespace_errors(ctx, obj) + validate_object(endpoint, obj))
     ctx.warnings += resource.warnings(obj, None)
     server.admission.validate(write)
     async with server.quota.charges() as charges:

@@ -31,6 +31,7 @@ from tiphys.apiserver.verbs.scale import scale_for, scale_for_patch, with_scale
 from tiphys.apiserver.verbs.update import check_name, require, update_object
 from tiphys.apiserver.writes import guaranteed_update
 from tiphys.codec.patch import PatchError, json_patch, merge, strategic
+from tiphys.codec.patch.shown import reached_by_merge, reached_by_operations, shown
 from tiphys.codec.typed import json_kind
 from tiphys.lib.http.message import Answer
 
@@ -129,19 +130,21 @@ def patched(
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:
         try:
-            shown, why = unreadable(kind, document, loose, error.why)
+            text, why = unreadable(kind, document, loose, type_name, error.why)
         except (RecursionError, orjson.JSONEncodeError):
             raise BadRequest("the patch is nested too deeply") from None
-        raise invalid_patch(shown, why) from None
+        raise invalid_patch(text, why) from None
 
 
-def unreadable(kind: str, document: Any, loose: Obj, why: str) -> tuple[str, str]:
+def unreadable(kind: str, document: Any, loose: Obj, type_name: str, why: str) -> tuple[str, str]:
     """What upstream shows of a patched object that is not its kind's, and its words for why.
 
     A strategic patch is merged into Go's maps and restored from them, so that is what it shows.
     """
-    if kind != STRATEGIC:
-        return orjson.dumps(dict(sorted(loose.items()))).decode(), why
+    if kind == MERGE_PATCH:
+        return shown(loose, type_name, reached_by_merge(document)), why
+    if kind == JSON_PATCH:
+        return shown(loose, type_name, reached_by_operations(document)), why
     wrong = _WRONG_TYPE.match(why)
     if wrong is None:
         known = why.startswith(("strict decoding error", "no kind", "converting"))
@@ -167,9 +170,9 @@ def go_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def invalid_patch(shown: str, why: str) -> Invalid:
+def invalid_patch(text: str, why: str) -> Invalid:
     """Upstream's error of a kind without a name: the cause is `patch`."""
-    error = invalid("patch", shown, why)
+    error = invalid("patch", text, why)
     return Invalid(
         f' "" is invalid: {error}',
         details={},

@@ -9,13 +9,17 @@ import orjson
 
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, invalid, invalid_object
+from tiphys.api.go_form import api_form
 from tiphys.api.meta import Obj, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.field_manager.manage import track_create
 from tiphys.apiserver.filters.authorization import Attributes
 from tiphys.apiserver.negotiation import NO_TABLES
+from tiphys.apiserver.object_meta import SYSTEM_FIELDS, set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.user import User
+from tiphys.apiserver.verbs import review_selectors
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.lib.http.message import Answer
 
@@ -26,17 +30,25 @@ _ONE_OF: Final = "exactly one of nonResourceAttributes or resourceAttributes mus
 
 
 def _read(ctx: RequestContext) -> Obj:
-    """Raises NotAcceptable, BadRequest, Invalid."""
+    """Raises NotAcceptable, BadRequest."""
     ctx.media(views=NO_TABLES)
     check_write_options(ctx, "CreateOptions")
     review = read_object(ctx, ctx.endpoint.info.gvk)
-    review["metadata"].pop("namespace", None)
+    set_namespace(review["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
+    for field in SYSTEM_FIELDS:
+        review["metadata"].pop(field, None)
     return review
 
 
-def _metadata_errors(review: Obj) -> list[FieldError]:
+def _metadata_errors(ctx: RequestContext, review: Obj) -> list[FieldError]:
+    """Nothing but the namespace may be there; what is shown has all of it."""
     given = {k: v for k, v in review["metadata"].items() if v and k != "managedFields"}
-    return [invalid("metadata", given, "must be empty")] if given else []
+    if set(given) <= {"namespace"}:
+        return []
+    shown = review | {"metadata": given}
+    track_create(ctx, shown)
+    text = "must be empty except for namespace" if "namespace" in given else "must be empty"
+    return [invalid("metadata", api_form(shown["metadata"], "meta.v1.ObjectMeta"), text)]
 
 
 def _raise_invalid(errors: list[FieldError]) -> None:
@@ -47,10 +59,10 @@ def _raise_invalid(errors: list[FieldError]) -> None:
 
 def asked_of(spec: Obj) -> Attributes:
     """resourceAttributes or nonResourceAttributes as the authorizer takes them."""
-    path = spec.get("nonResourceAttributes")
-    if path:
+    resource = spec.get("resourceAttributes")
+    if resource is None:
+        path = spec.get("nonResourceAttributes") or {}
         return Attributes(path.get("verb", ""), path=path.get("path", ""))
-    resource = spec.get("resourceAttributes") or {}
     return Attributes(
         verb=resource.get("verb", ""),
         group=resource.get("group", ""),
@@ -58,10 +70,15 @@ def asked_of(spec: Obj) -> Attributes:
         subresource=resource.get("subresource", ""),
         namespace=resource.get("namespace", ""),
         name=resource.get("name", ""),
+        node=review_selectors.read(resource).node,
     )
 
 
 def _validate_attributes(spec: Obj) -> list[FieldError]:
+    return _one_of(spec) + review_selectors.validate(spec.get("resourceAttributes") or {})
+
+
+def _one_of(spec: Obj) -> list[FieldError]:
     """Exactly one of the two."""
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and path is not None:
@@ -73,10 +90,10 @@ def _validate_attributes(spec: Obj) -> list[FieldError]:
 
 
 def _validate(spec: Obj) -> list[FieldError]:
-    errors = _validate_attributes(spec)
+    errors = _one_of(spec)
     if not spec.get("user") and not spec.get("groups"):
         errors.append(invalid("spec.user", "", "at least one of user or group must be specified"))
-    return errors
+    return errors + review_selectors.validate(spec.get("resourceAttributes") or {})
 
 
 def _shown(path: Obj) -> Obj:
@@ -89,13 +106,20 @@ def _decided(ctx: RequestContext, review: Obj, user: User) -> Answer:
     status: Obj = {"allowed": decision.allowed}
     if decision.reason:
         status["reason"] = decision.reason
-    return document_answer(ctx, 201, review | {"status": status})
+    problems = review_selectors.read(review["spec"].get("resourceAttributes") or {}).errors
+    if problems:
+        status["evaluationError"] = "; ".join(problems)
+    return _answer(ctx, review, status)
+
+
+def _answer(ctx: RequestContext, review: Obj, status: Obj) -> Answer:
+    return document_answer(ctx, 201, review | {"status": status}, ctx.media(views=NO_TABLES))
 
 
 async def self_subject_access_review(ctx: RequestContext) -> Answer:
     """May I? Raises Invalid."""
     review = _read(ctx)
-    _raise_invalid(_validate_attributes(review.get("spec") or {}) + _metadata_errors(review))
+    _raise_invalid(_validate_attributes(review.get("spec") or {}) + _metadata_errors(ctx, review))
     return _decided(ctx, review, ctx.user)
 
 
@@ -103,7 +127,7 @@ async def subject_access_review(ctx: RequestContext) -> Answer:
     """May they? Raises Invalid."""
     review = _read(ctx)
     spec = review.get("spec") or {}
-    _raise_invalid(_validate(spec) + _metadata_errors(review))
+    _raise_invalid(_validate(spec) + _metadata_errors(ctx, review))
     return _decided(ctx, review, _user_of(spec))
 
 
@@ -112,7 +136,7 @@ async def local_subject_access_review(ctx: RequestContext) -> Answer:
     review = _read(ctx)
     spec = review.get("spec") or {}
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    errors = _validate(spec) + _metadata_errors(review)
+    errors = _validate(spec) + _metadata_errors(ctx, review)
     if resource is not None and resource.get("namespace", "") != ctx.namespace:
         where = "spec.resourceAttributes.namespace"
         found = resource.get("namespace", "")
@@ -120,7 +144,6 @@ async def local_subject_access_review(ctx: RequestContext) -> Answer:
     if path is not None:
         errors.append(invalid(_PATHS, _shown(path), "disallowed on this kind of request"))
     _raise_invalid(errors)
-    review["metadata"]["namespace"] = ctx.namespace
     return _decided(ctx, review, _user_of(spec))
 
 
@@ -160,14 +183,14 @@ async def self_subject_rules_review(ctx: RequestContext) -> Answer:
         "nonResourceRules": path_rules,
         "incomplete": False,
     }
-    return document_answer(ctx, 201, review | {"metadata": {}, "spec": {}, "status": status})
+    return _answer(ctx, review | {"metadata": {}, "spec": {}}, status)
 
 
 async def self_subject_review(ctx: RequestContext) -> Answer:
     """Who am I?"""
     review = _read(ctx)
     review["metadata"] = {"creationTimestamp": rfc3339(ctx.server.clock.now())}
-    return document_answer(ctx, 201, review | {"status": {"userInfo": ctx.user.to_obj()}})
+    return _answer(ctx, review, {"userInfo": ctx.user.to_obj()})
 
 
 async def token_review(ctx: RequestContext) -> Answer:
@@ -191,8 +214,10 @@ async def token_review(ctx: RequestContext) -> Answer:
         status = {"authenticated": True, "user": user.to_obj()}
         status["audiences"] = [a for a in wanted if a in of_token]
     else:
-        status["error"] = _refused(ctx, token, audiences)
-    return document_answer(ctx, 201, review | {"status": status})
+        # What the asker wrote of the user stays, as upstream leaves it: it says nothing.
+        given = {k: v for k, v in (review.get("status") or {}).items() if k != "authenticated"}
+        status = status | given | {"error": _refused(ctx, token, audiences)}
+    return _answer(ctx, review, status)
 
 
 def _refused(ctx: RequestContext, token: str, audiences: list[str]) -> str:

@@ -14,6 +14,7 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_obje
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
+from tiphys.apiserver.as_written import quoted_as_written
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.manage import track_update
@@ -155,11 +156,7 @@ def prepare_update(
     elif ctx.info.subresource != "approval":  # Its part keeps everything else.
         resource.before_update(new, old)
     resource.note_request(new, old, ctx.user, server.clock.now())
-    if is_status:
-        errors = resource.validate_status_update(new, old)
-    else:
-        rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
-        errors = resource.validate(new) + rules(new, old)
+    errors = _kind_errors(ctx, new, old)
     kind = "" if endpoint.custom else info.kind
     meta_errors = validate_kind_update(kind, new, old, namespaced=info.namespaced)
     raise_invalid(endpoint, new, meta_errors + errors)
@@ -168,6 +165,20 @@ def prepare_update(
     if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)
     return new
+
+
+def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
+    """What the kind's own rules say of an update."""
+    resource = ctx.endpoint.resource
+    rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+
+    def validate(obj: Obj) -> list[FieldError]:
+        if ctx.info.subresource == "status":
+            return resource.validate_status_update(obj, old)
+        return resource.validate(obj) + rules(obj, old)
+
+    errors = validate(new)
+    return quoted_as_written(errors, validate, new, ctx.given) if ctx.given else errors
 
 
 def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:

@@ -20,8 +20,6 @@ _PATHS: Final = {
     "policies": "/apis/networking.k8s.io/v1/networkpolicies",
 }
 DNS_CONFIG: Final = "/api/v1/namespaces/kube-system/configmaps/kube-dns"
-# What a machine that has joined may not read (docs/differences.md).
-NOT_FOR_JOINED: Final = frozenset({"pods", "policies"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def read_world(profile: Profile) -> World:
     probe = Probe.at_once(profile)
     found: dict[str, list[Obj] | None] = {}
     for name, path in _PATHS.items():
-        listed = None if profile.is_joined and name in NOT_FOR_JOINED else probe.get(path)
+        listed = probe.get(path)
         items = None if listed is None else listed.get("items")
         found[name] = items if isinstance(items, list) else None
     return World(dns_config=probe.get(DNS_CONFIG), **found)

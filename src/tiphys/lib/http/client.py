@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client over TLS or TCP: pooled connections, whole answers and endless streams.
+"""An HTTP client over TLS or TCP: pooled connections, whole answers and endless streams.
 
 Small on purpose: components are forked from one process and every imported module costs memory in
 each (docs/adr/0003). Bodies are bytes; redirects are never followed; certificates always verified.
@@ -6,45 +6,24 @@ each (docs/adr/0003). Bodies are bytes; redirects are never followed; certificat
 
 import asyncio
 import ssl
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import httptools
+
+from tiphys.lib.http.client_stream import Answer, HttpError, Pending, Stream
+
+if TYPE_CHECKING:
+    from tiphys.lib.http.http2_client import Sessions
+
+__all__ = ["Answer", "HttpClient", "HttpError", "Stream"]
 
 IDLE_SECONDS_MAX: Final = 5.0  # A kept connection costs memory at both ends, a new one 1 ms.
 POOL_MAX: Final = 32  # Idle connections kept per client; client-go keeps 25 per host.
 STREAM_BUFFER_BYTES_MAX: Final = 1 << 20  # Unread bytes of a stream before reading pauses.
 BODY_BYTES_MAX: Final = 256 << 20  # A list of 100,000 pods fits; more is a broken server.
 CONNECT_SECONDS_MAX: Final = 10.0
-
-
-class HttpError(Exception):
-    """The request got no answer: what was attempted, and why it failed."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """A whole answer. Header names are lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes = b""
-
-
-@dataclass(slots=True)
-class _Pending:
-    """An answer in the making."""
-
-    head: "asyncio.Future[Answer]"
-    streaming: bool
-    chunks: deque[bytes] = field(default_factory=deque)
-    size: int = 0
-    complete: bool = False
-    error: Exception | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Connection(asyncio.Protocol):
@@ -56,7 +35,7 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0  # The loop's time.
         self.served = 0  # Requests answered before: a failure on a fresh connection is final.
         self._parser = httptools.HttpResponseParser(self)
-        self._pending: _Pending | None = None
+        self._pending: Pending | None = None
         self._headers: dict[str, str] = {}
         self._paused = False
         self._method = b""
@@ -127,14 +106,14 @@ class _Connection(asyncio.Protocol):
         pending.changed.set()
 
     # used by HttpClient
-    def send(self, head: bytes, body: bytes, *, streaming: bool) -> _Pending:
+    def send(self, head: bytes, body: bytes, *, streaming: bool) -> Pending:
         assert self.transport is not None
-        pending = _Pending(asyncio.get_running_loop().create_future(), streaming)
+        pending = Pending(asyncio.get_running_loop().create_future(), streaming)
         self._pending = pending
         self.transport.write(head + body)
         return pending
 
-    def resume(self, pending: _Pending) -> None:
+    def resume(self, pending: Pending) -> None:
         if self._paused and self.transport and pending.size <= STREAM_BUFFER_BYTES_MAX // 2:
             self._paused = False
             self.transport.resume_reading()
@@ -161,51 +140,6 @@ class _Connection(asyncio.Protocol):
             pending.head.exception()  # Whoever waits sees it; nobody waiting is no news.
 
 
-class Stream:
-    """A streaming answer: status and headers at once, then chunks as they come."""
-
-    def __init__(self, answer: Answer, connection: _Connection, pending: _Pending) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self._connection = connection
-        self._pending = pending
-
-    async def read(self) -> bytes:
-        """The next chunk; empty at the end. Raises HttpError when the connection broke."""
-        pending = self._pending
-        while not pending.chunks:
-            if pending.error is not None:
-                raise pending.error
-            if pending.complete:
-                return b""
-            pending.changed.clear()
-            await pending.changed.wait()
-        chunk = pending.chunks.popleft()
-        pending.size -= len(chunk)
-        self._connection.resume(pending)
-        return chunk
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        while chunk := await self.read():
-            yield chunk
-
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Whole lines without their newline; a last line without newline counts too."""
-        rest = bytearray()
-        while chunk := await self.read():
-            rest += chunk
-            if b"\n" in chunk:
-                *whole, last = bytes(rest).split(b"\n")
-                rest = bytearray(last)
-                for line in whole:
-                    yield line
-        if rest:
-            yield bytes(rest)
-
-    def close(self) -> None:
-        self._connection.abort()
-
-
 class HttpClient:
     """Requests to one server. `base_url` is `https://host:port`."""
 
@@ -217,9 +151,14 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         server_hostname: str | None = None,
         renewed: Callable[[], bool] = lambda: False,
+        sessions: "Sessions | None" = None,
     ) -> None:
-        """renewed: asked before each request whether connections of before must not be used."""
+        """renewed: asked before each request whether connections of before must not be used.
+
+        sessions: speak HTTP/2 over these where the server does; they may be shared.
+        """
         self._renewed = renewed
+        self._sessions = sessions
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http(s) URL: {base_url!r}")
@@ -274,6 +213,13 @@ class HttpClient:
         whole: bool = False,
     ) -> Stream:
         """The answer's head; the caller reads the body and closes. Raises HttpError."""
+        if self._sessions is not None:
+            from tiphys.lib.http.http2_client import NotMultiplexed
+
+            try:
+                return await self._multiplexed(self._sessions, method, target, headers, body, whole)
+            except NotMultiplexed:
+                self._sessions = None
         head = self._head(method, target, headers, body)
         while True:
             connection = await self._connection(method, target)
@@ -292,6 +238,26 @@ class HttpClient:
                 raise
             return Stream(answer, connection, pending)
 
+    async def _multiplexed(
+        self,
+        sessions: "Sessions",
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None,
+        body: bytes,
+        whole: bool,
+    ) -> Stream:
+        from tiphys.lib.http.http2_client import Asked
+
+        if self._renewed():
+            sessions.renew()
+        target = self._checked(target)
+        sent = {**self.headers, **(headers or {})}
+        if body or method in ("POST", "PUT", "PATCH"):
+            sent["Content-Length"] = str(len(body))
+        asked = Asked(method, target, self._host_header, sent, body)
+        return await sessions.stream(asked, whole=whole)
+
     def set_host(self, host: str) -> None:
         """Send this Host header in place of the address. Raises ValueError."""
         if not host.isascii() or any(c <= " " for c in host):
@@ -299,6 +265,11 @@ class HttpClient:
         self._host_header = host
 
     def close(self) -> None:
+        if self._sessions is not None:
+            self._sessions.close()
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
@@ -308,7 +279,7 @@ class HttpClient:
 
     async def _connection(self, method: str, target: str) -> _Connection:
         if self._renewed():
-            self.close()
+            self._drop_idle()
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed:
@@ -331,7 +302,9 @@ class HttpClient:
         return connection
 
     def _release(self, stream: Stream) -> None:
-        connection = stream._connection
+        connection = stream.carrier
+        if not isinstance(connection, _Connection):
+            return  # A stream of a connection that others use too.
         if connection.closed or len(self._idle) >= POOL_MAX:
             connection.abort()
             return
@@ -355,9 +328,7 @@ class HttpClient:
     def _head(
         self, method: str, target: str, headers: Mapping[str, str] | None, body: bytes
     ) -> bytes:
-        target = self.base_path + target
-        if not target.isascii() or any(c <= " " for c in target):
-            raise ValueError(f"not a request target: {target!r}")
+        target = self._checked(target)
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host_header}"]
         for name, value in {**self.headers, **(headers or {})}.items():
             if "\r" in value or "\n" in value:
@@ -366,3 +337,9 @@ class HttpClient:
         if body or method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {len(body)}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+    def _checked(self, target: str) -> str:
+        target = self.base_path + target
+        if not target.isascii() or any(c <= " " for c in target):
+            raise ValueError(f"not a request target: {target!r}")
+        return target

@@ -10,34 +10,16 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
-
-from h2.errors import ErrorCodes
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    Event,
-    PingReceived,
-    PriorityUpdated,
-    RemoteSettingsChanged,
-    RequestReceived,
-    StreamEnded,
-    StreamReset,
-    WindowUpdated,
-)
-from h2.exceptions import ProtocolError
-from hyperframe.frame import GoAwayFrame
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.frame_budget import FrameBudget
-from tiphys.lib.http.http2_frames import make_frames
-from tiphys.lib.http.http2_head import (
-    MalformedHead,
-    RequestHead,
-    decode_head,
-    encode_fields,
-)
+from tiphys.lib.http.hpack import encode
+from tiphys.lib.http.http2_codes import Code
+from tiphys.lib.http.http2_head import HeadReader, MalformedHead, RequestHead, encode_answer
 from tiphys.lib.http.http2_stream import Http2Stream
+from tiphys.lib.http.http2_wire import Wire, WireError, WireLimits
+from tiphys.lib.http.http2_writer import WireStream
 from tiphys.lib.http.message import (
     Answer,
     Peer,
@@ -52,11 +34,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STREAM_WINDOW_BYTES: Final = 256 * 1024  # resourceBody99Percentile in secure_serving.go
 PIECE_BYTES_MAX: Final = 64 * 1024  # Written at once; see connection.py.
 CONNECTION_WINDOW_BYTES: Final = 1 << 20  # x/net/http2 Server.MaxUploadBufferPerConnection
 # Of all requests that are not whole yet: as many of them as there are streams would be 750 MB.
 UPLOAD_BYTES_MAX: Final = 32 << 20
-FEED_BYTES: Final = 16 * 1024  # Read at once: small frames in it are checked before the next.
+_CONTINUE: Final = encode((b":status", b"100"))
+_NO_HEAD: Final = RequestHead("GET", "/", {}, None)
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110 section 6.4.1
 
 
@@ -69,7 +53,6 @@ class Http2Connection(asyncio.Protocol):
         self._transport: Any = None
         self._loop = asyncio.get_running_loop()
         self._peer = Peer()
-        self._streams: dict[int, Http2Stream] = {}
         self._blocked: dict[int, Http2Stream] = {}  # With bytes that wait, in their turn.
         self._upload_bytes = 0
         self._budget = FrameBudget(self._loop.time())
@@ -79,7 +62,15 @@ class Http2Connection(asyncio.Protocol):
         self._is_leaving = False  # GOAWAY is sent: what is under way ends, nothing begins.
         self._closing = False
         self.idle_since = server.now
-        self._frames = make_frames(server.limits.head_bytes_max, server.limits.streams_max)
+        limits = WireLimits(
+            self._limits.streams_max,
+            self._limits.head_bytes_max,
+            STREAM_WINDOW_BYTES,
+            CONNECTION_WINDOW_BYTES,
+        )
+        self._wire = Wire(self, limits, is_server=True)
+        self._heads = HeadReader(self._wire)
+        self._streams = cast(dict[int, Http2Stream], self._wire.streams)
 
     # --- asyncio.Protocol
 
@@ -94,8 +85,6 @@ class Http2Connection(asyncio.Protocol):
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._peer.peer_address = peer[0] if isinstance(peer, tuple) else ""
         self._peer.peer_certificate = tls.getpeercert(binary_form=True) if tls else None
-        self._frames.initiate_connection()
-        self._frames.increment_flow_control_window(CONNECTION_WINDOW_BYTES - 65_535)
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,87 +108,92 @@ class Http2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.idle_since = self._server.now
+        if self._closing:
+            return
+        self._flush_asked = True  # By the end of this.
         try:
-            for start in range(0, len(data), FEED_BYTES):
-                for event in self._frames.receive_data(data[start : start + FEED_BYTES]):
-                    if self._closing:
-                        return
-                    self._take(event)
-        except ProtocolError as error:  # The library has made the GOAWAY.
+            self._wire.receive(data)
+        except WireError as error:
             log.info("HTTP/2 connection given up", extra={"why": str(error)})
             self._close()
             return
         self._flush()
 
-    # --- what comes in
+    # --- what comes in: called by the wire
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case RequestReceived():
-                self._begin(event)
-            case DataReceived():
-                self._read(event)
-            case StreamEnded():
-                stream = self._streams.get(event.stream_id)
-                if stream is not None and not stream.is_answered:
-                    self._answer(stream)
-            case WindowUpdated():
-                self._window_opened(event.stream_id)
-            case StreamReset():
-                self._spend()
-                stream = self._streams.get(event.stream_id)
-                if stream is not None:
-                    self._forget(stream)
-                    stream.close()
-            case RemoteSettingsChanged():
-                self._spend()
-                self._send_blocked()
-            case PingReceived() | PriorityUpdated():
-                self._spend()
-            case ConnectionTerminated():
-                self._close()  # The client leaves, and the library sends nothing more.
-
-    def _spend(self) -> None:
-        """Count a frame that asks for nothing; a flood of them ends the connection."""
-        if self._closing or self._budget.spend(self._loop.time()):
-            return
-        log.warning("a flood of HTTP/2 frames", extra={"peer": self._peer.peer_address})
-        self._frames.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-        self._close()
-
-    def _begin(self, event: RequestReceived) -> None:
-        if self._is_leaving:
-            self._frames.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+    def head_received(self, stream_id: int, block: bytes, *, is_last: bool) -> None:
+        if self._closing or stream_id in self._streams:
+            self._wire.fields_of(block)  # Trailers, which nobody reads: the table must see them.
             return
         try:
-            head = decode_head(event.headers)
+            head = self._heads.read(block)
         except MalformedHead as error:
-            stream = Http2Stream(self, event.stream_id, RequestHead("GET", "/", {}, None))
-            self._streams[event.stream_id] = stream
+            stream = self._open(stream_id, _NO_HEAD)
+            stream.is_remote_ended = is_last
             self._reject(stream, 400, str(error))
             return
-        stream = Http2Stream(self, event.stream_id, head)
-        self._streams[event.stream_id] = stream
+        if self._is_leaving:
+            self._wire.reset(stream_id, Code.REFUSED_STREAM)
+        elif is_last:
+            self._whole(stream_id, head)
+        else:
+            self._begin(self._open(stream_id, head))
+
+    def _open(self, stream_id: int, head: RequestHead) -> Http2Stream:
+        windows = self._wire.peer_stream_window, STREAM_WINDOW_BYTES
+        stream = Http2Stream(self, stream_id, head, windows)
+        self._streams[stream_id] = stream
+        return stream
+
+    def _begin(self, stream: Http2Stream) -> None:
+        head = stream.head
         if head.length is not None and head.length > self._limits.body_bytes_max:
             self._reject(stream, 413, f"limit is {self._limits.body_bytes_max}")
         elif head.headers.get("expect", "").lower() == "100-continue":
-            self._frames.send_headers(event.stream_id, [(b":status", b"100")])
+            self._wire.send_head(stream.id, _CONTINUE, is_last=False)
 
-    def _read(self, event: DataReceived) -> None:
-        stream = self._streams.get(event.stream_id)
-        if event.flow_controlled_length:
-            self._frames.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        if not event.data and event.stream_ended is None:
-            self._spend()
-        if stream is None or stream.is_answered or not event.data:
+    def data_received_on(self, stream: WireStream, data: bytes, size: int) -> None:
+        assert isinstance(stream, Http2Stream)
+        self._wire.consumed(stream, size)
+        if stream.is_answered or not data:
             return
-        stream.body.append(event.data)
-        stream.body_bytes += len(event.data)
-        self._upload_bytes += len(event.data)
+        stream.body.append(data)
+        stream.body_bytes += len(data)
+        self._upload_bytes += len(data)
         if stream.body_bytes > self._limits.body_bytes_max:
             self._reject(stream, 413, f"limit is {self._limits.body_bytes_max}")
         elif self._upload_bytes > UPLOAD_BYTES_MAX:
-            self._reset(stream, ErrorCodes.REFUSED_STREAM)  # The client may send it again.
+            self._reset(stream, Code.REFUSED_STREAM)  # The client may send it again.
+
+    def stream_ended(self, stream: WireStream) -> None:
+        assert isinstance(stream, Http2Stream)
+        if stream.is_answered:
+            return
+        length = stream.head.length
+        if length is not None and length != stream.body_bytes:
+            self._reset(stream, Code.PROTOCOL_ERROR)
+        else:
+            self._give(stream, *self._handled(stream.head, self._body_of(stream)))
+
+    def stream_reset(self, stream: WireStream, code: int) -> None:
+        assert isinstance(stream, Http2Stream)
+        self._forget(stream)
+        stream.close()
+
+    def window_opened(self, stream: WireStream | None) -> None:
+        if stream is None:
+            self._send_blocked()
+        elif stream.id in self._blocked:
+            self.send_pending(self._blocked.pop(stream.id))
+
+    def left(self, last_stream_id: int, code: int) -> None:
+        self._close()
+
+    def frame_spent(self) -> None:
+        if self._closing or self._budget.spend(self._loop.time()):
+            return
+        log.warning("a flood of HTTP/2 frames", extra={"peer": self._peer.peer_address})
+        self._wire.fail(Code.ENHANCE_YOUR_CALM, "a flood of frames")
 
     def _body_of(self, stream: Http2Stream) -> bytes:
         body, stream.body = stream.body, []
@@ -209,22 +203,55 @@ class Http2Connection(asyncio.Protocol):
 
     # --- answering
 
-    def _answer(self, stream: Http2Stream) -> None:
-        stream.is_whole = True
-        head = stream.head
-        body = self._body_of(stream)
-        request = Request(head.method, head.target, head.headers, body, self._peer)
+    def _whole(self, stream_id: int, head: RequestHead) -> None:
+        """A request without a body: most of them, answered at once, need no stream."""
+        if head.length:
+            self._wire.reset(stream_id, Code.PROTOCOL_ERROR)
+            return
+        request, answer = self._handled(head, b"")
+        if type(answer) is Response and self._passes_at_once(head, answer):
+            length = len(answer.body)
+            block = encode_answer(answer.status, answer.headers, length, answer.own_headers)
+            self._wire.send_answer(stream_id, block, answer.body)  # type: ignore[arg-type]
+            self._ask_flush()
+            return
+        stream = self._open(stream_id, head)
+        stream.is_remote_ended = True
+        self._give(stream, request, answer)
+
+    def _passes_at_once(self, head: RequestHead, answer: Response) -> bool:
+        """Whether head and body are two frames that may go now."""
+        body = answer.body
+        wire = self._wire
+        return (
+            type(body) is bytes
+            and 0 < len(body) <= wire.peer_frame_bytes
+            and len(body) <= wire.peer_stream_window
+            and len(body) <= wire.send_window
+            and self._is_writable
+            and head.method != "HEAD"
+            and answer.status not in _BODILESS
+        )
+
+    def _handled(
+        self, head: RequestHead, body: bytes
+    ) -> tuple[Request, Answer | Awaitable[Answer]]:
+        request = Request(head.method, head.target, head.headers.copy(), body, self._peer)
         try:
-            answer = self._server.handler(request)
+            return request, self._server.handler(request)
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
-            answer = self._failed(request, error)
+            return request, self._failed(request, error)
+
+    def _give(
+        self, stream: Http2Stream, request: Request, answer: Answer | Awaitable[Answer]
+    ) -> None:
         if type(answer) is Response and _is_small(answer):
             self._write_small(stream, answer)
-        else:
-            work = self._complete(stream, request, answer)
-            stream.task = self._server.tasks.start(work, "http answer")
-            if isinstance(answer, Coroutine):  # A reset may come before the task's first step.
-                stream.task.add_done_callback(lambda _: answer.close())
+            return
+        work = self._complete(stream, request, answer)
+        stream.task = self._server.tasks.start(work, "http answer")
+        if isinstance(answer, Coroutine):  # A reset may come before the task's first step.
+            stream.task.add_done_callback(lambda _: answer.close())
 
     async def _complete(
         self, stream: Http2Stream, request: Request, work: Answer | Awaitable[Answer]
@@ -235,13 +262,13 @@ class Http2Connection(asyncio.Protocol):
             else:
                 await self._send(stream, await self._result(request, work))
         except ConnectionError:
-            self._reset(stream, ErrorCodes.CANCEL)
+            self._reset(stream, Code.CANCEL)
         except asyncio.CancelledError:
-            self._reset(stream, ErrorCodes.CANCEL)
+            self._reset(stream, Code.CANCEL)
             raise
         except Exception as error:  # a stream's bug: its answer has begun, so only a reset is left
             log.exception("answer failed", extra={"path": request.raw_path}, exc_info=error)
-            self._reset(stream, ErrorCodes.INTERNAL_ERROR)
+            self._reset(stream, Code.INTERNAL_ERROR)
 
     async def _result(self, request: Request, work: Awaitable[Answer]) -> Answer:
         try:
@@ -255,7 +282,7 @@ class Http2Connection(asyncio.Protocol):
 
     async def _send(self, stream: Http2Stream, answer: Answer) -> None:
         if isinstance(answer, UpgradeResponse):
-            self._reset(stream, ErrorCodes.HTTP_1_1_REQUIRED)
+            self._reset(stream, Code.HTTP_1_1_REQUIRED)
         elif isinstance(answer, StreamResponse):
             await self._write_stream(stream, answer)
         elif _is_small(answer):
@@ -305,11 +332,11 @@ class Http2Connection(asyncio.Protocol):
             return False
         bodiless = answer.status in _BODILESS
         has_body = has_body and not bodiless and stream.head.method != "HEAD"
-        fields = encode_fields(
+        block = encode_answer(
             answer.status, answer.headers, None if bodiless else length, answer.own_headers
         )
         stream.is_answered = True
-        self._frames.send_headers(stream.id, fields, end_stream=not has_body)
+        self._wire.send_head(stream.id, block, is_last=not has_body)
         self._ask_flush()
         if not has_body:
             stream.is_ended = True
@@ -324,7 +351,7 @@ class Http2Connection(asyncio.Protocol):
         if stream.pending_bytes:
             self.send_pending(stream)
         else:
-            self._frames.end_stream(stream.id)
+            self._wire.send_data(stream, b"", is_last=True)
             self._ask_flush()
             self._done(stream)
 
@@ -346,15 +373,14 @@ class Http2Connection(asyncio.Protocol):
             return False
         size = 0
         if self._is_writable and not self._closing:
-            window = self._frames.local_flow_control_window(stream.id)
-            size = min(window, self._frames.max_outbound_frame_size)
+            wire = self._wire
+            size = min(stream.send_window, wire.send_window, wire.peer_frame_bytes)
         if size <= 0:
             self._blocked[stream.id] = stream
             return False
         piece = stream.take(size)
         last = stream.is_ended and not stream.pending_bytes
-        # The library wants bytes; pieces that were not cut are them already.
-        self._frames.send_data(stream.id, bytes(piece), end_stream=last)
+        self._wire.send_data(stream, piece, is_last=last)
         self._unsent_bytes += len(piece)
         if self._unsent_bytes >= PIECE_BYTES_MAX:
             self._flush()
@@ -378,12 +404,6 @@ class Http2Connection(asyncio.Protocol):
                     self._blocked[stream.id] = stream
                 moved = moved or stream.pending_bytes < before
 
-    def _window_opened(self, stream_id: int) -> None:
-        if stream_id == 0:
-            self._send_blocked()
-        elif stream_id in self._blocked:
-            self.send_pending(self._blocked.pop(stream_id))
-
     def _ask_flush(self) -> None:
         """Write once for all that this turn of the loop makes."""
         if not self._flush_asked:
@@ -393,10 +413,7 @@ class Http2Connection(asyncio.Protocol):
     def _flush(self) -> None:
         self._flush_asked = False
         self._unsent_bytes = 0
-        if self._transport.is_closing():
-            return
-        data = self._frames.data_to_send()
-        if data:
+        if not self._transport.is_closing() and (data := self._wire.take()):
             self._transport.write(data)
 
     # --- ends
@@ -407,27 +424,23 @@ class Http2Connection(asyncio.Protocol):
         self._write_small(stream, self._server.error_response(status, why))
 
     def _done(self, stream: Http2Stream) -> None:
-        """All of the answer is with the library."""
+        """All of the answer is on its way."""
         self._forget(stream)
         stream.flow.close()
-        if not stream.is_whole and self._is_open(stream):
-            self._frames.reset_stream(stream.id, ErrorCodes.NO_ERROR)
-
-    def _is_open(self, stream: Http2Stream) -> bool:
-        known = self._frames.streams.get(stream.id)
-        return known is not None and not known.closed
+        if not stream.is_remote_ended:
+            self._wire.reset(stream.id, Code.NO_ERROR)
 
     def drop(self, stream: Http2Stream) -> None:
-        self._reset(stream, ErrorCodes.INTERNAL_ERROR)
+        self._reset(stream, Code.INTERNAL_ERROR)
 
-    def _reset(self, stream: Http2Stream, code: ErrorCodes) -> None:
+    def _reset(self, stream: Http2Stream, code: Code) -> None:
         if self._streams.get(stream.id) is not stream:
             return
         self._body_of(stream)
-        if not self._closing:
-            self._frames.reset_stream(stream.id, code)
-            self._ask_flush()
         self._forget(stream)
+        if not self._closing:
+            self._wire.reset(stream.id, code)
+            self._ask_flush()
         stream.flow.close()
         if stream.task is not None and stream.task is not asyncio.current_task():
             stream.task.cancel()
@@ -446,10 +459,8 @@ class Http2Connection(asyncio.Protocol):
         """Tell the client to open another connection, and close this one when nothing is left."""
         if not self._is_leaving and not self._closing:
             self._is_leaving = True
+            self._wire.go_away()
             self._flush()
-            last = self._frames.highest_inbound_stream_id
-            # Past the library: to it a connection that has sent GOAWAY can answer nothing more.
-            self._transport.write(GoAwayFrame(0, last_stream_id=last).serialize())
         if not self._streams:
             self._close()
 
@@ -461,14 +472,15 @@ class Http2Connection(asyncio.Protocol):
             self._transport.close()
 
     def _close_streams(self) -> None:
-        streams, self._streams = self._streams, {}
+        streams = list(self._streams.values())
+        self._streams.clear()
         self._blocked.clear()
-        for stream in streams.values():
+        for stream in streams:
             stream.close()
 
     @property
     def is_idle(self) -> bool:
-        return not any(stream.is_whole for stream in self._streams.values())
+        return not any(stream.is_remote_ended for stream in self._streams.values())
 
     def close_idle(self) -> None:
         """Close now if nothing is being answered; when the server stops, as soon as that is so."""

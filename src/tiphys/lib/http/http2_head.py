@@ -1,16 +1,22 @@
 """Heads of HTTP/2: the fields of a request as a Request has them, those of an answer for HPACK.
 
-Sources: RFC 9113 sections 8.2 and 8.3, RFC 7541 section 7.1.3.
+Sources: RFC 9113 sections 8.2 and 8.3.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tiphys.lib.http.head import date_line
+from tiphys.lib.http.hpack import encode, integer
 from tiphys.lib.http.message import Headers, header_line
 
+if TYPE_CHECKING:
+    from tiphys.lib.http.http2_wire import Wire
+
 _KEPT_MAX: Final = 1024  # Distinct (status, headers) kept; cleared when full.
+_HEADS_MAX: Final = 64  # Of one connection; cleared when full.
 _NAMES_MAX: Final = 512  # Header names seen; cleared when full.
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1
 _PATH: Final = re.compile(rb"/[\x21-\x7e]*|\*")
@@ -21,31 +27,11 @@ _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 )
 _PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
-# Indexes of RFC 7541 appendix A.
-_STATUSES: Final = {
-    b"200": 8,
-    b"204": 9,
-    b"206": 10,
-    b"304": 11,
-    b"400": 12,
-    b"404": 13,
-    b"500": 14,
-}
-_INDEXES: Final = {
-    b":status": 8,
-    b"cache-control": 24,
-    b"content-length": 28,
-    b"content-type": 31,
-    b"date": 33,
-    b"etag": 34,
-    b"last-modified": 44,
-    b"location": 46,
-    b"retry-after": 53,
-    b"vary": 59,
-}
+_HTTPS: Final = encode((b":scheme", b"https"))
+_LENGTH: Final = encode((b"content-length", b""))[:-1]
 
-Fields = list[tuple[bytes, bytes]]
-_kept: dict[tuple[int, Headers], Fields] = {}
+_kept: dict[tuple[int, Headers], bytes] = {}
+_prefixes: dict[bytes, bytes] = {}
 _names: dict[bytes, str] = {}  # Names that were looked at and found to be good.
 
 
@@ -93,79 +79,99 @@ def decode_head(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
     )
 
 
-def encode_fields(status: int, headers: Headers, length: int | None, own: bytes) -> Fields:
-    """The fields of an answer; length None: not known. Raises ValueError for bad headers.
+class HeadReader:
+    """Heads of one connection by their bytes, for as long as the decoder's table stands.
+
+    A client sends the same bytes with all it asks for.
+    """
+
+    __slots__ = ("_generation", "_kept", "_wire")
+
+    def __init__(self, wire: "Wire") -> None:
+        self._wire = wire
+        self._generation = 0
+        self._kept: dict[bytes, RequestHead] = {}
+
+    def read(self, block: bytes) -> RequestHead:
+        """Raises MalformedHead, WireError."""
+        decoder = self._wire.decoder
+        if decoder.generation != self._generation:
+            self._generation = decoder.generation
+            self._kept.clear()
+        head = self._kept.get(block)
+        if head is None:
+            head = decode_head(self._wire.fields_of(block))
+            if decoder.generation == self._generation:
+                if len(self._kept) >= _HEADS_MAX:
+                    self._kept.clear()
+                self._kept[block] = head
+        return head
+
+
+def encode_answer(status: int, headers: Headers, length: int | None, own: bytes) -> bytes:
+    """The block of an answer's head; length None: not known. Raises ValueError for bad headers.
 
     `own` are lines of this one answer, each with its CRLF.
     """
-    fields = _kept.get((status, headers))
-    if fields is None:
-        fields = _encode_kept(status, headers)
+    kept = _kept.get((status, headers))
+    if kept is None:
+        kept = _encode_kept(status, headers)
         if len(_kept) >= _KEPT_MAX:
             _kept.clear()
-        _kept[status, headers] = fields
-    fields = [*fields, (b"date", date_line()[6:-2])]
+        _kept[status, headers] = kept
+    block = kept + _date_field(date_line())
     if length is not None:
-        fields.append((b"content-length", b"%d" % length))
-    for line in own.split(b"\r\n")[:-1]:
-        name, _, value = line.partition(b": ")
-        fields.append((name.lower(), value))
-    return fields
+        digits = b"%d" % length
+        block += _LENGTH + bytes((len(digits),)) + digits
+    if own:
+        for line in own.split(b"\r\n")[:-1]:
+            name, _, value = line.partition(b": ")
+            block += (_prefixes.get(name) or _prefix(name)) + integer(len(value), 7) + value
+    return block
 
 
-class PlainEncoder:
-    """HPACK without a table of the connection and without Huffman codes.
-
-    In Python both cost more time than the bytes that they save are worth on the way to clients of
-    an API server: an answer's head took 60 us, and takes 6.
-    """
-
-    def __init__(self) -> None:
-        self.header_table_size = 0  # The library tells what the client would keep.
-        self._prefixes: dict[bytes, bytes] = {}
-
-    def encode(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-        block: list[bytes] = []
-        prefixes = self._prefixes
-        for name, value in fields:
-            if name == b":status" and value in _STATUSES:
-                block.append(bytes([0x80 | _STATUSES[value]]))
-                continue
-            prefix = prefixes.get(name) or self._prefix(name)
-            size = len(value)
-            block += (prefix, bytes([size]) if size < 127 else _integer(size, 7), value)
-        return b"".join(block)
-
-    def _prefix(self, name: bytes) -> bytes:
-        """A literal without indexing, up to its value. Source: RFC 7541 section 6.2.2."""
-        index = _INDEXES.get(name)
-        prefix = _integer(index, 4) if index else b"\0" + _integer(len(name), 7) + name
-        if len(self._prefixes) < _NAMES_MAX:
-            self._prefixes[name] = prefix
-        return prefix
+def encode_request(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
+    """The block of a request's head. Raises ValueError for bad headers."""
+    block = encode((b":method", method.encode())) + _HTTPS
+    block += encode((b":authority", host.encode())) + encode((b":path", target.encode()))
+    for name, value in headers.items():
+        line = header_line(name, value)[len(name) + 2 : -2]
+        block += _prefixes.get(name.encode()) or _prefix(name.encode())
+        block += integer(len(line), 7) + line
+    return block
 
 
-def _integer(number: int, bits: int) -> bytes:
-    """Source: RFC 7541 section 5.1; the bits before the prefix are zero."""
-    most = (1 << bits) - 1
-    if number < most:
-        return bytes([number])
-    out = bytearray([most])
-    number -= most
-    while number >= 128:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+def decode_answer(fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, dict[str, str]]:
+    """Status and headers. Raises MalformedHead."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name.decode("latin-1")] = value.decode("latin-1")
+    status = headers.pop(":status", "")
+    if len(status) != 3 or not status.isdigit():
+        raise MalformedHead("an answer without a status")
+    return int(status), headers
 
 
-def _encode_kept(status: int, headers: Headers) -> Fields:
-    fields: Fields = [(b":status", b"%d" % status)]
+def _encode_kept(status: int, headers: Headers) -> bytes:
+    block = encode((b":status", b"%d" % status))
     for name, value in headers:
         line = header_line(name, value)[len(name) + 2 : -2]
         if name.lower() not in _HOP_BY_HOP:
-            fields.append((name.lower().encode(), line))
-    return fields
+            block += encode((name.lower().encode(), line))
+    return block
+
+
+@lru_cache(maxsize=1)
+def _date_field(line: bytes) -> bytes:
+    return encode((b"date", line[6:-2]))
+
+
+def _prefix(name: bytes) -> bytes:
+    """A field up to the length of its value, the name in lower case."""
+    prefix = encode((name.lower(), b""))[:-1]
+    if len(_prefixes) < _NAMES_MAX:
+        _prefixes[name] = prefix
+    return prefix
 
 
 def _name(name: bytes) -> str:

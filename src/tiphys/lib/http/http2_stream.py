@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tiphys.lib.http.flow import FlowControl
+from tiphys.lib.http.http2_writer import WireStream
 
 if TYPE_CHECKING:
     from tiphys.lib.http.http2 import Http2Connection
@@ -18,7 +19,7 @@ PENDING_BYTES_MAX: Final = 64 * 1024  # Above this a writer pauses, as at a full
 PENDING_BYTES_LOW: Final = 16 * 1024  # Below this it goes on.
 
 
-class Http2Stream:
+class Http2Stream(WireStream):
     """Lives until both sides have ended, or one has reset it."""
 
     __slots__ = (
@@ -28,19 +29,24 @@ class Http2Stream:
         "body_bytes",
         "flow",
         "head",
-        "id",
         "is_answered",
         "is_ended",
         "is_sending",
-        "is_whole",
         "pending_bytes",
         "task",
     )
 
-    def __init__(self, connection: "Http2Connection", stream_id: int, head: "RequestHead") -> None:
+    def __init__(
+        self,
+        connection: "Http2Connection",
+        stream_id: int,
+        head: "RequestHead",
+        windows: tuple[int, int],
+    ) -> None:
+        """windows: what may be sent and received at first."""
+        super().__init__(stream_id, *windows)
         self._connection = connection
         self._pending: deque[memoryview] = deque()
-        self.id = stream_id
         self.head = head
         self.body: list[bytes] = []
         self.body_bytes = 0
@@ -48,7 +54,6 @@ class Http2Stream:
         self.pending_bytes = 0
         self.task: asyncio.Task[None] | None = None
         self.is_sending = False
-        self.is_whole = False  # The request has been read to its end.
         self.is_answered = False  # The head of the answer is sent.
         self.is_ended = False  # Nothing will be written any more; what is pending still goes out.
 

@@ -1,5 +1,6 @@
 """MutatingAdmissionPolicy. Upstream: pkg/registry/admissionregistration/mutatingadmissionpolicy."""
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
@@ -19,10 +20,19 @@ def default(policy: Obj) -> None:
     default_match(policy["spec"].get("matchConstraints"))
 
 
+def validate(policy: Obj) -> list[FieldError]:
+    """The language is loaded with the first policy."""
+    from tiphys.apiserver.resources.admissionregistration import mutating_policy_rules
+
+    return mutating_policy_rules.policy_errors(policy)
+
+
 MUTATING_ADMISSION_POLICY = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(_INFO, cells.name, cells.count("spec", "mutations"), param_kind, cells.age),
     default=default,
     before_create=generation.start,
     before_update=spec_updated,
+    allow_unconditional_update=False,
 )

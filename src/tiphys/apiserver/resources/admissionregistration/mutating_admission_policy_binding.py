@@ -6,6 +6,7 @@ Upstream: pkg/registry/admissionregistration/mutatingadmissionpolicybinding.
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
+from tiphys.apiserver.resources.admissionregistration.binding_rules import mutating_binding_errors
 from tiphys.apiserver.resources.admissionregistration.webhooks import (
     default_match,
     param_ref,
@@ -19,15 +20,14 @@ _INFO = built_in("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicyb
 
 def default(binding: Obj) -> None:
     default_match(binding["spec"].get("matchResources"))
-    ref = binding["spec"].get("paramRef")
-    if ref is not None:
-        ref.setdefault("parameterNotFoundAction", "Deny")
 
 
 MUTATING_ADMISSION_POLICY_BINDING = Resource(
     _INFO,
+    validate=mutating_binding_errors,
     columns=columns_of(_INFO, cells.name, cells.value("spec", "policyName"), param_ref, cells.age),
     default=default,
     before_create=generation.start,
     before_update=spec_updated,
+    allow_unconditional_update=False,
 )

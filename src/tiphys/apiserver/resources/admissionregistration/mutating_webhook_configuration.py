@@ -30,4 +30,5 @@ MUTATING_WEBHOOK_CONFIGURATION = Resource(
     default=default,
     before_create=generation.start,
     before_update=webhooks_updated,
+    allow_unconditional_update=False,
 )

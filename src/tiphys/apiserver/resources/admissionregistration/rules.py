@@ -1,4 +1,4 @@
-"""Validation of webhook configurations. CEL of match conditions is not compiled.
+"""Validation of webhook configurations.
 
 Upstream: pkg/apis/admissionregistration/validation/validation.go.
 """
@@ -7,14 +7,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tiphys.api import names
-from tiphys.api.field_errors import FieldError, duplicate, invalid, required, too_many
+from tiphys.api.field_errors import FieldError, duplicate, invalid, required
 from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.admissionregistration.match_conditions import condition_errors
+from tiphys.apiserver.resources.admissionregistration.operation_rules import rule_errors
 from tiphys.apiserver.resources.rules.texts import each, label_selector, unsupported
 
 _REVIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 _SIDE_EFFECTS: Final = ("None", "NoneOnDryRun")
-_OPERATIONS: Final = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
-_SCOPES: Final = ("*", "Cluster", "Namespaced")
 _CHOICES: Final = {
     "failurePolicy": ("Fail", "Ignore"),
     "matchPolicy": ("Equivalent", "Exact"),
@@ -22,7 +22,6 @@ _CHOICES: Final = {
 _REINVOCATION: Final = ("IfNeeded", "Never")
 _TIMEOUT_SECONDS_MAX: Final = 30
 _SEGMENTS_MIN: Final = 3
-_CONDITIONS_MAX: Final = 64
 _URL_FORM: Final = "; desired format: https://host[/path]"
 
 
@@ -44,7 +43,7 @@ def validate(configuration: Obj) -> list[FieldError]:
 def _webhook(webhook: Obj, path: str) -> list[FieldError]:
     errors = _full_name(webhook.get("name", ""), f"{path}.name")
     for index, rule in enumerate(webhook.get("rules") or ()):
-        errors += _rule(rule, f"{path}.rules[{index}]")
+        errors += rule_errors(rule, f"{path}.rules[{index}]")
     for field, valid in _CHOICES.items():
         if webhook[field] not in valid:
             errors.append(unsupported(f"{path}.{field}", webhook[field], valid))
@@ -59,7 +58,8 @@ def _webhook(webhook: Obj, path: str) -> list[FieldError]:
     reinvocation = webhook.get("reinvocationPolicy", "Never")
     if reinvocation not in _REINVOCATION:
         errors.append(unsupported(f"{path}.reinvocationPolicy", reinvocation, _REINVOCATION))
-    errors += _match_conditions(webhook.get("matchConditions") or [], f"{path}.matchConditions")
+    where = f"{path}.matchConditions"
+    errors += condition_errors(webhook.get("matchConditions") or [], where, has_params=False)
     return errors
 
 
@@ -93,64 +93,6 @@ def _review_versions(versions: list[str], path: str) -> list[FieldError]:
         errors += each(where, version, names.dns1035_label(version))
     if _REVIEW_VERSIONS.isdisjoint(versions):
         errors.append(invalid(path, versions, "must include at least one of v1, v1beta1"))
-    return errors
-
-
-def _rule(rule: Obj, path: str) -> list[FieldError]:
-    operations = rule.get("operations") or []
-    errors = _wildcard(operations, f"{path}.operations", "operations")
-    for index, operation in enumerate(operations):
-        if operation not in _OPERATIONS:
-            errors.append(unsupported(f"{path}.operations[{index}]", operation, _OPERATIONS))
-    versions = rule.get("apiVersions") or []
-    errors += _wildcard(rule.get("apiGroups") or [], f"{path}.apiGroups", "API groups")
-    errors += _wildcard(versions, f"{path}.apiVersions", "API versions")
-    for index, version in enumerate(versions):
-        if not version:
-            errors.append(required(f"{path}.apiVersions[{index}]"))
-    errors += _resources(rule.get("resources") or [], f"{path}.resources")
-    if rule["scope"] not in _SCOPES:
-        errors.append(unsupported(f"{path}.scope", rule["scope"], _SCOPES))
-    return errors
-
-
-def _wildcard(values: list[str], path: str, what: str) -> list[FieldError]:
-    if not values:
-        return [required(path)]
-    if len(values) > 1 and "*" in values:
-        return [invalid(path, values, f"if '*' is present, must not specify other {what}")]
-    return []
-
-
-def _resources(resources: list[str], path: str) -> list[FieldError]:
-    if not resources:
-        return [required(path)]
-    errors: list[FieldError] = []
-    whole: set[str] = set()
-    subresources: set[str] = set()
-    for index, resource in enumerate(resources):
-        where = f"{path}[{index}]"
-        if not resource:
-            errors.append(required(where))
-        name, slash, subresource = resource.partition("/")
-        if not slash:
-            continue
-        if name in whole:
-            text = f"if '{name}/*' is present, must not specify {resource}"
-            errors.append(invalid(where, resource, text))
-        if subresource in subresources:
-            text = f"if '*/{subresource}' is present, must not specify {resource}"
-            errors.append(invalid(where, resource, text))
-        if subresource == "*":
-            whole.add(name)
-        if name == "*":
-            subresources.add(subresource)
-    if len(resources) > 1 and "*/*" in resources:
-        text = "if '*/*' is present, must not specify other resources"
-        errors.append(invalid(path, resources, text))
-    if "*" in resources and any("/" not in r and r not in {"", "*"} for r in resources):
-        text = "if '*' is present, must not specify other resources without subresources"
-        errors.append(invalid(path, resources, text))
     return errors
 
 
@@ -207,23 +149,4 @@ def _service_path(value: str, path: str) -> list[FieldError]:
             errors.append(invalid(path, value, f"segment[{index}] may not be empty"))
         else:
             errors += each(path, value, (f"segment[{index}]: {t}" for t in texts))
-    return errors
-
-
-def _match_conditions(conditions: list[Obj], path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if len(conditions) > _CONDITIONS_MAX:
-        errors.append(too_many(path, len(conditions), _CONDITIONS_MAX))
-    seen: set[str] = set()
-    for index, condition in enumerate(conditions):
-        where, name = f"{path}[{index}]", condition.get("name", "")
-        if not condition.get("expression", "").strip():
-            errors.append(required(f"{where}.expression"))
-        if not name:
-            errors.append(required(f"{where}.name"))
-            continue
-        errors += each(f"{where}.name", name, names.qualified_name(name))
-        if name in seen:
-            errors.append(duplicate(f"{where}.name", name))
-        seen.add(name)
     return errors

@@ -3,6 +3,7 @@
 Upstream: pkg/registry/admissionregistration/validatingadmissionpolicy.
 """
 
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
@@ -19,8 +20,16 @@ def default(policy: Obj) -> None:
     policy.setdefault("status", {})
 
 
+def validate(policy: Obj) -> list[FieldError]:
+    """The language is loaded with the first policy."""
+    from tiphys.apiserver.resources.admissionregistration import validating_policy_rules
+
+    return validating_policy_rules.policy_errors(policy)
+
+
 VALIDATING_ADMISSION_POLICY = Resource(
     _INFO,
+    validate=validate,
     columns=columns_of(
         _INFO, cells.name, cells.count("spec", "validations"), param_kind, cells.age
     ),
@@ -28,4 +37,5 @@ VALIDATING_ADMISSION_POLICY = Resource(
     before_create=generation.created({}),
     before_update=generation.updated,
     before_status_update=generation.status_updated,
+    allow_unconditional_update=False,
 )

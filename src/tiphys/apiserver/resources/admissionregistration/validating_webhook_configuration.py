@@ -29,4 +29,5 @@ VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     default=default,
     before_create=generation.start,
     before_update=webhooks_updated,
+    allow_unconditional_update=False,
 )

@@ -55,6 +55,7 @@ API_SERVICE = Resource(
     _INFO,
     validate=rules.validate,
     validate_name=path_segment_name,
+    has_status_table=False,
     columns=columns_of(_INFO, cells.name, _service, _available, cells.age),
     default=default,
     before_create=before_create,

@@ -11,8 +11,11 @@ def validate(api_service: Obj) -> list[FieldError]:
     group, version = spec.get("group", ""), spec.get("version", "")
     name = api_service["metadata"].get("name", "")
     errors: list[FieldError] = []
+    text = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
+    generate_name = api_service["metadata"].get("generateName", "")
+    if generate_name and generate_name != f"{version}.{group}":
+        errors.append(invalid("metadata.generateName", generate_name, text))
     if name != f"{version}.{group}":
-        text = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
         errors.append(invalid("metadata.name", name, text))
     if not group and version != "v1":
         text = "only v1 may have an empty group and it better be legacy kube"

@@ -20,8 +20,16 @@ def default(limit_range: Obj) -> None:
             item["defaultRequest"] = requests
 
 
+def before_create(limit_range: Obj) -> None:
+    """The one kind that needs no name: it is given one that nobody has."""
+    metadata = limit_range["metadata"]
+    if not metadata.get("name"):
+        metadata["name"] = metadata["uid"]
+
+
 LIMIT_RANGE = Resource(
     _INFO,
+    before_create=before_create,
     allow_create_on_update=True,
     validate=limit_range_rules.validate,
     default=default,

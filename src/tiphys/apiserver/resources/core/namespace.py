@@ -1,6 +1,6 @@
 """Namespace. Upstream: pkg/registry/core/namespace/strategy.go."""
 
-from tiphys.api.field_errors import FieldError
+from tiphys.api.field_errors import FieldError, invalid
 from tiphys.api.meta import Obj, at
 from tiphys.api.names import label_value, name_is_dns_label
 from tiphys.api.resources import built_in
@@ -43,8 +43,20 @@ def validate(namespace: Obj) -> list[FieldError]:
     ]
 
 
+def validate_status(new: Obj, old: Obj) -> list[FieldError]:
+    del old
+    phase = at(new, "status", "phase", default="")
+    ends = bool(new["metadata"].get("deletionTimestamp"))
+    wanted, when = ("Terminating", "is not empty") if ends else ("Active", "is empty")
+    if phase == wanted:
+        return []
+    text = f"may only be '{wanted}' if `deletionTimestamp` {when}"
+    return [invalid("status.Phase", phase, text)]
+
+
 NAMESPACE = Resource(
     _INFO,
+    validate_status_update=validate_status,
     validate=validate,
     default=default,
     before_create=before_create,

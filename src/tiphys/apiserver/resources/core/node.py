@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from tiphys.api.field_errors import FieldError
+from tiphys.api.field_errors import FieldError, duplicate, forbidden
 from tiphys.api.meta import Obj, at, condition, labels_of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
@@ -68,14 +68,43 @@ def _kernel(node: Obj, _: datetime) -> Any:
     return f"{version} ({info['architecture']})" if info.get("architecture") else version
 
 
+def _resources(node: Obj) -> list[FieldError]:
+    status = node.get("status") or {}
+    return [
+        error
+        for field in ("capacity", "allocatable")
+        for name, value in sorted((status.get(field) or {}).items())
+        for error in quantity(name, value, f"status.{field}.{name}")
+    ]
+
+
 def validate(node: Obj) -> list[FieldError]:
-    spec, status = node.get("spec") or {}, node.get("status") or {}
-    errors = taints(spec.get("taints") or (), "metadata.taints")
-    for field in ("capacity", "allocatable"):
-        for name, value in sorted((status.get(field) or {}).items()):
-            errors += quantity(name, value, f"status.{field}.{name}")
+    spec = node.get("spec") or {}
+    errors = taints(spec.get("taints") or (), "metadata.taints") + _resources(node)
     for index, cidr in enumerate(spec.get("podCIDRs") or ()):
         errors += legacy_network(cidr, f"spec.podCIDRs[{index}]")
+    return errors
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    """Of the status too. Upstream looks at taints and resources again here."""
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    errors = _resources(new)
+    addresses = at(new, "status", "addresses", default=[])
+    for index, address in enumerate(addresses):
+        if address in addresses[:index]:
+            shown = {"Type": address.get("type", ""), "Address": address.get("address", "")}
+            errors.append(duplicate(f"status.addresses[{index}]", shown))
+    ranges = spec.get("podCIDRs") or []
+    if before.get("podCIDRs") and ranges != before["podCIDRs"]:
+        text = 'node updates may not change podCIDR except from "" to valid'
+        errors.append(forbidden("spec.podCIDRs", text))
+    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
+        text = 'node updates may not change providerID except from "" to valid'
+        errors.append(forbidden("spec.providerID", text))
+    errors += taints(spec.get("taints") or (), "metadata.taints")
+    if spec.get("externalID", "") != before.get("externalID", ""):
+        errors.append(forbidden("spec.externalID", "may not be updated"))
     return errors
 
 
@@ -104,6 +133,8 @@ NODE = Resource(
     before_create=before_create,
     warnings=node_warnings,
     validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_update,
     default=default,
     before_update=generation.keep_status,
     before_status_update=generation.status_updated,

@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj, at, rfc3339
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core import persistent_volume_rules
+from tiphys.apiserver.resources.core.persistent_volume_update import validate_update
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.pod_template import default_old_volume
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.user import User
 
 _INFO = built_in("", "v1", "persistentvolumes")
 
@@ -32,6 +34,20 @@ def before_create(volume: Obj) -> None:
     }
 
 
+def note_request(new: Obj, old: Obj | None, user: User, now: datetime) -> None:
+    """Since when the volume is in its phase; who sets the phase may know better."""
+    del user
+    if old is None:
+        return
+    status, before = new.get("status") or {}, old.get("status") or {}
+    field = "lastPhaseTransitionTime"
+    if status.get("phase") != before.get("phase") and status.get(field) in {
+        None,
+        before.get(field),
+    }:
+        new["status"] = status | {field: rfc3339(now)}
+
+
 def _claim(volume: Obj, _: datetime) -> Any:
     claim = at(volume, "spec", "claimRef")
     return "" if claim is None else f"{claim.get('namespace', '')}/{claim.get('name', '')}"
@@ -41,6 +57,7 @@ PERSISTENT_VOLUME = Resource(
     _INFO,
     warnings=warnings.persistent_volume,
     validate=persistent_volume_rules.validate,
+    validate_update=validate_update,
     columns=columns_of(
         _INFO,
         cells.name,
@@ -57,6 +74,7 @@ PERSISTENT_VOLUME = Resource(
     ),
     default=default,
     before_create=before_create,
+    note_request=note_request,
     before_update=generation.keep_status,
     before_status_update=generation.status_updated,
 )

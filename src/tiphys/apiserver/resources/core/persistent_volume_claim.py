@@ -1,10 +1,16 @@
 """PersistentVolumeClaim. Upstream: pkg/registry/core/persistentvolumeclaim."""
 
+from typing import Final
+
 from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core.persistent_volume_claim_update import (
+    validate_status_update,
+    validate_update,
+)
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
@@ -13,16 +19,50 @@ from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 _INFO = built_in("", "v1", "persistentvolumeclaims")
 
 
+_OLD_SOURCES: Final = {
+    ("", "PersistentVolumeClaim"),
+    ("snapshot.storage.k8s.io", "VolumeSnapshot"),
+}
+
+
 def default(claim: Obj) -> None:
     claim["spec"].setdefault("volumeMode", "Filesystem")
     claim.setdefault("status", {}).setdefault("phase", "Pending")
-    source = claim["spec"].get("dataSource")
-    if source is not None and "dataSourceRef" not in claim["spec"]:
-        claim["spec"]["dataSourceRef"] = dict(source)
 
 
 def before_create(claim: Obj) -> None:
     claim["status"] = {"phase": "Pending"}
+    if not _is_old_source(claim["spec"].get("dataSource") or {}):
+        claim["spec"].pop("dataSource", None)
+    _settle_sources(claim["spec"])
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    generation.keep_status(new, old)
+    is_there = old["spec"].get("dataSource") is not None
+    if not is_there and not _is_old_source(new["spec"].get("dataSource") or {}):
+        new["spec"].pop("dataSource", None)
+    _settle_sources(new["spec"])
+
+
+def _is_old_source(source: Obj) -> bool:
+    """The field that came first takes no more kinds than at first; of others nothing is told.
+
+    Source: pkg/api/persistentvolumeclaim/util.go (EnforceDataSourceBackwardsCompatibility).
+    """
+    return (source.get("apiGroup") or "", source.get("kind")) in _OLD_SOURCES
+
+
+def _settle_sources(spec: Obj) -> None:
+    """Either of the two fields says what the other does; a reference into another namespace does
+    not exist (CrossNamespaceVolumeDataSource is alpha). Source: NormalizeDataSources."""
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and ref is None:
+        spec["dataSourceRef"] = dict(source)
+    elif ref is not None and source is None:
+        spec["dataSource"] = {k: v for k, v in ref.items() if k != "namespace"}
 
 
 def _bound(cell: Cell) -> Cell:
@@ -37,6 +77,8 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     _INFO,
     warnings=warnings.claim,
     validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
     columns=columns_of(
         _INFO,
         cells.name,
@@ -51,6 +93,6 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     ),
     default=default,
     before_create=before_create,
-    before_update=generation.keep_status,
+    before_update=before_update,
     before_status_update=generation.status_updated,
 )

@@ -19,7 +19,7 @@ _MODES: Final = ("Block", "Filesystem")
 
 def validate(volume: Obj) -> list[FieldError]:
     spec = volume["spec"]
-    errors = _access_modes(spec.get("accessModes") or [])
+    errors = _access_modes(spec.get("accessModes") or [], "spec.accessModes")
     errors += _capacity(spec.get("capacity") or {})
     policy = spec["persistentVolumeReclaimPolicy"]
     if policy and policy not in _RECLAIM:
@@ -27,7 +27,7 @@ def validate(volume: Obj) -> list[FieldError]:
     affinity = spec.get("nodeAffinity")
     if affinity is not None:
         errors += _node_affinity(affinity)
-    errors += _source(spec)
+    errors += _source(spec, "spec")
     if policy == "Recycle" and _is_root(spec):
         text = "may not be 'recycle' for a hostPath mount of '/'"
         errors.append(forbidden("spec.persistentVolumeReclaimPolicy", text))
@@ -36,11 +36,32 @@ def validate(volume: Obj) -> list[FieldError]:
         errors += each("spec.storageClassName", name, names.dns_subdomain(name))
     if spec["volumeMode"] not in _MODES:
         errors.append(not_supported("spec.volumeMode", spec["volumeMode"], _MODES))
-    return errors + _attributes_class(spec)
+    return errors + _attributes_class(spec, "spec")
 
 
-def _access_modes(modes: list[str]) -> list[FieldError]:
-    path = "spec.accessModes"
+def inline_spec(spec: Obj, path: str) -> list[FieldError]:
+    """Of a volume that is no object of its own: it belongs to a VolumeAttachment."""
+    nowhere = "may not be specified in the context of inline volumes"
+    errors = [forbidden(f"{path}.{f}", nowhere) for f in ("claimRef", "capacity") if spec.get(f)]
+    if spec.get("csi") is None:
+        text = "has to be specified in the context of inline volumes"
+        errors.append(required(f"{path}.csi", text))
+    errors += _access_modes(spec.get("accessModes") or [], f"{path}.accessModes")
+    if spec.get("persistentVolumeReclaimPolicy", "") not in {"", "Retain"}:
+        text = "may only be Retain in the context of inline volumes"
+        errors.append(forbidden(f"{path}.persistentVolumeReclaimPolicy", text))
+    if spec.get("nodeAffinity") is not None:
+        errors.append(forbidden(f"{path}.nodeAffinity", nowhere))
+    errors += _source(spec, path)
+    if spec.get("storageClassName"):
+        errors.append(forbidden(f"{path}.storageClassName", nowhere))
+    if spec.get("volumeMode") not in {None, "Filesystem"}:
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.append(forbidden(f"{path}.volumeMode", text))
+    return errors + _attributes_class(spec, path)
+
+
+def _access_modes(modes: list[str], path: str) -> list[FieldError]:
     if not modes:
         return [required(path)]
     errors = [not_supported(path, m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
@@ -71,7 +92,7 @@ def _node_affinity(affinity: Obj) -> list[FieldError]:
     return node_selector(affinity["required"], path)
 
 
-def _source(spec: Obj) -> list[FieldError]:
+def _source(spec: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     count = 0
     for field, check in _SOURCES.items():
@@ -80,13 +101,13 @@ def _source(spec: Obj) -> list[FieldError]:
             continue
         count += 1
         if count > 1:
-            errors.append(forbidden(f"spec.{field}", ONE_TYPE))
+            errors.append(forbidden(f"{path}.{field}", ONE_TYPE))
             continue
-        errors += check(source, f"spec.{SHOWN_NAMES.get(field, field)}")
+        errors += check(source, f"{path}.{SHOWN_NAMES.get(field, field)}")
         if field == "local" and "nodeAffinity" not in spec:
-            errors.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
+            errors.append(required(f"{path}.nodeAffinity", "Local volume requires node affinity"))
     if not count:
-        errors.append(required("spec", "must specify a volume type"))
+        errors.append(required(path, "must specify a volume type"))
     return errors
 
 
@@ -95,16 +116,16 @@ def _is_root(spec: Obj) -> bool:
     return bool(target) and posixpath.normpath(target) in {"/", "//"}
 
 
-def _attributes_class(spec: Obj) -> list[FieldError]:
+def _attributes_class(spec: Obj, above: str) -> list[FieldError]:
     name = spec.get("volumeAttributesClassName")
     if name is None:
         return []
-    path = "spec.volumeAttributesClassName"
+    path = f"{above}.volumeAttributesClassName"
     errors = [] if name else [required(path, "an empty string is disallowed")]
     errors += each(path, name, names.dns_subdomain(name) if name else ())
     if "csi" not in spec:
         text = "has to be specified when using volumeAttributesClassName"
-        errors.append(required("spec.csi", text))
+        errors.append(required(f"{above}.csi", text))
     return errors
 
 
@@ -159,3 +180,4 @@ _SOURCES: Final[dict[str, Check]] = {
         "csi",
     )
 }
+SOURCE_FIELDS: Final = tuple(_SOURCES)

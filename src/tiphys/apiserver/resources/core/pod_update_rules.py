@@ -1,14 +1,13 @@
-"""What may change in a pod's spec. Upstream: pkg/apis/core/validation (ValidatePodUpdate).
-
-Differs: the message does not end with Go's diff of the internal structs.
-"""
+"""What may change in a pod's spec. Upstream: pkg/apis/core/validation (ValidatePodUpdate)."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.rules.go_diff import go_diff
 
+_POD_SPEC: Final = "core.v1.PodSpec"
 _UNCHANGEABLE: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
@@ -27,8 +26,9 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     errors += _deadline(spec, before)
     errors += _tolerations(spec.get("tolerations") or [], before.get("tolerations") or [])
     errors += _gates(spec, before)
-    if _fixed(spec, before) != before:
-        errors.append(forbidden("spec", _UNCHANGEABLE))
+    fixed = _fixed(spec, before)
+    if fixed != before:
+        errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{go_diff(before, fixed, _POD_SPEC)}"))
     return errors
 
 

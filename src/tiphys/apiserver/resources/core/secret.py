@@ -6,7 +6,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
-from tiphys.apiserver.resources.core import data_rules
+from tiphys.apiserver.resources.core import data_rules, tls_pair
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "secrets")
@@ -20,8 +20,20 @@ def default(secret: Obj) -> None:
         data.update({k: base64.b64encode(v.encode()).decode() for k, v in texts.items()})
 
 
+def warnings(secret: Obj, old: Obj | None) -> list[str]:
+    """A TLS secret whose certificate and key do not fit is kept."""
+    del old
+    if secret.get("type") != "kubernetes.io/tls":
+        return []
+    data = secret.get("data") or {}
+    pair = (base64.b64decode(data.get(field) or "") for field in ("tls.crt", "tls.key"))
+    text = tls_pair.problem(*pair)
+    return [text] if text else []
+
+
 SECRET = Resource(
     _INFO,
+    warnings=warnings,
     validate=data_rules.secret,
     validate_update=data_rules.secret_update,
     default=default,

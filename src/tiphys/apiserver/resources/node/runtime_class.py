@@ -39,6 +39,8 @@ RUNTIME_CLASS = Resource(
     _INFO,
     validate=validate,
     validate_update=validate_update,
+    allow_create_on_update=True,
+    allow_unconditional_update=False,
     columns=columns_of(_INFO, cells.name, cells.value("handler"), cells.age),
     default=default,
 )

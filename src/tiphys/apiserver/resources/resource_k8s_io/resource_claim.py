@@ -3,12 +3,18 @@
 from datetime import datetime
 from typing import Any
 
+from tiphys.api.field_errors import FieldError, invalid
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.resource_k8s_io import claim_rules
+from tiphys.apiserver.resources.resource_k8s_io.claim_status_rules import validate_status_update
 from tiphys.apiserver.resources.resource_k8s_io.device_requests import default_claim_spec
+from tiphys.apiserver.resources.rules.semantic import semantically_equal
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE
 
 _INFO = built_in("resource.k8s.io", "v1", "resourceclaims")
 
@@ -33,8 +39,27 @@ def _state(claim: Obj, _: datetime) -> Any:
     return ",".join(words)
 
 
+def validate_create(claim: Obj) -> list[FieldError]:
+    return claim_rules.claim_spec(claim["spec"], "spec")
+
+
+def validate_create_in(claim: Obj, namespace_labels: dict[str, str]) -> list[FieldError]:
+    return claim_rules.admin_access(claim["spec"], namespace_labels)
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    """What cannot change need not be looked at again."""
+    if semantically_equal(new["spec"], old["spec"]):
+        return []
+    return [invalid("spec", go_form(new["spec"], "resource.v1.ResourceClaimSpec"), IMMUTABLE)]
+
+
 RESOURCE_CLAIM = Resource(
     _INFO,
+    validate_create=validate_create,
+    validate_create_in=validate_create_in,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
     columns=columns_of(_INFO, cells.name, _state, cells.age),
     default=default,
     before_create=before_create,

@@ -5,6 +5,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.resource_k8s_io import slice_rules
 
 _INFO = built_in("resource.k8s.io", "v1", "resourceslices")
 
@@ -22,6 +23,8 @@ def before_update(new: Obj, old: Obj) -> None:
 
 RESOURCE_SLICE = Resource(
     _INFO,
+    validate_create=slice_rules.validate,
+    validate_update=slice_rules.validate_update,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -81,3 +81,17 @@ def canonical_network(text: str, path: str) -> list[FieldError]:
     if errors or network is None or str(network) == text:
         return errors
     return [invalid(path, text, f'must be in canonical form ("{network}")')]
+
+
+def interface_address(text: str, path: str) -> list[FieldError]:
+    """An address with the length of its network's prefix, in canonical form."""
+    head, slash, bits = text.partition("/")
+    address = parse_address(head)
+    network = parse_network(f"{address}/{bits}") if address is not None and slash else None
+    if network is None or not bits.isdigit():
+        why = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+        return [invalid(path, text, why)]
+    canonical = f"{address}/{network.prefixlen}"
+    if canonical == text:
+        return []
+    return [invalid(path, text, f'must be in canonical form ("{canonical}")')]

@@ -9,14 +9,12 @@ from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
 from tiphys.api.meta import Obj
 from tiphys.api.quantity import of
-from tiphys.apiserver.resources.rules.texts import each, label_selector, one_of
+from tiphys.apiserver.resources.rules.texts import each, label_selector
 
 ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 
-def access_modes(modes: list[str], path: str) -> list[FieldError]:
-    if not modes:
-        return [required(path, "at least 1 access mode is required")]
+def _access_modes(modes: list[str], path: str) -> list[FieldError]:
     errors = [not_supported(path, m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
     if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
         text = "may not use ReadWriteOncePod with other access modes"
@@ -25,8 +23,11 @@ def access_modes(modes: list[str], path: str) -> list[FieldError]:
 
 
 def claim_spec(spec: Obj, path: str) -> list[FieldError]:
-    errors = access_modes(spec.get("accessModes") or [], f"{path}.accessModes")
+    modes = spec.get("accessModes") or []
+    text = "at least 1 access mode is required"
+    errors = [] if modes else [required(f"{path}.accessModes", text)]
     errors += label_selector(spec.get("selector"), f"{path}.selector")
+    errors += _access_modes(modes, f"{path}.accessModes")
     storage = (spec.get("resources") or {}).get("requests", {}).get("storage")
     where = f"{path}.resources[storage]"
     if storage is None:
@@ -37,7 +38,9 @@ def claim_spec(spec: Obj, path: str) -> list[FieldError]:
     if name:
         errors += each(f"{path}.storageClassName", name, names.dns_subdomain(name))
     if spec.get("volumeMode") is not None:
-        errors += one_of(spec["volumeMode"], f"{path}.volumeMode", ("Block", "Filesystem"))
+        mode, modes = spec["volumeMode"], ["Block", "Filesystem"]
+        if mode not in modes:
+            errors.append(not_supported(f"{path}.volumeMode", mode, modes))
     errors += _data_sources(spec, path)
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and ref is not None and not ref.get("namespace") and source != ref:

@@ -8,6 +8,7 @@ from typing import Final
 
 from tiphys.api.field_errors import FieldError, duplicate, forbidden, invalid, not_found, required
 from tiphys.api.meta import Obj
+from tiphys.api.names import qualified_name
 from tiphys.api.quantity import Quantity, of
 from tiphys.apiserver.resources.rules.texts import NOT_NEGATIVE, label_name
 
@@ -57,7 +58,10 @@ def is_native(name: str) -> bool:
 
 
 def is_extended(name: str) -> bool:
-    return not is_native(name) and not name.startswith("requests.")
+    """A device's: also as a quota counts it, with a prefix, a qualified name."""
+    if is_native(name) or name.startswith("requests."):
+        return False
+    return not qualified_name(f"requests.{name}")
 
 
 def is_overcommit_allowed(name: str) -> bool:

@@ -124,12 +124,3 @@ def kube_finalizer(name: str, path: str) -> list[FieldError]:
         text = "name is neither a standard finalizer name nor is it fully qualified"
         errors.append(invalid(path, name, text))
     return errors
-
-
-def kube_finalizers(obj: Obj) -> list[FieldError]:
-    """Of an object's metadata, beside the rules that all kinds have."""
-    return [
-        error
-        for index, name in enumerate(obj["metadata"].get("finalizers") or ())
-        for error in kube_finalizer(name, f"metadata.finalizers[{index}]")
-    ]

@@ -15,6 +15,7 @@ from tiphys.api.field_errors import (
 )
 from tiphys.api.meta import Obj
 from tiphys.api.quantity import of
+from tiphys.apiserver.object_meta import only_labels_and_annotations
 from tiphys.apiserver.resources.rules import downward_api
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 from tiphys.apiserver.resources.rules.paths import (
@@ -261,8 +262,7 @@ def _ephemeral(source: Obj, path: str) -> list[FieldError]:
     if template is None:
         return [required(f"{path}.volumeClaimTemplate")]
     meta = f"{path}.volumeClaimTemplate.metadata"
-    fields = [f for f in template.get("metadata") or {} if f not in {"labels", "annotations"}]
-    errors = [forbidden(f"{meta}.{field}", "cannot be set") for field in fields]
+    errors = only_labels_and_annotations(template.get("metadata") or {}, meta)
     return errors + claim_spec(template.get("spec") or {}, f"{path}.volumeClaimTemplate.spec")
 
 

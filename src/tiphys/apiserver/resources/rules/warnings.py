@@ -36,6 +36,10 @@ _VOLUMES: Final = {
 }
 
 
+# Types that are warned of in pods and not in persistent volumes.
+_POD_VOLUMES_ONLY: Final = ("flocker", "quobyte")
+
+
 def volume(source: Obj, path: str) -> Iterator[str]:
     """Of a pod's volume or a persistent volume."""
     for field, (name, since) in _VOLUMES.items():
@@ -69,7 +73,7 @@ def _persistent_volume(obj: Obj) -> Iterator[str]:
             "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead,"
             " the recommended approach is to use dynamic provisioning."
         )
-    yield from volume(spec, "spec")
+    yield from volume({f: v for f, v in spec.items() if f not in _POD_VOLUMES_ONLY}, "spec")
 
 
 def claim(new: Obj, old: Obj | None) -> list[str]:

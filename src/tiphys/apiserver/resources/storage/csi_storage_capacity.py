@@ -6,22 +6,32 @@ from tiphys.api.meta import Obj
 from tiphys.api.quantity import of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules.texts import each, label_selector
+from tiphys.apiserver.resources.rules.texts import each, immutable, label_selector
 
 _INFO = built_in("storage.k8s.io", "v1", "csistoragecapacities")
 
 
 def validate(capacity: Obj) -> list[FieldError]:
     name = capacity.get("storageClassName", "")
-    errors = each("storageClassName", name, names.dns_subdomain(name))
-    errors += label_selector(capacity.get("nodeTopology"), "nodeTopology")
+    errors = label_selector(capacity.get("nodeTopology"), "nodeTopology")
+    errors += each("storageClassName", name, names.dns_subdomain(name))
     value = capacity.get("capacity")
     if value is not None and of(value).nanos < 0:
         errors.append(invalid("capacity", value, "must be greater than or equal to 0"))
     return errors
 
 
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    return [
+        error
+        for field in ("nodeTopology", "storageClassName")
+        for error in immutable(new.get(field), old.get(field), field)
+    ]
+
+
 CSI_STORAGE_CAPACITY = Resource(
     _INFO,
     validate=validate,
+    validate_update=validate_update,
+    allow_unconditional_update=False,
 )

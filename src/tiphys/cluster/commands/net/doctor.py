@@ -119,12 +119,7 @@ def notes(scene: Scene) -> list[str]:
     found = []
     kinds = ("nodes", "services", "slices", "pods", "policies")
     missing = [kind for kind in kinds if getattr(scene.world, kind) is None]
-    if scene.profile.is_joined:
-        found.append(
-            "this machine has joined: pods and policies of the cluster are checked where "
-            f"the API server is ({scene.profile.server}), as only there they may be read"
-        )
-    elif missing:
+    if missing:
         found.append(f"the API server did not tell: {', '.join(missing)}")
     if scene.elsewhere:
         names = ", ".join(name for name, _ in scene.elsewhere)
