@@ -81,7 +81,12 @@ async def define_widgets(running: RunningApiServer) -> None:
     """Return once objects of the kind are served; one is called `a`."""
     api = running.client()
     await api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION)
-    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}}
+    widget = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "a"},
+        "spec": {"size": 1},
+    }
     async with asyncio.timeout(20):
         while (await api("POST", WIDGETS, widget))[0] == 404:  # noqa: ASYNC110 - it is told of
             await asyncio.sleep(0.01)
