@@ -46,7 +46,7 @@ def _compared(new: Obj, old: Obj) -> tuple[Obj, Obj]:
     """Both specs without what may differ."""
     now, then = dict(new["spec"]), dict(old["spec"])
     if not then.get("volumeName"):
-        then["volumeName"] = now.get("volumeName", "")
+        _take(then, now, "volumeName")
     is_new = "storageClassName" not in then and _is_same_class(now, old)
     if is_new or _is_moved_from_annotation(new, old):
         now.pop("storageClassName", None)
