@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 from cryptography import x509
@@ -16,6 +16,16 @@ from support.odd_requests import OddRequest
 from tiphys.codec import protobuf, yaml
 from tiphys.lib.http.flow import BodyWriter, FlowControl
 from tiphys.lib.http.message import Peer, Request, Response, StreamResponse
+
+# What a client did wrong and upstream answers with 500, as the recordings show.
+UPSTREAMS_500: Final = (
+    "resourceVersion: Invalid value",
+    "resourceVersion should not be set on objects to be created",
+    "failed to create typed patch object",
+    "target.name: Required value",
+    "target.kind: Unsupported value",
+    "the spec replicas field",
+)
 
 
 class Sink:

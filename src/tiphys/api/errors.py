@@ -16,7 +16,8 @@ class StatusCause(NamedTuple):
 
     def to_obj(self) -> Obj:
         obj: Obj = {"reason": self.reason} if self.reason else {}
-        obj["message"] = self.message
+        if self.message:
+            obj["message"] = self.message
         return obj | {"field": self.field} if self.field else obj
 
 

@@ -56,7 +56,7 @@ class FieldError:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return orjson.dumps(value).decode()
+        return go_quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -64,6 +64,28 @@ def _shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return go_escaped(orjson.dumps(value).decode())
     return str(value)
+
+
+_SHORT_ESCAPES: Final = {"\a": "\\a", "\v": "\\v", "\b": "\\b", "\f": "\\f"}
+
+
+def go_quoted(text: str) -> str:
+    """A text as Go's %q shows it."""
+    quoted = orjson.dumps(text).decode()
+    if text.isprintable():
+        return quoted
+    return "".join(map(_go_character, text)).join('""')
+
+
+def _go_character(char: str) -> str:
+    if char in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[char]
+    if char.isprintable() or char in "\n\r\t":
+        return orjson.dumps(char).decode()[1:-1]
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 # Go's encoder keeps its output safe inside HTML and JavaScript.
@@ -121,14 +143,13 @@ def invalid_object(group: str, kind: str, name: str, errors: Sequence[FieldError
     """
     qualified = f"{kind}.{group}" if group else kind
     texts = list(dict.fromkeys(str(e) for e in errors))
-    quoted = orjson.dumps(name).decode()  # As Go quotes: a line break is written as \\n.
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     parts = {"name": name, "group": group, "kind": kind}
     details = {key: value for key, value in parts.items() if value}
     return Invalid(
-        f"{qualified} {quoted} is invalid: {joined}"
+        f"{qualified} {go_quoted(name)} is invalid: {joined}"
         if texts
-        else f"{qualified} {quoted} is invalid",
+        else f"{qualified} {go_quoted(name)} is invalid",
         details=details,
         causes=[StatusCause(e.kind, e.text(), e.path) for e in errors],
     )

@@ -5,10 +5,13 @@ writes the object, so its validation still quotes them.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
+
+# Label selectors have one form in all versions: it leaves empty lists out wherever it is shown.
+_SELECTOR: Final = ("selector", "Selector")
 
 
 def quoted_as_written(
@@ -30,12 +33,14 @@ def _places(errors: list[FieldError]) -> list[tuple[str, str]]:
     return [(e.kind, e.path) for e in errors]
 
 
-def _with_empty(value: Any, given: Any) -> Any:
+def _with_empty(value: Any, given: Any, name: str = "") -> Any:
     """The value itself when nothing is to be added."""
+    if name.endswith(_SELECTOR):
+        return value
     if isinstance(value, dict) and isinstance(given, dict):
         changed = {k: v for k, v in given.items() if v in ([], {}) and value.get(k) is None}
         for key, item in value.items():
-            made = _with_empty(item, given.get(key))
+            made = _with_empty(item, given.get(key), key)
             if made is not item:
                 changed[key] = made
         return value | changed if changed else value

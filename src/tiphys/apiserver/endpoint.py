@@ -38,7 +38,7 @@ class Endpoint:
     custom: CustomKind | None = None
     head: bytes = b""
     list_head: bytes = b""
-    _converted: dict[str, tuple[int, CachedObject]] = field(default_factory=dict)
+    _converted: dict[str, tuple[bytes, CachedObject]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         info = self.info
@@ -73,11 +73,14 @@ class Endpoint:
         return self.conversion.from_stored(obj) if self.conversion else obj
 
     def shown(self, cached: CachedObject) -> CachedObject:
-        """The object's tail in this endpoint's version; conversions are kept by revision."""
+        """The object's tail in this endpoint's version; conversions are kept by their source.
+
+        A dry run makes another object of the same revision.
+        """
         if self.conversion is None:
             return cached
         known = self._converted.get(cached.key)
-        if known is not None and cached.revision and known[0] == cached.revision:
+        if known is not None and known[1].revision == cached.revision and known[0] == cached.tail:
             return known[1]
         obj = self.decode(cached)
         tail = encode_tail(obj)
@@ -85,7 +88,7 @@ class Endpoint:
         made = cached if same else CachedObject(cached.key, cached.revision, tail)
         if len(self._converted) >= CONVERTED_MAX:
             self._converted.clear()
-        self._converted[cached.key] = (cached.revision, made)
+        self._converted[cached.key] = (cached.tail, made)
         return made
 
     def to_stored(self, obj: Obj) -> Obj:

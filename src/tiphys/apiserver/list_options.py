@@ -11,7 +11,7 @@ from typing import Final
 
 import orjson
 
-from tiphys.api.errors import BadRequest
+from tiphys.api.errors import BadRequest, InternalError
 from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
 from tiphys.lib.http.message import Request
 
@@ -185,8 +185,8 @@ def list_revision(text: str) -> int:
 
 
 def get_revision(text: str) -> int:
-    """Of get and watch. Raises BadRequest; upstream takes the client's fault for its own (500)."""
+    """Of get and watch. Raises InternalError: upstream takes the client's fault for its own."""
     try:
         return parse_revision(text)
     except ValueError as error:
-        raise BadRequest(_revision_error(text, error)) from None
+        raise InternalError(_revision_error(text, error), code=500, reason="") from None

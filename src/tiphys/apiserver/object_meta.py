@@ -11,44 +11,16 @@ from typing import Final
 from tiphys.api import names
 from tiphys.api.errors import BadRequest
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
-from tiphys.api.meta import Obj, rfc3339
+from tiphys.api.meta import GroupVersionKind, Obj, rfc3339
 from tiphys.api.schema import SCHEMA
+from tiphys.apiserver.meta_checks import MetaChecks, meta_checks, wants_qualified_finalizers
+from tiphys.apiserver.resources.rules.texts import kube_finalizers
 
 GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
-STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
-# How often a kind's own rules check the metadata of an update: as a whole, and as a change. From
-# the recorded answers of every kind (upstream's ValidateXUpdate functions differ in this).
-CHECKS_ON_UPDATE_DEFAULT: Final = (0, 1)
-_WHOLE: Final = (
-    "CSINode", "EndpointSlice", "FlowSchema", "LimitRange", "MutatingAdmissionPolicy",
-    "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration",
-    "PriorityLevelConfiguration", "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
-)  # fmt: skip
-_BOTH: Final = (
-    "APIService", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding", "ConfigMap",
-    "ControllerRevision", "CSIStorageCapacity", "DeviceClass", "Endpoints", "IPAddress",
-    "Ingress", "IngressClass", "Namespace", "Node", "PersistentVolumeClaim", "Pod",
-    "ResourceClaim", "ResourceClaimTemplate", "Role", "RoleBinding", "RuntimeClass", "Secret",
-    "ServiceAccount", "StorageClass", "VolumeAttributesClass",
-)  # fmt: skip
-CHECKS_ON_UPDATE: Final = (
-    dict.fromkeys(("Event", "PodDisruptionBudget"), (0, 0))
-    | dict.fromkeys(_WHOLE, (1, 0))
-    | dict.fromkeys(_BOTH, (1, 1))
-    | {"PersistentVolume": (2, 0)}
-)
-# Upstream checks the metadata of all others with core/validation, which wants finalizers qualified.
-KINDS_WITH_ANY_FINALIZERS: Final = frozenset(
-    {"APIService", "CustomResourceDefinition", "Event", "Lease", "PodDisruptionBudget"}
-    | {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration"}
-    | {"RuntimeClass", "SelfSubjectReview", "TokenReview", "ValidatingAdmissionPolicy"}
-    | {"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"}
-)
 _TEMPLATE_FIELDS: Final = {"uid": "uID"}
 # What a new object's maker cannot say. Source: rest.WipeObjectMetaSystemFields.
 SYSTEM_FIELDS: Final = (
@@ -236,24 +208,6 @@ def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
     return errors
 
 
-def validate_finalizer_names(kind: str, obj: Obj) -> list[FieldError]:
-    """Finalizers of one's own have a domain, where the kind wants it; "": a custom resource.
-
-    Source: core validation validateKubeFinalizerName.
-    """
-    if not kind or kind in KINDS_WITH_ANY_FINALIZERS:
-        return []
-    return [
-        invalid(
-            f"metadata.finalizers[{index}]",
-            name,
-            "name is neither a standard finalizer name nor is it fully qualified",
-        )
-        for index, name in enumerate(obj["metadata"].get("finalizers") or [])
-        if "/" not in name and name not in STANDARD_FINALIZERS
-    ]
-
-
 def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     """Upstream ValidateObjectMetaAccessorUpdate."""
     metadata, before = new["metadata"], old["metadata"]
@@ -280,20 +234,26 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     return errors + validate_owners(metadata.get("ownerReferences") or [])
 
 
-def validate_kind_update(kind: str, new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:
-    """All metadata rules that an update of a kind checks, as often as upstream does.
-
-    The kind is empty for a custom resource.
-
-    The generic layer checks metadata as a whole and as a change; most kinds check the change
-    again, and those that validate the whole object check the whole again.
-    """
-    change = validate_meta_update(new, old)
+def validate_any_update(new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:
+    """The rules for metadata that the generic layer checks of every update."""
     errors = validate_meta(new, namespaced=namespaced, validate_name=names.path_segment_name)
-    errors += change
-    wholes, changes = CHECKS_ON_UPDATE.get(kind, CHECKS_ON_UPDATE_DEFAULT)
-    unnamed = validate_finalizer_names(kind, new)
-    if wholes:
-        whole = validate_meta(new, namespaced=namespaced, validate_name=lambda name, prefix: [])
-        errors += (whole + unnamed) * wholes
-    return errors + (change + unnamed) * changes
+    return errors + validate_meta_update(new, old)
+
+
+def validate_kind_update(
+    gvk: GroupVersionKind,
+    new: Obj,
+    old: Obj,
+    *,
+    namespaced: bool,
+    validate_name: ValidateName,
+    is_custom: bool,
+) -> list[FieldError]:
+    """Those that the kind's own rules check again, as often as upstream does."""
+    checks = MetaChecks() if is_custom else meta_checks(gvk)
+    qualified: list[FieldError] = []
+    if not is_custom and wants_qualified_finalizers(gvk):
+        qualified = kube_finalizers(new)
+    change = validate_meta_update(new, old) + qualified
+    whole = validate_meta(new, namespaced=namespaced, validate_name=validate_name)
+    return change * checks.change + (whole + qualified) * checks.whole

@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from tiphys.api.errors import ApiError, NotAcceptable
+from tiphys.api.field_errors import go_quoted
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType, error_media
@@ -25,6 +26,7 @@ TEXT_HEADERS: Final[Headers] = (CACHE_CONTROL, ("Content-Type", "text/plain; cha
 GZIP_BYTES_MIN: Final = 128 * 1024  # Upstream's defaultGzipThresholdBytes.
 GZIP_LEVEL: Final = 1  # Upstream's defaultGzipContentEncodingLevel.
 PIECE_BYTES: Final = 64 * 1024
+_NO_MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 WARNING_BYTES_MAX: Final = 4 * 1024  # All warnings of an answer; upstream filters/warning.go.
 
 
@@ -65,6 +67,12 @@ def error_response(error: ApiError, accept: str = "") -> Response:
     media = error_media(accept)
     body = encode(error.to_status(), media, pretty=False)
     return Response(error.code, body, (CACHE_CONTROL, ("Content-Type", media.type)))
+
+
+def failed_response(target: str, why: str) -> Response:
+    """An error that upstream tells as plain text. Source: responsewriters.InternalError."""
+    text = f"Internal Server Error: {go_quoted(target)}: {why}\n"
+    return Response(500, text.translate(_NO_MARKUP).encode(), TEXT_HEADERS)
 
 
 def encode(obj: Obj, media: MediaType, *, pretty: bool) -> bytes:

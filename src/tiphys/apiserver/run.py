@@ -20,15 +20,22 @@ from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_storage_class import DefaultStorageClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
+from tiphys.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
+from tiphys.apiserver.admission.persistent_volume_claim_resize import PersistentVolumeClaimResize
+from tiphys.apiserver.admission.pod_resize_validator import PodResizeValidator
 from tiphys.apiserver.admission.pod_security import PodSecurity
+from tiphys.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.resource_quota import ResourceQuota
 from tiphys.apiserver.admission.runtime_class import RuntimeClass
 from tiphys.apiserver.admission.service_account import ServiceAccount
 from tiphys.apiserver.admission.storage_object_in_use_protection import (
     StorageObjectInUseProtection,
+)
+from tiphys.apiserver.admission.validating_admission_policy import (
+    ValidatingAdmissionPolicy,
 )
 from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
 from tiphys.apiserver.announcement import announced
@@ -66,12 +73,13 @@ if TYPE_CHECKING:
     from tiphys.apiserver.filters.audit import Audit
     from tiphys.apiserver.filters.oidc import OidcTokens
     from tiphys.apiserver.filters.oidc_keys import OidcKeys
+    from tiphys.apiserver.filters.webhook_authorization import WebhookAuthorizer
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 5.0
 _BOUND_OBJECTS: Final = ("serviceaccounts", "pods", "nodes", "secrets")
-_CORE: Final = ("namespaces", "serviceaccounts", "pods", "limitranges")
+_CORE: Final = ("namespaces", "serviceaccounts", "pods", "limitranges", "nodes")
 _RBAC: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 
 
@@ -108,6 +116,7 @@ async def build(
     roles = roles or bootstrap_objects()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
     authorizer.nodes = _node_authorizer(store, endpoints, roles)
+    authorizer.webhook = _webhook_of(config, clock, rng)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
@@ -124,8 +133,12 @@ async def build(
     services = endpoints["", "v1", "services"]
     addresses.load([services.decode(c) for c in services.cache.objects.values()])
     store.on_events(addresses.follow)
+    cidrs = endpoints["networking.k8s.io", "v1", "servicecidrs"]
+    addresses.ranges.load({c.key: cidrs.decode(c) for c in cidrs.cache.objects.values()})
+    store.on_events(addresses.ranges.follow)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     oidc, oidc_keys = oidc_of(config, clock)
+    policies = admission_policies(endpoints, authorizer)
     server = ApiServer(
         config,
         store,
@@ -141,11 +154,13 @@ async def build(
         authorizer,
         tokens,
         addresses,
-        Chain([*admission_plugins(endpoints, authorizer, rng), quota]),
+        Chain([*admission_plugins(endpoints, authorizer, rng), *policies, quota]),
         quota,
         clock,
         rng,
     )
+    for plugin in policies:
+        plugin.endpoints = server.endpoints  # With those of custom resources.
     for follower in (server.aggregation, server.availability, server.custom_resources):
         store.on_events(follower.follow)
     where = f"{config.advertise_address}:{config.advertise_port}"
@@ -173,6 +188,17 @@ async def _flow_upkeep(
     await upkeep.put_right()
     store.on_events(upkeep.notice)
     return upkeep
+
+
+def _webhook_of(
+    config: ApiServerConfig, clock: Clock, rng: random.Random
+) -> "WebhookAuthorizer | None":
+    """Raises ValueError, KubeconfigError."""
+    if "Webhook" not in config.authorization_modes:
+        return None
+    from tiphys.apiserver.filters.webhook_authorization import webhook_of
+
+    return webhook_of(config, clock, rng)
 
 
 def oidc_of(
@@ -246,12 +272,23 @@ def make_endpoints(store: Store) -> dict[tuple[str, str, str], Endpoint]:
     return found
 
 
+def admission_policies(
+    endpoints: Mapping[tuple[str, str, str], Endpoint], authorizer: Authorizer
+) -> list[MutatingAdmissionPolicy | ValidatingAdmissionPolicy]:
+    """What users' policies say, behind all other plugins but ResourceQuota."""
+    known = dict(endpoints)
+    return [
+        MutatingAdmissionPolicy(known, authorizer),
+        ValidatingAdmissionPolicy(known, authorizer),
+    ]
+
+
 def admission_plugins(
     endpoints: Mapping[tuple[str, str, str], Endpoint],
     authorizer: Authorizer,
     rng: random.Random,
 ) -> list[Plugin]:
-    """In upstream's order, ResourceQuota apart, which is the last."""
+    """In upstream's order; policies and ResourceQuota, which come last, are apart."""
     core = {p: endpoints["", "v1", p].cache for p in _CORE}
     classes = endpoints["scheduling.k8s.io", "v1", "priorityclasses"].cache
     storage_classes = endpoints["storage.k8s.io", "v1", "storageclasses"].cache
@@ -266,11 +303,14 @@ def admission_plugins(
         DefaultTolerationSeconds(),
         DefaultStorageClass(storage_classes),
         StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(storage_classes),
         RuntimeClass(endpoints["node.k8s.io", "v1", "runtimeclasses"].cache),
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
         DefaultIngressClass(ingress_classes),
+        PodTopologyLabels(core["nodes"]),
+        PodResizeValidator(core["nodes"]),
     ]
 
 

@@ -32,16 +32,24 @@ from tiphys.apiserver.filters.authorization import (
     forbidden,
 )
 from tiphys.apiserver.filters.impersonation import Impersonation
+from tiphys.apiserver.filters.node_authorization import Authorizer
 from tiphys.apiserver.filters.service_account_tokens import ServiceAccountTokens
 from tiphys.apiserver.freshness import prove_current, serve_fresh
 from tiphys.apiserver.kubelet_target import kubelet_context
 from tiphys.apiserver.metrics import Meter, RequestMetrics
 from tiphys.apiserver.negotiation import is_plain
+from tiphys.apiserver.number_pool import Reservation
 from tiphys.apiserver.request_info import RequestInfo, parse_request
-from tiphys.apiserver.responses import JSON_HEADERS, error_response, status_answer
+from tiphys.apiserver.responses import (
+    JSON_HEADERS,
+    error_response,
+    failed_response,
+    status_answer,
+)
 from tiphys.apiserver.routes import DEPRECATED, LONG, no_such_resource, serve
-from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.service_addresses import ServiceAddresses
 from tiphys.apiserver.service_claims import ServiceClaims
+from tiphys.apiserver.service_ports import Ports
 from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
@@ -63,6 +71,7 @@ if TYPE_CHECKING:  # Loaded only where there is a policy, or a definition.
     from tiphys.apiserver.fairness.upkeep import FairnessUpkeep
     from tiphys.apiserver.filters.audit import Audit, Record
     from tiphys.apiserver.filters.oidc_keys import OidcKeys
+    from tiphys.apiserver.filters.webhook_authorization import Unasked
 
 _GROUPS: Final = frozenset(v.group for v in GROUP_VERSIONS)
 ROUTES_MAX: Final = 8192  # Parsed request lines remembered.
@@ -157,7 +166,7 @@ class ApiServer:
         store: Store,
         endpoints: Mapping[tuple[str, str, str], Endpoint],
         authenticator: Authenticator,
-        authorizer: RbacAuthorizer,
+        authorizer: Authorizer,
         tokens: ServiceAccountTokens,
         addresses: ServiceAddresses,
         admission: Chain,
@@ -212,7 +221,7 @@ class ApiServer:
         audit_id = given.encode() if given else self._audit_ids.next()
         self._lines = b""
         if self.audit is None:
-            answer = self._handle(request, route, audit_id)
+            answer = self._looked_at(request, route, audit_id)
         else:
             answer = self._audited(self.audit, request, route, audit_id)
         lines = b"Audit-Id: %b\r\n%b" % (audit_id, self._lines)
@@ -226,7 +235,7 @@ class ApiServer:
         self, audit: "Audit", request: Request, route: _Route, audit_id: bytes
     ) -> Answer | Awaitable[Answer]:
         try:
-            answer = self._handle(request, route, audit_id)
+            answer = self._looked_at(request, route, audit_id)
         except BaseException as error:
             audit.failed(request, error)
             raise
@@ -234,6 +243,35 @@ class ApiServer:
             audit.answered(request, route.info, audit_id, answer)
             return answer
         return _recorded(answer, audit, request, route.info, audit_id)
+
+    def _looked_at(
+        self, request: Request, route: _Route, audit_id: bytes
+    ) -> Answer | Awaitable[Answer]:
+        if self.authorizer.webhook is None:
+            return self._handle(request, route, audit_id)
+        from tiphys.apiserver.filters.webhook_authorization import Unasked
+
+        try:
+            found = self._handle(request, route, audit_id)
+        except Unasked as unasked:
+            return self._once_answered(request, route, audit_id, unasked)
+        if isinstance(found, (Response, StreamResponse, UpgradeResponse)):
+            return found
+        return self._once_answered(request, route, audit_id, found)
+
+    async def _once_answered(
+        self,
+        request: Request,
+        route: _Route,
+        audit_id: bytes,
+        begun: "Awaitable[Answer] | Unasked",
+    ) -> Answer:
+        from tiphys.apiserver.filters.webhook_authorization import once_answered
+
+        try:
+            return await once_answered(lambda: self._handle(request, route, audit_id), begun)
+        except ApiError as error:
+            return error_response(error, request.headers.get("accept", ""))
 
     def _handle(
         self, request: Request, route: _Route, audit_id: bytes, *, again: bool = False
@@ -254,13 +292,9 @@ class ApiServer:
                 flow.counts.dispatched += 1
                 self._lines = flow.lines
             if record is not None or not route.is_allowed(user, self.authorizer):
-                decision = self.authorizer.decide(user, route.asked)
-                if record is not None:
-                    record.decided(decision)
-                if not decision.allowed:
-                    raise forbidden(user, route.asked, decision.reason)
-                if user.decisions.get(route.asked) is decision:  # It lasts until a rule changes.
-                    route.remember(user, self.authorizer)
+                undecided = self._authorize(user, route, record)
+                if undecided:
+                    return failed_response(request.target, undecided)
         except ApiError as error:
             if self._is_shared and not again:
                 # It may be allowed since a moment ago.
@@ -279,6 +313,19 @@ class ApiServer:
                 return work
             return self._seated(flow, route.info, 0, work)
         return self._serve(RequestContext(self, request, route.info, user, route.endpoint), flow)
+
+    def _authorize(self, user: User, route: _Route, record: "Record | None") -> str:
+        """Why it could not be decided, "" where the user may. Raises Forbidden, Unasked."""
+        decision = self.authorizer.decide(user, route.asked)
+        if record is not None:
+            record.decided(decision)
+        if not decision.allowed:
+            if decision.error:
+                return decision.error
+            raise forbidden(user, route.asked, decision.reason)
+        if user.decisions.get(route.asked) is decision:  # It lasts until a rule changes.
+            route.remember(user, self.authorizer)
+        return ""
 
     async def _handle_fresh(self, request: Request, route: _Route, audit_id: bytes) -> Answer:
         """Ask once more who may do what, on caches that are current."""
@@ -386,10 +433,13 @@ class ApiServer:
             return
         reserved.release()  # An earlier try's, on an older object.
         addresses = self.addresses
+        ports: Ports = addresses.ports(reserved)
         if ctx.is_dry_run:
             # As upstream: what it might get, out of pools in which nothing is taken.
+            ports = self.addresses.dry_ports()
             addresses = ServiceAddresses(addresses.network, self.config.node_ports, self.rng)
-        raise_invalid(ctx.endpoint, new, addresses.allocate(new, old, reserved))
+            addresses.ranges.more_of(self.addresses.ranges)
+        raise_invalid(ctx.endpoint, new, addresses.allocate(new, old, reserved, ports))
 
     def kubelet_tls(self) -> ssl.SSLContext:
         """The context of connections to kubelets, made when first needed."""

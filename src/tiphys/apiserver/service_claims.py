@@ -27,7 +27,7 @@ import orjson
 from tiphys.api.errors import InternalError
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.service_addresses import Pool, Reservation
+from tiphys.apiserver.number_pool import Pool, Reservation
 from tiphys.lib.clock import Clock
 from tiphys.lib.tasks import TaskSet
 from tiphys.storage.backend import KeyExists, KeyValue, RevisionMismatch, StorageError

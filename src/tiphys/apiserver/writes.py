@@ -14,6 +14,7 @@ from tiphys.api.errors import (
     AlreadyExists,
     ApiError,
     BadRequest,
+    InternalError,
     RequestEntityTooLarge,
     ServiceUnavailable,
     already_exists,
@@ -25,7 +26,9 @@ from tiphys.api.meta import Obj, is_core, labels_of
 from tiphys.apiserver.admission.chain import Operation, Write
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
-from tiphys.apiserver.object_meta import validate_finalizer_names, validate_meta
+from tiphys.apiserver.meta_checks import wants_qualified_finalizers
+from tiphys.apiserver.object_meta import validate_meta
+from tiphys.apiserver.resources.rules.texts import kube_finalizers
 from tiphys.storage.backend import KeyExists, RevisionMismatch, StorageError
 from tiphys.storage.cached_object import CachedObject, encode_value
 
@@ -53,6 +56,7 @@ def admission_write(
         old=old,
         warnings=ctx.warnings,
         is_dry_run=ctx.is_dry_run,
+        annotate=None if ctx.request.notes is None else ctx.request.notes.annotate,
     )
 
 
@@ -64,7 +68,10 @@ def admit(ctx: RequestContext, operation: Operation, obj: Obj) -> None:
 
 
 def validate_name_of(endpoint: Endpoint) -> Callable[[str, bool], list[str]]:
-    return endpoint.resource.validate_name or names.name_is_dns_subdomain
+    check = endpoint.resource.validate_name or names.name_is_dns_subdomain
+    if endpoint.resource.checks_generated_prefix:
+        return check
+    return lambda name, is_prefix: [] if is_prefix else check(name, False)
 
 
 def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
@@ -73,8 +80,9 @@ def validate_object(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         obj, namespaced=endpoint.info.namespaced, validate_name=validate_name_of(endpoint)
     )
     resource = endpoint.resource
-    kind = endpoint.info.kind if endpoint.custom is None else ""  # Others are warned of.
-    errors += validate_finalizer_names(kind, obj)
+    # Of custom resources one is warned, they are not refused.
+    if endpoint.custom is None and wants_qualified_finalizers(endpoint.info.gvk):
+        errors += kube_finalizers(obj)
     errors += resource.validate(obj)
     return errors + resource.validate_create(obj)
 
@@ -135,7 +143,7 @@ async def store_new(ctx: RequestContext, endpoint: Endpoint, obj: Obj) -> Cached
     if revision.isdecimal() and int(revision) and not ctx.applies:
         # Upstream's store says so, which is why a dry run may.
         text = "resourceVersion should not be set on objects to be created"
-        raise BadRequest(text)
+        raise InternalError(text, code=500, reason="")
     try:
         return await ctx.server.store.create(
             endpoint.cache, key, value, ttl_seconds=ttl_of(endpoint)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tiphys.cel import lexer, literals, syntax
 from tiphys.cel.errors import CompileError, Issue
-from tiphys.cel.lexer import END, IDENTIFIER, QUOTED_IDENTIFIER, RANK, Token
+from tiphys.cel.lexer import END, IDENTIFIER, QUOTED_IDENTIFIER, Token
 from tiphys.cel.macros import Factory, MacroError, expanded
 from tiphys.cel.syntax import (
     Call,
@@ -25,6 +25,7 @@ from tiphys.cel.syntax import (
     Node,
     Select,
 )
+from tiphys.cel.tokens import Lost, Tokens, expected
 from tiphys.cel.values import Uint
 
 NESTING_MAX: Final = 250  # cel-go parser/options.go defaultMaxRecursionDepth
@@ -65,10 +66,6 @@ _FIELD_STARTS: Final = frozenset({"'?'", IDENTIFIER, QUOTED_IDENTIFIER})
 _WORD_VALUES: Final[dict[str, Any]] = {"'true'": True, "'false'": False, "'null'": None}
 
 
-class _Lost(Exception):
-    """What stands here fits no rule; it was told of."""
-
-
 class _TooDeep(Exception):
     pass
 
@@ -89,89 +86,11 @@ def parse(source: str, *, has_bind: bool = False) -> Node:
     return tree
 
 
-def _expected(kinds: frozenset[str]) -> str:
-    if len(kinds) == 1:
-        return next(iter(kinds))
-    return "{" + ", ".join(sorted(kinds, key=lambda kind: RANK[kind])) + "}"
-
-
-class _Parser:
+class _Parser(Tokens):
     def __init__(self, source: str, *, has_bind: bool) -> None:
-        self._source = source
-        self._tokens, self.issues = lexer.tokens(source)
-        self._at = 0
+        super().__init__(source)
         self._make = Factory(has_bind=has_bind)
         self._depth = 0
-        self._is_recovering = False  # Since the last error no token was as expected.
-        self._lost_at = -1
-        self._closers: list[frozenset[str]] = [frozenset({END})]
-
-    # --- tokens
-
-    @property
-    def _kind(self) -> str:
-        return self._tokens[self._at].kind
-
-    @property
-    def _next_kind(self) -> str:
-        return self._tokens[min(self._at + 1, len(self._tokens) - 1)].kind
-
-    def _take(self) -> Token:
-        token = self._tokens[self._at]
-        self._is_recovering = False
-        if token.kind != END:
-            self._at += 1
-        return token
-
-    # --- errors
-
-    def _report(self, text: str) -> None:
-        if not self._is_recovering:
-            self._is_recovering = True
-            self.issues.append(Issue(self._tokens[self._at].offset, f"Syntax error: {text}"))
-
-    def _issue(self, offset: int, text: str) -> None:
-        self.issues.append(Issue(offset, text))
-
-    def _shown(self) -> str:
-        text = self._tokens[self._at].text
-        return "'" + text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t") + "'"
-
-    def _sync(self, kinds: frozenset[str]) -> None:
-        """The next token is one of these, or the one behind it is. Raises _Lost."""
-        if self._kind in kinds:
-            return
-        if self._next_kind in kinds and self._kind != END:
-            self._report(f"extraneous input {self._shown()} expecting {_expected(kinds)}")
-            self._at += 1
-            return
-        self._report(f"mismatched input {self._shown()} expecting {_expected(kinds)}")
-        raise _Lost
-
-    def _match(self, kind: str, followers: frozenset[str] = frozenset()) -> Token:
-        """This token; where only it is missing, as if it were there. Raises _Lost."""
-        if self._kind == kind:
-            return self._take()
-        if self._next_kind == kind and self._kind != END:
-            self._report(f"extraneous input {self._shown()} expecting {kind}")
-            self._at += 1
-            return self._take()
-        if self._kind in followers:
-            self._report(f"missing {kind} at {self._shown()}")
-            return Token(kind, "", self._tokens[self._at].offset)
-        self._report(f"mismatched input {self._shown()} expecting {kind}")
-        raise _Lost
-
-    def _recover(self, *, has_operators: bool) -> None:
-        """Skips what cannot be made sense of."""
-        if self._lost_at == self._at and self._kind != END:
-            self._at += 1
-        self._lost_at = self._at
-        known = frozenset().union(*self._closers)
-        if has_operators:
-            known |= _CONTINUES
-        while self._kind not in known and self._kind != END:
-            self._at += 1
 
     def _nothing(self) -> Node:
         return self._make.literal(self._tokens[self._at].offset, None)
@@ -180,7 +99,7 @@ class _Parser:
 
     def whole(self) -> Node:
         tree = self._expression()
-        with suppress(_Lost):  # It was told of, and nothing comes behind it.
+        with suppress(Lost):  # It was told of, and nothing comes behind it.
             self._match(END)
         return tree
 
@@ -190,8 +109,8 @@ class _Parser:
             raise _TooDeep
         try:
             return self._conditional()
-        except _Lost:
-            self._recover(has_operators=False)
+        except Lost:
+            self._recover(frozenset())
             return self._nothing()
         finally:
             self._depth -= 1
@@ -248,8 +167,8 @@ class _Parser:
             if self._kind == "'-'" and self._next_kind not in (lexer.INT, lexer.FLOAT):
                 return self._repeated("'-'", syntax.NEGATE)
             return self._member()
-        except _Lost:
-            self._recover(has_operators=True)
+        except Lost:
+            self._recover(_CONTINUES)
             return self._nothing()
 
     def _repeated(self, sign: str, function: str) -> Node:
@@ -262,7 +181,7 @@ class _Parser:
             count += 1
         if self._kind not in _OPERANDS - ({"'!'"} if sign == "'-'" else set()):
             self._report_bad_operand(sign)
-            raise _Lost
+            raise Lost
         operand = self._member()
         if count % 2 == 0:
             return operand
@@ -273,13 +192,7 @@ class _Parser:
             begin = self._tokens[self._at - 1].offset
             self._report(f"no viable alternative at input '{self._text_from(begin)}'")
         else:
-            self._report(f"extraneous input {self._shown()} expecting {_expected(_AFTER_NOT)}")
-
-    def _text_from(self, begin: int) -> str:
-        """The source up to the end of the current token."""
-        token = self._tokens[self._at]
-        end = token.offset if token.kind == END else token.offset + len(token.text)
-        return self._source[begin:end]
+            self._report(f"extraneous input {self._shown()} expecting {expected(_AFTER_NOT)}")
 
     # --- members: fields, calls, indices
 
@@ -300,7 +213,7 @@ class _Parser:
             self._take()
         if self._kind not in (IDENTIFIER, QUOTED_IDENTIFIER):
             self._report_bad_field(dot)
-            raise _Lost
+            raise Lost
         token = self._take()
         name = token.text.strip("`")
         if self._kind == "'('" and not is_optional and token.kind == IDENTIFIER:
@@ -383,7 +296,7 @@ class _Parser:
             self._take()
             if self._kind != IDENTIFIER:
                 self._report_bad_field(first)
-                raise _Lost
+                raise Lost
         if self._is_struct():
             return self._struct("." if is_absolute else "")
         token = self._take()
@@ -420,8 +333,8 @@ class _Parser:
         if self._kind in _FIELD_STARTS:
             try:
                 self._initializers(fields, _FIELD_STARTS, self._field_value)
-            except _Lost:
-                self._recover(has_operators=False)
+            except Lost:
+                self._recover(frozenset())
         self._close("'}'")
         return CreateStruct(self._make.next_id(), offset, name, fields)
 
@@ -429,8 +342,8 @@ class _Parser:
         is_optional = self._optional_sign()
         if self._kind not in (IDENTIFIER, QUOTED_IDENTIFIER):
             names = frozenset({IDENTIFIER, QUOTED_IDENTIFIER})
-            self._report(f"mismatched input {self._shown()} expecting {_expected(names)}")
-            raise _Lost
+            self._report(f"mismatched input {self._shown()} expecting {expected(names)}")
+            raise Lost
         name = self._take().text.strip("`")
         offset = self._match("':'", _OPERANDS).offset
         return FieldValue(self._make.next_id(), offset, name, self._expression(), is_optional)
@@ -467,8 +380,8 @@ class _Parser:
         if self._kind in starts:
             try:
                 self._initializers(entries, starts, self._entry)
-            except _Lost:
-                self._recover(has_operators=False)
+            except Lost:
+                self._recover(frozenset())
         self._close("'}'")
         return CreateMap(self._make.next_id(), offset, entries)
 

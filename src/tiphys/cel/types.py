@@ -48,6 +48,7 @@ NULL: Final = _plain(NULL_KIND)
 TIMESTAMP: Final = _plain(TIMESTAMP_KIND)
 DURATION: Final = _plain(DURATION_KIND)
 DYN: Final = _plain(DYN_KIND)
+ANY: Final = Type(DYN_KIND, "any")  # As dyn, but told apart.
 ERROR: Final = _plain(ERROR_KIND)
 TYPE: Final = _plain(TYPE_KIND)
 

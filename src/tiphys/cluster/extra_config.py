@@ -13,6 +13,8 @@ from tiphys.cli.output import CommandError
 from tiphys.lib.durations import seconds
 
 _Config = TypeVar("_Config")
+# The cluster's own components need the first two, and nothing that is asked after them can refuse.
+_AUTHORIZATION_MODES: Final = ("Node,RBAC", "Node,RBAC,Webhook")
 
 
 class Option(NamedTuple):
@@ -53,6 +55,18 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+def _modes(text: str) -> tuple[str, ...]:
+    if text not in _AUTHORIZATION_MODES:
+        raise ValueError(f"one of {' and '.join(_AUTHORIZATION_MODES)} is wanted")
+    return _words(text)
+
+
+def _review_version(text: str) -> str:
+    if text not in ("v1", "v1beta1"):
+        raise ValueError("v1 or v1beta1 is wanted")
+    return text
+
+
 def _https(text: str) -> str:
     if not text.startswith("https://"):
         raise ValueError("an https URL is wanted")
@@ -79,6 +93,15 @@ def _taints(text: str) -> tuple[dict[str, str], ...]:
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
     "apiserver": {
+        "authorization-mode": Option("authorization_modes", _modes),
+        "authorization-webhook-cache-authorized-ttl": Option(
+            "authorization_webhook_allowed_seconds", seconds
+        ),
+        "authorization-webhook-cache-unauthorized-ttl": Option(
+            "authorization_webhook_refused_seconds", seconds
+        ),
+        "authorization-webhook-config-file": Option("authorization_webhook_config", _file),
+        "authorization-webhook-version": Option("authorization_webhook_version", _review_version),
         "max-mutating-requests-inflight": Option(
             "max_mutating_requests_inflight", _between(1, 100_000)
         ),

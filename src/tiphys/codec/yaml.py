@@ -265,6 +265,7 @@ def _needs_quotes(text: str) -> bool:
 
 
 _STRING: Final = "tag:yaml.org,2002:str"
+_WIDTH: Final = 80  # go-yaml's default.
 
 
 def _represent_string(dumper: Any, text: str) -> Any:
@@ -293,14 +294,14 @@ _Dumper.add_representer(float, _represent_number)
 
 
 def encode(obj: Any) -> bytes:
-    """As `kubectl -o yaml` prints: keys sorted, lists not indented, no line folded."""
+    """As `kubectl -o yaml` prints: keys sorted, lists not indented, long lines folded at blanks."""
     text: bytes = yaml.dump(
         obj,
         Dumper=_Dumper,
         default_flow_style=False,
         allow_unicode=True,
         sort_keys=True,
-        width=2**31 - 1,
+        width=_WIDTH,
         encoding="utf-8",
     )
     return text

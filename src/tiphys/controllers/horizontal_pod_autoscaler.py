@@ -9,7 +9,7 @@ metrics in pod_metrics.py.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tiphys.api import labels
@@ -22,6 +22,7 @@ from tiphys.api.meta import (
     key_of,
     labels_of,
     namespace_of,
+    parse_time,
     rfc3339,
 )
 from tiphys.client.controller import Context, KeyedController
@@ -70,6 +71,14 @@ class _Sync:
         with_condition(self.status, kind, value, reason, message, self.now)
 
 
+def _first_wait(hpa: Obj, now: datetime) -> float:
+    """Seconds until a new one is looked at: a period, as upstream's queue has it."""
+    if at(hpa, "status", "conditions"):
+        return 0.0
+    age = (now - parse_time(hpa["metadata"]["creationTimestamp"])).total_seconds()
+    return SYNC_SECONDS - age
+
+
 class HorizontalPodAutoscalerController(KeyedController):
     name = "horizontal-pod-autoscaler"
 
@@ -97,6 +106,8 @@ class HorizontalPodAutoscalerController(KeyedController):
             self._histories.pop(key, None)
             self._selectors.pop(key, None)
             return None
+        if (wait := _first_wait(hpa, self._clock.now())) > 0:
+            return wait
         status = copy.deepcopy(hpa.get("status") or {})
         sync = _Sync(hpa, status, rfc3339(self._clock.now()))
         try:

@@ -39,6 +39,7 @@ from tiphys.controllers.resource_quota import ResourceQuotaController
 from tiphys.controllers.root_ca_certificate_publisher import RootCertificatePublisher
 from tiphys.controllers.service_account import ServiceAccountController
 from tiphys.controllers.service_account_token import TokenController, TokenSigner
+from tiphys.controllers.service_cidr import ServiceCidrController
 from tiphys.controllers.stateful_set import StatefulSetController
 from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.token_cleaner import TokenCleaner
@@ -80,6 +81,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: GarbageCollector(context),
     lambda context, config: CertificateApprovingController(context),
     lambda context, config: CertificateCleaner(context),
+    lambda context, config: ServiceCidrController(context),
 )
 # Only where machines may join. Upstream's are off until --controllers names them, as kubeadm does.
 JOINING: tuple[Make, ...] = (

@@ -215,7 +215,7 @@ def test_yaml_and_managed_fields(tmp_path: Path) -> None:
 def noted(number: int) -> Noted:
     moment = datetime(2026, 1, 31, tzinfo=UTC)
     verdict = Verdict(Level.METADATA)
-    return verdict, b"%d" % number, "Panic", '"verb":"x"', 200, None, None, moment, moment, None
+    return verdict, b"%d" % number, "Panic", '"verb":"x"', 200, None, None, moment, moment, None, {}
 
 
 def test_files_are_bounded_and_lines_whole(tmp_path: Path) -> None:
@@ -248,3 +248,42 @@ def test_old_files_go() -> None:
 
 def test_the_policy_is_read_from_its_file() -> None:
     assert load(DEFAULT_POLICY).rules
+
+
+def test_admission_policies_annotate_events(tmp_path: Path) -> None:
+    async def story(running: RunningApiServer, api: Api) -> None:
+        group = "/apis/admissionregistration.k8s.io/v1"
+        rule = {
+            "apiGroups": [""],
+            "apiVersions": ["v1"],
+            "operations": ["CREATE"],
+            "resources": ["configmaps"],
+        }
+        spec = {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "true"}, {"expression": "has(object.data.b)"}],
+            "auditAnnotations": [
+                {"key": "name", "valueExpression": "string(object.metadata.name)"}
+            ],
+        }
+        policy = {"metadata": {"name": "p"}, "spec": spec}
+        status, answer = await api("POST", f"{group}/validatingadmissionpolicies", policy)
+        assert status == 201, answer["message"]
+        bound = {"policyName": "p", "validationActions": ["Audit"]}
+        binding = {"metadata": {"name": "b"}, "spec": bound}
+        assert (await api("POST", f"{group}/validatingadmissionpolicybindings", binding))[0] == 201
+        path = "/api/v1/namespaces/default/configmaps"
+        assert (await api("POST", path, a_config_map("c")))[0] == 201
+
+    found = of(told(tmp_path, METADATA, story), "create", "configmaps")["annotations"]
+    assert found["p/name"] == "c"
+    assert json.loads(found["validation.policy.admission.k8s.io/validation_failure"]) == [
+        {
+            "message": "failed expression: has(object.data.b)",
+            "policy": "p",
+            "binding": "b",
+            "expressionIndex": 1,
+            "validationActions": ["Audit"],
+        }
+    ]
+    assert found["authorization.k8s.io/decision"] == "allow"

@@ -115,7 +115,8 @@ def reads(lab: Lab, info: ResourceInfo, one: str, path: str) -> None:
 
 
 def writes(lab: Lab, info: ResourceInfo, one: str, made: dict[str, Any]) -> None:
-    status, same = 409, {}
+    status: int = 409
+    same: dict[str, Any] = {}
     while status == 409:  # Loops of the server write statuses meanwhile.
         made = ask(lab, "GET", one)[1]
         status, same = ask(lab, "PUT", one, made)

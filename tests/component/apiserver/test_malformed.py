@@ -1,7 +1,8 @@
 """Whatever a client sends, the answer is a Status that says what is wrong with it.
 
-Never a 5xx, but that a revision is not there yet (504, to be tried again) and that nobody is behind
-a proxy (503); never more than a second of CPU, and the server's memory stays where it was.
+Never a 5xx, but that a revision is not there yet (504, to be tried again), that nobody is behind a
+proxy (503), and what upstream takes for its own fault (UPSTREAMS_500); never more than a second of
+CPU, and the memory of the server stays where it was.
 """
 
 import base64
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.in_process import Lab, status_of
+from support.in_process import UPSTREAMS_500, Lab, status_of
 from support.odd_requests import OddRequest, a_request
 
 CASES: Final = 2_000
@@ -45,8 +46,10 @@ def problem_of(lab: Lab, asked: OddRequest) -> str:
     if (found.get("kind"), found.get("code")) != ("Status", status):
         return f"{status} without a Status: {body[:200]!r}"
     path = asked.target.partition("?")[0].split("/")
+    message = found.get("message", "")
     is_upstreams = status == 504 or (status == 503 and "proxy" in path)
-    return "" if status < 500 or is_upstreams else f"{status}: {found.get('message')}"
+    is_upstreams |= status == 500 and any(text in message for text in UPSTREAMS_500)
+    return "" if status < 500 or is_upstreams else f"{status}: {message}"
 
 
 CONFIG_MAPS: Final = "/api/v1/namespaces/default/configmaps"
@@ -78,7 +81,7 @@ FOUND: Final = [
     ),
     pytest.param("PATCH", f"{CONFIG_MAPS}/a", _APPLY, a_map(x=1), 422, id="apply-without-manager"),
     pytest.param(
-        "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 400, id="apply-unknown"
+        "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 500, id="apply-unknown"
     ),
     pytest.param(
         "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 400, id="directive"
@@ -95,16 +98,16 @@ FOUND: Final = [
         "PUT", f"{CONFIG_MAPS}/a", _JSON, a_map(metadata={"name": "a", "resourceVersion": "x"}),
         400, id="revision-of-an-update",
     ),
-    pytest.param("GET", f"{CONFIG_MAPS}/a?resourceVersion=x", {}, b"", 400, id="revision-of-a-get"),
+    pytest.param("GET", f"{CONFIG_MAPS}/a?resourceVersion=x", {}, b"", 500, id="revision-of-a-get"),
     pytest.param(
-        "GET", f"{CONFIG_MAPS}?watch=1&resourceVersion=x", {}, b"", 400, id="revision-of-a-watch"
+        "GET", f"{CONFIG_MAPS}?watch=1&resourceVersion=x", {}, b"", 500, id="revision-of-a-watch"
     ),
     pytest.param(
         "GET", f"{CONFIG_MAPS}?continue={base64.urlsafe_b64encode(_FUTURE).decode().rstrip('=')}",
         {}, b"", 400, id="token-of-the-future",
     ),
     pytest.param(
-        "POST", f"{PODS}/a/binding", _JSON, b'{"target":{}}', 400, id="binding-to-nothing"
+        "POST", f"{PODS}/a/binding", _JSON, b'{"target":{}}', 500, id="binding-to-nothing"
     ),
     pytest.param(
         "GET", CONFIG_MAPS,

@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from support.api_server import NOBODY, Api, RunningApiServer, memory_backend, start
-from tiphys.apiserver.service_addresses import Reservation, ServiceAddresses
+from tiphys.apiserver.number_pool import Reservation
+from tiphys.apiserver.service_addresses import ServiceAddresses
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 Story = Callable[[Api, RunningApiServer], Awaitable[None]]
@@ -81,7 +82,7 @@ def test_only_a_dry_run_takes_a_revision_on_create(tell: Tell) -> None:
         assert (status, made["metadata"]["resourceVersion"]) == (201, "5")
         status, refused = await api("POST", CONFIG_MAPS, body)
         assert (status, refused["message"]) == (
-            400,
+            500,
             "resourceVersion should not be set on objects to be created",
         )
         assert (await api("POST", CONFIG_MAPS, a_map("a", resourceVersion="0")))[0] == 201
@@ -230,7 +231,7 @@ def test_a_cancelled_write_of_a_service_keeps_its_addresses_until_it_is_decided(
 
     async def write() -> None:
         with Reservation() as reserved:
-            assert addresses.allocate(service, None, reserved) == []
+            assert addresses.allocate(service, None, reserved, addresses.ports(reserved)) == []
             await asyncio.Event().wait()
 
     async def story() -> None:

@@ -17,9 +17,11 @@ from shared import SHARED, cases, needs_shared
 from tiphys.api import names
 from tiphys.api.field_errors import invalid_object
 from tiphys.api.meta import Obj
+from tiphys.apiserver.meta_checks import wants_qualified_finalizers
 from tiphys.apiserver.object_meta import fill_on_create, validate_meta
 from tiphys.apiserver.printing import Printer
 from tiphys.apiserver.resources.registry import RESOURCES
+from tiphys.apiserver.resources.rules.texts import kube_finalizers
 from tiphys.codec.typed import to_typed
 
 pytestmark = needs_shared
@@ -84,12 +86,16 @@ def _create(body: Obj, target: Target) -> Obj:
     obj |= to_typed(body, info.schema_type)
     obj.setdefault("metadata", {})
     kind.default(obj)
+    if info.kind == "Pod":
+        obj["spec"].setdefault("serviceAccountName", "default")  # As admission does.
     fill_on_create(
         obj, target.namespace, namespaced=info.namespaced, now=_NOW, rng=random.Random(1)
     )
     kind.before_create(obj)
     check = kind.validate_name or names.name_is_dns_subdomain
     errors = validate_meta(obj, namespaced=info.namespaced, validate_name=check)
+    if wants_qualified_finalizers(info.gvk):
+        errors += kube_finalizers(obj)
     errors += kind.validate(obj) + kind.validate_create(obj)
     if errors:
         name = obj["metadata"].get("name", "")

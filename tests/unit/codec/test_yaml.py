@@ -72,7 +72,7 @@ def test_aliases_that_explode_are_refused() -> None:
         ("2024-01-01T00:00:00Z", '"2024-01-01T00:00:00Z"'),
         ("a: b", "'a: b'"),
         ("a\nb\n", "|\n  a\n  b"),
-        ("x" * 200 + " y", "x" * 200 + " y"),
+        ("x" * 200 + " y", "x" * 200 + "\n  y"),
         ("", '""'),
         (None, "null"),
         (True, "true"),

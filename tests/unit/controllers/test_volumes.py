@@ -16,6 +16,7 @@ from tiphys.controllers.local_path_provisioner import (
     volume_of,
 )
 from tiphys.controllers.persistent_volume_claim_protection import is_used, with_finalizer
+from tiphys.controllers.volume_attributes_class_protection import is_used as class_is_used
 from tiphys.controllers.volume_binder import claim_names, remove_host_path
 from unit.controllers.builders import a_node, a_pod
 
@@ -242,3 +243,18 @@ def test_an_ephemeral_volume_gets_a_claim_that_goes_with_its_pod() -> None:
     (owner,) = claim["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["controller"]) == ("Pod", "p", True)
     assert claim["spec"] == template["spec"]
+
+
+@pytest.mark.parametrize(
+    ("users", "used"),
+    [
+        ([], False),
+        ([{"spec": {"volumeAttributesClassName": "a"}}], True),
+        ([{"status": {"currentVolumeAttributesClassName": "a"}}], True),
+        ([{"status": {"modifyVolumeStatus": {"targetVolumeAttributesClassName": "a"}}}], True),
+        ([{"spec": {"volumeAttributesClassName": "b"}}], False),
+    ],
+)
+def test_who_uses_a_class_of_attributes(users: list[Obj], used: bool) -> None:
+    assert class_is_used("a", users, []) is used
+    assert class_is_used("a", [], users) is used

@@ -4,7 +4,7 @@ A plugin is an object with `name`, `mutate(write)` and `validate(write)`; both r
 Upstream: apiserver pkg/admission/{interfaces,chain}.go, pkg/kubeapiserver/options/plugins.go.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -28,6 +28,11 @@ class Write:
     warnings: list[str]
     is_dry_run: bool = False
     options: Obj | None = None
+    annotate: Callable[[Mapping[str, str]], None] | None = None  # For the audit log.
+    # What a policy changes, others look at again: the chain runs a second time, with what is noted.
+    wants_again: bool = False
+    is_again: bool = False
+    noted: frozenset[tuple[str, str, str]] = frozenset()
 
     def is_(self, group: str, resource: str, subresource: str = "") -> bool:
         info = self.info
@@ -58,6 +63,10 @@ class Chain:
     def mutate(self, write: Write) -> None:
         for plugin in self.plugins:
             plugin.mutate(write)
+        if write.wants_again:
+            write.is_again = True
+            for plugin in self.plugins:
+                plugin.mutate(write)
 
     def validate(self, write: Write) -> None:
         for plugin in self.plugins:

@@ -6,6 +6,7 @@ Upstream: plugin/pkg/admission/noderestriction/admission.go.
 import base64
 from typing import Final
 
+from tiphys.api.errors import not_found
 from tiphys.api.meta import Obj, at, metadata, name_of
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.refusal import refuse
@@ -55,7 +56,7 @@ class NodeRestriction:
         """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
-        """Raises Forbidden."""
+        """Raises Forbidden, NotFound."""
         if NODES_GROUP not in write.user.groups:
             return
         node = node_of(write.user)
@@ -98,7 +99,9 @@ class NodeRestriction:
 
     def _eviction(self, write: Write, node: str) -> str:
         pod = self._stored_pod(write.info.namespace, write.info.name)
-        if pod is not None and at(pod, "spec", "nodeName") != node:
+        if pod is None:
+            raise not_found("", "pod", write.info.name)  # In the words of upstream's lister.
+        if at(pod, "spec", "nodeName") != node:
             return f'node "{node}" can only evict pods with spec.nodeName set to itself'
         return ""
 

@@ -3,6 +3,7 @@
 Upstream: apiserver pkg/apis/audit/v1/types.go (fields and their order), pkg/audit/request.go.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -103,21 +104,25 @@ def _second(year: int, month: int, day: int, hour: int, minute: int, second: int
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
 
 
-Noted = tuple[Verdict, bytes, str, str, str | int, Any, Any, datetime, datetime, Decision | None]
+More = Mapping[str, str]
+Noted = tuple[
+    Verdict, bytes, str, str, str | int, Any, Any, datetime, datetime, Decision | None, More
+]  # fmt: skip
 """An event before it is a line: what the policy said, audit ID, stage, middle, status (or only its
-code), the request's and the answer's object, when it came, when the stage was, who allowed it."""
+code), the request's and the answer's object, when it came, when the stage was, who allowed it, and
+what admission said of it."""
 
 
 def encode(noted: Noted) -> str:
     """The line. Many at once are cheaper than one with each request: the code stays in caches."""
-    verdict, audit_id, stage, middle, status, body, answer, received, now, decision = noted
+    verdict, audit_id, stage, middle, status, body, answer, received, now, decision, more = noted
     times = f'"requestReceivedTimestamp":"{stamp(received)}","stageTimestamp":"{stamp(now)}"'
     shown = plain_status(status) if isinstance(status, int) else status
     return (
         f'{HEADS[verdict.level]}{_quoted(audit_id)},"stage":"{stage}",{middle}'
         f"{_member('responseStatus', shown)}"
         f"{_object('requestObject', body, verdict)}{_object('responseObject', answer, verdict)}"
-        f",{times}{_member('annotations', annotations(decision))}}}\n"
+        f",{times}{_member('annotations', _all_annotations(decision, more))}}}\n"
     )
 
 
@@ -146,7 +151,17 @@ def annotations(decision: Decision | None) -> str:
         "authorization.k8s.io/decision": "allow" if decision.allowed else "forbid",
         "authorization.k8s.io/reason": decision.reason,
     }
+    if decision.error and not decision.allowed:  # Nothing was decided.
+        document = {"authorization.k8s.io/reason": "internal error"}
     return orjson.dumps(document).decode()
+
+
+def _all_annotations(decision: Decision | None, more: More) -> str:
+    known = annotations(decision)
+    if not more:
+        return known
+    found = orjson.loads(known or "{}") | dict(more)
+    return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def plain_status(code: int) -> str:

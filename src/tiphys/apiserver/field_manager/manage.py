@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from tiphys.api.errors import BadRequest
+from tiphys.api.errors import BadRequest, InternalError
 from tiphys.api.meta import Obj, rfc3339
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.entries import (
@@ -48,10 +48,20 @@ _ALL_BUT_STATUS: Final[FieldSet] = {
     "f:spec": {},
 }
 
+# A request for a certificate is nobody's: its spec stays as it was asked, whoever writes it.
+_REQUEST_TYPE: Final = "certificates.v1.CertificateSigningRequest"
+_OF_REQUESTS: Final[Mapping[str, FieldSet]] = {
+    "": {"f:spec": {}, "f:status": {}},
+    "status": {"f:spec": {}, "f:status": {"f:conditions": {}}},
+    "approval": {"f:spec": {}, "f:status": {"f:certificate": {}}},
+}
+
 
 @lru_cache(maxsize=512)
 def scope_of(type_name: str, subresource: str, *, has_status: bool) -> Scope:
     ignored = _ignored(subresource, has_status=has_status)
+    if type_name == _REQUEST_TYPE:
+        ignored = _OF_REQUESTS[subresource]
     return Scope(shape_of(type_name), zero_of(type_name), ignored)
 
 
@@ -106,10 +116,10 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
     given, held = metadata.pop("managedFields", None), old["metadata"].get("managedFields")
     if is_reset(given):
         return
-    managers = {} if ctx.info.subresource else _read(ctx, given)
-    is_held = not managers or given == held
-    managers = managers or _read(ctx, held)
-    if not managers:
+    is_given = not ctx.info.subresource and _is_readable(given)
+    is_held = not is_given or given == held
+    managers = _read(ctx, given if is_given else held)
+    if not managers and not is_given:
         return
     try:
         after = updated(
@@ -118,8 +128,8 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
         )  # fmt: skip
     except ValueError:
         after = managers
-    if after is managers:
-        metadata["managedFields"] = held if is_held else write(managers)
+    if after is managers and is_held:
+        metadata["managedFields"] = held
     elif after:
         metadata["managedFields"] = write(capped(after))
 
@@ -136,6 +146,14 @@ def _read(ctx: RequestContext, entries: Any) -> Managers:
     return {k: e for k, e in found.items() if _is_served(ctx, e.api_version)}
 
 
+def _is_readable(entries: Any) -> bool:
+    """Whether it says who has what, be it of versions that are not served."""
+    try:
+        return bool(read(entries or ()))
+    except (BadManagedFields, AttributeError, TypeError):
+        return False
+
+
 def _is_served(ctx: RequestContext, api_version: str) -> bool:
     group, _, version = api_version.rpartition("/")
     info = ctx.endpoint.info
@@ -145,7 +163,7 @@ def _is_served(ctx: RequestContext, api_version: str) -> bool:
 def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) -> Obj | None:
     """The object with what is applied, `managedFields` included; None when nothing changes.
 
-    Raises Conflict, BadRequest (upstream answers 500 to what does not fit the kind).
+    Raises Conflict, InternalError for what does not fit the kind, as upstream.
     """
     scope = _scope(ctx)
     version = ctx.endpoint.info.gvk.api_version
@@ -153,7 +171,8 @@ def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) ->
     key = manager_of(ctx, "Apply")
     where = f"{config['metadata'].get('namespace', '')}/{ctx.name}; {_kind_text(ctx)}"
     if why := why_unfit(scope.shape, config):
-        raise BadRequest(f"failed to create typed patch object ({where}): {why}")
+        text = f"failed to create typed patch object ({where}): {why}"
+        raise InternalError(text, code=500, reason="")
     live = live or {}
     managers = _read(ctx, (live.get("metadata") or {}).get("managedFields"))
     allowed = _last_applied(scope, live) if key.name == _KUBECTL else None

@@ -26,6 +26,7 @@ KNOWN_CHARS_MAX: Final = 512  # Longer request lines are not.
 # Upstream pkg/controlplane/apiserver/config.go, LongRunningFunc.
 _LONG: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _PROXY_HEADERS: Final = frozenset({"x-forwarded-for", "x-real-ip"})
+_NOTHING: Final[event.More] = {}
 _NO_USER: Final = User("", ())
 _PANIC_STATUS: Final = (
     '{"metadata":{},"status":"Failure","message":"APIServer panic\'d","reason":"InternalError",'
@@ -135,6 +136,7 @@ class Record:
     """The events of one request of which something is noted."""
 
     __slots__ = (
+        "_annotations",
         "_audit",
         "_body",
         "_decision",
@@ -168,6 +170,7 @@ class Record:
         self._body = body
         self._received = audit.clock.now()
         self._decision: Decision | None = None
+        self._annotations: event.More = _NOTHING
 
     def received(self) -> None:
         if self._verdict.level is Level.REQUEST_RESPONSE:
@@ -182,6 +185,10 @@ class Record:
 
     def decided(self, decision: Decision) -> None:
         self._decision = decision
+
+    def annotate(self, more: event.More) -> None:
+        """What admission says; of one that was said before, the first counts."""
+        self._annotations = {**more, **self._annotations}
 
     def refused(self, answer: Response) -> None:
         self._emit(STARTED, answer.status)
@@ -236,4 +243,4 @@ class Record:
         if verdict.level >= Level.REQUEST and stage is not RECEIVED:
             body = self._body
         noted = (verdict, self._id, stage, self._middle, status, body, response)
-        audit.sink.write((*noted, self._received, now, self._decision))
+        audit.sink.write((*noted, self._received, now, self._decision, self._annotations))

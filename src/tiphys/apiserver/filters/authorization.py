@@ -32,11 +32,16 @@ class Attributes(NamedTuple):
     name: str = ""
     path: str = ""
     node: str = ""  # A list's spec.nodeName: see RequestInfo.
+    version: str = ""
 
 
 class Decision(NamedTuple):
+    """denied: somebody said no, and not just nothing. error: somebody could not be asked."""
+
     allowed: bool
     reason: str = ""
+    denied: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +282,7 @@ def attributes_of(info: RequestInfo) -> Attributes:
         info.namespace,
         info.name,
         node=info.node,
+        version=info.version,
     )
 
 

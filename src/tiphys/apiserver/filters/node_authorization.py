@@ -5,7 +5,7 @@ to. Upstream: plugin/pkg/auth/authorizer/node/node_authorizer.go.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.filters.authorization import (
@@ -18,6 +18,9 @@ from tiphys.apiserver.filters.authorization import (
 from tiphys.apiserver.filters.node_graph import Need, NodeGraph
 from tiphys.apiserver.user import User
 from tiphys.storage.watch_cache import WatchCache
+
+if TYPE_CHECKING:
+    from tiphys.apiserver.filters.webhook_authorization import WebhookAuthorizer
 
 NODES_GROUP: Final = "system:nodes"
 NODE_USER_PREFIX: Final = "system:node:"
@@ -153,11 +156,22 @@ _CHECKS: Final[dict[tuple[str, str], _Check]] = {
 
 
 class Authorizer(RbacAuthorizer):
-    """Node, then RBAC: the first that allows decides, as --authorization-mode=Node,RBAC."""
+    """Node, RBAC, and the webhook where there is one: the first that allows decides."""
 
     nodes: NodeAuthorizer | None = None
+    webhook: "WebhookAuthorizer | None" = None
 
     def decide(self, user: User, asked: Attributes) -> Decision:
+        """Raises Unasked where there is a webhook."""
+        found = self._decide_here(user, asked)
+        if found.allowed or self.webhook is None:
+            return found
+        said = self.webhook.decide(user, asked)
+        if said.allowed or said.denied:
+            return said
+        return said._replace(reason="\n".join(r for r in (found.reason, said.reason) if r))
+
+    def _decide_here(self, user: User, asked: Attributes) -> Decision:
         is_node = NODES_GROUP in user.groups and user.name.startswith(NODE_USER_PREFIX)
         if not is_node or self.nodes is None:  # The group alone makes no node.
             return super().decide(user, asked)

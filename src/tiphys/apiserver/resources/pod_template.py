@@ -136,8 +136,6 @@ def default_volume(volume: Obj) -> None:
     projected = volume.get("projected") or {}
     for source in projected.get("sources") or ():
         _default_projection(source)
-    if "sources" in projected:
-        projected["sources"] = [s for s in projected["sources"] or () if s] or None
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
     if "ephemeral" in volume:
@@ -175,7 +173,8 @@ def _default_projection(source: Obj) -> None:
     token = source.get("serviceAccountToken")
     if token is not None:
         token.setdefault("expirationSeconds", TOKEN_SECONDS_DEFAULT)
-    source.pop("podCertificate", None)  # PodCertificateRequest is off.
+    for field in ("podCertificate", "clusterTrustBundle"):
+        source.pop(field, None)  # PodCertificateRequest and ClusterTrustBundle are off.
     for item in (source.get("downwardAPI") or {}).get("items") or ():
         default_field_ref(item)
 

@@ -75,7 +75,10 @@ class Resource:
     note_request: Callable[[Obj, Obj | None, User, datetime], None] = nothing_of_request
     # (obj, when): the object to write at first instead of deleting it; None leaves it to the rules.
     before_delete: Callable[[Obj, datetime], Obj | None] = nothing_before_delete
+    # Rules whose errors are told alone: what the server gives the object depends on them.
+    validate_first: Callable[[Obj], list[FieldError]] = no_errors
     validate: Callable[[Obj], list[FieldError]] = no_errors
+    validate_again: Callable[[Obj], list[FieldError]] | None = None  # Instead of it, for updates.
     validate_create: Callable[[Obj], list[FieldError]] = no_errors  # More, of new objects only.
     # More, of new objects, given the labels of their namespace.
     validate_create_in: Callable[[Obj, dict[str, str]], list[FieldError]] | None = None
@@ -86,9 +89,16 @@ class Resource:
     row_conditions: Callable[[Obj], list[Obj]] = no_conditions
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts
+    # The order of rules of an update: its metadata, the object as a whole, what changed.
+    update_order: tuple[str, ...] = ("meta", "whole", "change")
+    checks_generated_prefix: bool = True  # generateName has rules as names have.
     error_group: str | None = None  # The group that 422s name, where not the own one.
     has_status_table: bool = True  # Whether the subresource status can be shown as a Table.
     orphans_by_default: bool = False  # A delete that does not say keeps what the object owns.
     delete_warning: str = ""  # For a delete that does not say what becomes of it.
     allow_create_on_update: bool = False
     allow_unconditional_update: bool = True
+
+    def validate_whole(self, new: Obj) -> list[FieldError]:
+        """Of an update."""
+        return (self.validate_again or self.validate)(new)

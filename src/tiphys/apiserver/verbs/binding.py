@@ -5,15 +5,16 @@ Upstream: pkg/registry/core/pod/storage/storage.go (BindingREST.assignPod).
 
 from typing import Final
 
-from tiphys.api.errors import BadRequest, Conflict
-from tiphys.api.field_errors import FieldError, not_supported, required
+from tiphys.api.errors import BadRequest, Conflict, InternalError
+from tiphys.api.field_errors import FieldError, required
 from tiphys.api.meta import GroupVersionKind, Obj, at, condition, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.resources.rules.texts import unsupported
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.options import check_write_options
-from tiphys.apiserver.writes import guaranteed_update
+from tiphys.apiserver.writes import admit, guaranteed_update
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("", "v1", "Binding")
@@ -32,10 +33,13 @@ async def create_binding(ctx: RequestContext) -> Answer:
     binding = read_object(ctx, KIND)
     name = ctx.name or binding["metadata"].get("name", "")
     errors = _validate(binding)
-    if errors:  # Upstream names no object here, which makes it the server's fault there (500).
+    if errors:  # Upstream names no object here, which makes it the server's fault.
         texts = [str(error) for error in errors]
         text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-        raise BadRequest(text)
+        raise InternalError(text, code=500, reason="")
+    if not name:
+        raise BadRequest("Name parameter required.")
+    admit(ctx, "CREATE", binding)
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
     return document_answer(ctx, 201, SUCCESS)
@@ -45,7 +49,7 @@ def _validate(binding: Obj) -> list[FieldError]:
     target = binding.get("target") or {}
     errors: list[FieldError] = []
     if target.get("kind", "") not in {"", "Node"}:
-        errors.append(not_supported("target.kind", target.get("kind"), ["Node", "<empty>"]))
+        errors.append(unsupported("target.kind", target.get("kind"), ("Node", "<empty>")))
     if not target.get("name"):
         errors.append(required("target.name"))
     return errors

@@ -9,9 +9,9 @@ from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.manage import track_create
 from tiphys.apiserver.filters.escalation import check_escalation
+from tiphys.apiserver.number_pool import Reservation
 from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
 from tiphys.apiserver.responses import object_answer
-from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.service_claims import allocate_new
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import (
@@ -58,12 +58,14 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     )
     resource.before_create(obj)
     resource.note_request(obj, None, ctx.user, server.clock.now())
-    raise_invalid(endpoint, obj, namespace_errors(ctx, obj) + validate_object(endpoint, obj))
-    ctx.warnings += resource.warnings(obj, None)
-    server.admission.validate(write)
+    raise_invalid(endpoint, obj, resource.validate_first(obj))
     async with server.quota.charges() as charges:
         with Reservation() as reserved:
             await allocate_new(ctx, obj, reserved)
+            errors = namespace_errors(ctx, obj) + validate_object(endpoint, obj)
+            raise_invalid(endpoint, obj, errors)
+            ctx.warnings += resource.warnings(obj, None)
+            server.admission.validate(write)
             await charges.take(write)
             return await _store(ctx, obj, is_generated=is_generated)
 

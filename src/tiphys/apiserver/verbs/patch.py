@@ -30,6 +30,7 @@ from tiphys.apiserver.verbs.scale import KIND as SCALE
 from tiphys.apiserver.verbs.scale import scale_for, scale_for_patch, with_scale
 from tiphys.apiserver.verbs.update import check_name, require, update_object
 from tiphys.apiserver.writes import guaranteed_update
+from tiphys.codec.json_syntax import syntax_error
 from tiphys.codec.patch import PatchError, json_patch, merge, strategic
 from tiphys.codec.patch.shown import reached_by_merge, reached_by_operations, shown
 from tiphys.codec.typed import json_kind
@@ -52,9 +53,10 @@ async def patch(ctx: RequestContext) -> Answer:
         return await apply(ctx)
     ctx.media()
     kind, document = _read_patch(ctx)
-    endpoint = ctx.endpoint
+    endpoint, told = ctx.endpoint, list(ctx.warnings)
 
     def make(old: Obj) -> Obj:
+        ctx.warnings[:] = told  # Each try tells of its own.
         new = patched(ctx, old, kind, document, endpoint.info.gvk, endpoint.info.schema_type)
         check_name(ctx, new)
         set_namespace(new["metadata"], ctx.namespace, namespaced=endpoint.info.namespaced)
@@ -69,8 +71,10 @@ async def patch_scale(ctx: RequestContext) -> Answer:
     if _type_of(ctx) == APPLY:
         return await apply_scale(ctx)
     kind, document = _read_patch(ctx)
+    told = list(ctx.warnings)
 
     def change(old: Obj) -> Obj:
+        ctx.warnings[:] = told
         new = patched(ctx, scale_for_patch(ctx, old), kind, document, SCALE, "autoscaling.v1.Scale")
         check_name(ctx, new)
         return with_scale(ctx, old, new)
@@ -98,8 +102,9 @@ def _read_patch(ctx: RequestContext) -> tuple[str, Any]:
     require(ctx)
     try:
         return kind, orjson.loads(ctx.request.body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
+    except orjson.JSONDecodeError:
+        why = syntax_error(ctx.request.body)
+        raise BadRequest(f"error decoding patch: {why}") from None
 
 
 def patched(
@@ -125,7 +130,6 @@ def patched(
         raise BadRequest("the patch is nested too deeply") from None
     loose.setdefault("kind", gvk.kind)
     loose.setdefault("apiVersion", gvk.api_version)
-    ctx.warnings.clear()  # Each try tells of its own.
     try:
         return typed_object(ctx, loose, gvk, None, [])
     except UnreadableObject as error:

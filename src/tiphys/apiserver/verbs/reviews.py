@@ -25,6 +25,7 @@ from tiphys.lib.http.message import Answer
 
 AUTHORIZATION: Final = "authorization.k8s.io"
 AUTHENTICATION: Final = "authentication.k8s.io"
+_NO_RULES: Final = "webhook authorizer does not support user rule resolution"
 _PATHS: Final = "spec.nonResourceAttributes"
 _ONE_OF: Final = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
@@ -71,6 +72,7 @@ def asked_of(spec: Obj) -> Attributes:
         namespace=resource.get("namespace", ""),
         name=resource.get("name", ""),
         node=review_selectors.read(resource).node,
+        version=resource.get("version", ""),
     )
 
 
@@ -104,9 +106,13 @@ def _shown(path: Obj) -> Obj:
 def _decided(ctx: RequestContext, review: Obj, user: User) -> Answer:
     decision = ctx.server.authorizer.decide(user, asked_of(review["spec"]))
     status: Obj = {"allowed": decision.allowed}
+    if decision.denied:
+        status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
     problems = review_selectors.read(review["spec"].get("resourceAttributes") or {}).errors
+    if decision.error:
+        problems = [*problems, decision.error]
     if problems:
         status["evaluationError"] = "; ".join(problems)
     return _answer(ctx, review, status)
@@ -178,11 +184,13 @@ async def self_subject_rules_review(ctx: RequestContext) -> Answer:
                 if rule.names:
                     shown["resourceNames"] = sorted(rule.names)
                 resource_rules.append(shown)
-    status = {
+    status: Obj = {
         "resourceRules": resource_rules,
         "nonResourceRules": path_rules,
         "incomplete": False,
     }
+    if ctx.server.authorizer.webhook is not None:  # It cannot be asked for all that it allows.
+        status |= {"incomplete": True, "evaluationError": _NO_RULES}
     return _answer(ctx, review | {"metadata": {}, "spec": {}}, status)
 
 

@@ -21,17 +21,23 @@ from tiphys.apiserver.field_manager.manage import track_update
 from tiphys.apiserver.filters.authorization import attributes_of
 from tiphys.apiserver.filters.authorization import forbidden as not_permitted
 from tiphys.apiserver.filters.escalation import check_escalation
-from tiphys.apiserver.object_meta import fill_on_update, set_namespace, validate_kind_update
+from tiphys.apiserver.number_pool import Reservation
+from tiphys.apiserver.object_meta import (
+    fill_on_update,
+    set_namespace,
+    validate_any_update,
+    validate_kind_update,
+)
 from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
-from tiphys.apiserver.service_addresses import Reservation
 from tiphys.apiserver.verbs.create import create_object
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.writes import (
     admission_write,
     guaranteed_update,
     raise_invalid,
+    validate_name_of,
 )
 from tiphys.lib.http.message import Answer
 from tiphys.storage.cached_object import CachedObject
@@ -156,29 +162,42 @@ def prepare_update(
     elif ctx.info.subresource != "approval":  # Its part keeps everything else.
         resource.before_update(new, old)
     resource.note_request(new, old, ctx.user, server.clock.now())
-    errors = _kind_errors(ctx, new, old)
-    kind = "" if endpoint.custom else info.kind
-    meta_errors = validate_kind_update(kind, new, old, namespaced=info.namespaced)
-    raise_invalid(endpoint, new, meta_errors + errors)
-    ctx.warnings += resource.warnings(new, old)
+    if not is_status:
+        raise_invalid(endpoint, new, resource.validate_first(new))
+    raise_invalid(endpoint, new, _update_errors(ctx, new, old))
+    if not is_status:
+        ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status and reserved is not None:
         server.allocate(ctx, new, old, reserved)
     return new
 
 
-def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
-    """What the kind's own rules say of an update."""
-    resource = ctx.endpoint.resource
-    rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+def _update_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
+    """All rules for an update, in upstream's order; values as they were written."""
+    errors = validate_any_update(new, old, namespaced=ctx.endpoint.info.namespaced)
 
     def validate(obj: Obj) -> list[FieldError]:
-        if ctx.info.subresource == "status":
-            return resource.validate_status_update(obj, old)
-        return resource.validate(obj) + rules(obj, old)
+        return _kind_errors(ctx, obj, old)
 
-    errors = validate(new)
-    return quoted_as_written(errors, validate, new, ctx.given) if ctx.given else errors
+    found = validate(new)
+    return errors + (quoted_as_written(found, validate, new, ctx.given) if ctx.given else found)
+
+
+def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
+    """What the kind's own rules say of an update."""
+    endpoint, resource, info = ctx.endpoint, ctx.endpoint.resource, ctx.endpoint.info
+    meta = validate_kind_update(
+        info.gvk, new, old,
+        namespaced=info.namespaced,
+        validate_name=validate_name_of(endpoint),
+        is_custom=endpoint.custom is not None,
+    )  # fmt: skip
+    if ctx.info.subresource == "status":
+        return meta + resource.validate_status_update(new, old)
+    rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+    found = {"meta": meta, "whole": resource.validate_whole(new), "change": rules(new, old)}
+    return [error for part in resource.update_order for error in found[part]]
 
 
 def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:

@@ -230,9 +230,12 @@ def zero_of(type_name: str) -> Mapping[str, Any]:
         elif field.ref:
             if not field.pointer and not field.omit_zero:
                 made[name] = zero_of(field.ref)
-        elif not field.omit_empty and not field.pointer:
+        elif not (field.pointer or field.omit_zero) and (
+            not field.omit_empty or field.kind in _STRUCTS
+        ):
             made[name] = _ZEROS.get(field.kind)
     return made
 
 
+_STRUCTS: Final = "TUQI"  # Kinds that Go holds in a struct, which it never leaves out.
 _ZEROS: Final[Mapping[str, Any]] = {"s": "", "i": 0, "l": 0, "e": 0, "b": False, "Q": "0", "I": 0}

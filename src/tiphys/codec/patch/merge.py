@@ -4,12 +4,14 @@ from typing import Any
 
 from tiphys.api.meta import Obj
 from tiphys.codec.patch import PatchError
+from tiphys.codec.typed import json_kind
 
 
 def apply(document: Obj, patch: Any) -> Obj:
     """A new document. Raises PatchError (400) where the patch is no object."""
     if not isinstance(patch, dict):
-        raise PatchError("error decoding patch: Invalid JSON Patch", 400)
+        text = f"json: cannot unmarshal {json_kind(patch)} into Go value of type"
+        raise PatchError(f"error decoding patch: {text} map[string]interface {{}}", 400)
     return _merged(document, patch)
 
 

@@ -24,15 +24,16 @@ def _controller(revision: Obj, _: datetime) -> Any:
 
 
 def validate(revision: Obj) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if revision.get("data") is None:
-        errors.append(required("data", "data is mandatory"))
-    elif not isinstance(revision["data"], dict):
-        errors.append(required("data", "data must be a valid JSON object"))
     number = revision.get("revision", 0)
-    if number < 0:
-        errors.append(invalid("revision", number, NOT_NEGATIVE))
-    return errors
+    return [invalid("revision", number, NOT_NEGATIVE)] if number < 0 else []
+
+
+def validate_create(revision: Obj) -> list[FieldError]:
+    if revision.get("data") is None:
+        return [required("data", "data is mandatory")]
+    if not isinstance(revision["data"], dict):
+        return [required("data", "data must be a valid JSON object")]
+    return []
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
@@ -44,6 +45,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
 CONTROLLER_REVISION = Resource(
     _INFO,
     validate=validate,
+    validate_create=validate_create,
     validate_update=validate_update,
     columns=columns_of(
         _INFO, cells.name, _controller, cells.value("revision", default=0), cells.age

@@ -2,23 +2,21 @@
 
 from typing import Final
 
-from tiphys.api.field_errors import FieldError, invalid, not_supported, required
-from tiphys.api.meta import Obj
+from tiphys.api.field_errors import FieldError, invalid, required
+from tiphys.api.go_form import go_form
+from tiphys.api.meta import Obj, annotations_of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
-from tiphys.apiserver.resources.rules.texts import (
-    immutable_selector,
-    is_empty_selector,
-    label_selector,
-)
+from tiphys.apiserver.resources.rules.texts import is_empty_selector, label_selector, unsupported
 
 _INFO = built_in("apps", "v1", "daemonsets")
 
 
+_TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 EMPTY_STATUS: Final[Obj] = {
     "currentNumberScheduled": 0,
     "numberMisscheduled": 0,
@@ -43,19 +41,24 @@ def default(daemon_set: Obj) -> None:
 def before_create(daemon_set: Obj) -> None:
     daemon_set["status"] = dict(EMPTY_STATUS)
     generation.start(daemon_set)
-    daemon_set["metadata"].setdefault("annotations", {}).setdefault(
-        "deprecated.daemonset.template.generation", "1"
-    )
+    daemon_set["metadata"].setdefault("annotations", {}).setdefault(_TEMPLATE_GENERATION, "1")
 
 
 def before_update(new: Obj, old: Obj) -> None:
     generation.updated(new, old)
-    annotation = "deprecated.daemonset.template.generation"
-    before = (old["metadata"].get("annotations") or {}).get(annotation)
+    before = annotations_of(old).get(_TEMPLATE_GENERATION)
     if before is not None:
         changed = new["spec"].get("template") != old["spec"].get("template")
         now = str(int(before) + 1) if changed and before.isdigit() else before
-        new["metadata"].setdefault("annotations", {})[annotation] = now
+        new["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = now
+
+
+def before_status_update(new: Obj, old: Obj) -> None:
+    """Upstream keeps the number in the spec, whose annotation only this version shows."""
+    generation.status_updated(new, old)
+    before = annotations_of(old).get(_TEMPLATE_GENERATION)
+    if before is not None:
+        new["metadata"].setdefault("annotations", {}).setdefault(_TEMPLATE_GENERATION, before)
 
 
 def validate(daemon_set: Obj) -> list[FieldError]:
@@ -77,7 +80,8 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [not_supported(f"{path}.type", kind, ("OnDelete", "RollingUpdate"))]
+        shown = go_form(strategy, "apps.v1.DaemonSetUpdateStrategy")
+        return [unsupported(path, shown, ("RollingUpdate", "OnDelete"))]
     rolling = strategy.get("rollingUpdate") or {}
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
     where = f"{path}.rollingUpdate"
@@ -94,17 +98,11 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     return errors
 
 
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable_selector(
-        new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector"
-    )
-
-
 DAEMON_SET = Resource(
     _INFO,
     warnings=warnings.of_template("spec", "template"),
     validate=validate,
-    validate_update=validate_update,
+    validate_update=workload.same_selector,
     columns=columns_of(
         _INFO,
         cells.name,
@@ -123,5 +121,5 @@ DAEMON_SET = Resource(
     before_create=before_create,
     before_update=before_update,
     validate_status_update=workload_status.DAEMON_SET,
-    before_status_update=generation.status_updated,
+    before_status_update=before_status_update,
 )

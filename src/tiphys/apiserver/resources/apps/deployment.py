@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
@@ -11,7 +12,6 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
-from tiphys.apiserver.resources.rules.texts import immutable_selector
 
 _INFO = built_in("apps", "v1", "deployments")
 
@@ -62,7 +62,7 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
         text = "may not be specified when strategy `type` is 'Recreate'"
         return [] if rolling is None else [forbidden(f"{path}.rollingUpdate", text)]
     if kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": rolling}
+        shown = go_form(strategy, "apps.v1.DeploymentStrategy")
         return [not_supported(path, shown, ("Recreate", "RollingUpdate"))]
     rolling = rolling or {}
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
@@ -75,17 +75,11 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     return errors + workload.at_most_all(unavailable, f"{where}.maxUnavailable")
 
 
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable_selector(
-        new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector"
-    )
-
-
 DEPLOYMENT = Resource(
     _INFO,
     warnings=warnings.of_template("spec", "template", is_named_alike=True),
     validate=validate,
-    validate_update=validate_update,
+    validate_update=workload.same_selector,
     default=default,
     before_create=generation.created({}),
     before_update=generation.updated_with_annotations,

@@ -8,7 +8,6 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
-from tiphys.apiserver.resources.rules.texts import immutable_selector
 
 _INFO = built_in("apps", "v1", "replicasets")
 
@@ -31,17 +30,11 @@ def validate(replica_set: Obj) -> list[FieldError]:
     return errors + workload.replicated_template(spec)
 
 
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable_selector(
-        new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector"
-    )
-
-
 REPLICA_SET = Resource(
     _INFO,
     warnings=warnings.of_template("spec", "template", is_named_alike=True),
     validate=validate,
-    validate_update=validate_update,
+    validate_update=workload.same_selector,
     default=default,
     before_create=generation.created({"replicas": 0}),
     before_update=generation.updated,

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj, at
 from tiphys.api.names import dns_label, name_is_dns_label
 from tiphys.api.resources import built_in
@@ -34,6 +35,8 @@ def default(stateful_set: Obj) -> None:
     retention.setdefault("whenScaled", "Retain")
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
+    if at(spec, "updateStrategy", "rollingUpdate") is not None:
+        spec["updateStrategy"]["rollingUpdate"].pop("maxUnavailable", None)  # Its feature is off.
     default_template(spec.get("template"))
     for claim in spec.get("volumeClaimTemplates") or ():
         claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
@@ -47,7 +50,15 @@ def _ready(stateful_set: Obj, _: datetime) -> Any:
 
 
 def validate(stateful_set: Obj) -> list[FieldError]:
-    spec = stateful_set["spec"]
+    return _rules(stateful_set["spec"], with_claims=True)
+
+
+def validate_again(stateful_set: Obj) -> list[FieldError]:
+    """Without the claims, which cannot change."""
+    return _rules(stateful_set["spec"], with_claims=False)
+
+
+def _rules(spec: Obj, *, with_claims: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     policy = spec.get("podManagementPolicy")
     if policy not in {"OrderedReady", "Parallel"}:
@@ -60,7 +71,7 @@ def validate(stateful_set: Obj) -> list[FieldError]:
         value = retention.get(field, "")
         if value not in {"Retain", "Delete"}:
             errors.append(unsupported(where, value, ("Retain", "Delete")))
-    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or () if with_claims else ()):
         errors += claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
     errors += workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
     errors += workload.not_negative_at(spec.get("ordinals") or {}, "spec.ordinals", "start")
@@ -71,9 +82,11 @@ def validate(stateful_set: Obj) -> list[FieldError]:
     template = spec.get("template")
     if not workload.is_well_formed(spec.get("selector")):
         shown = workload.shown_selector(spec.get("selector"))
-        return [*errors, invalid("spec.selector", shown, "")]
-    errors += workload.template_matches(spec.get("selector"), template, "spec.template")
-    errors += workload.template(_with_claims(spec), "spec.template")
+        errors.append(invalid("spec.selector", shown, ""))
+    else:
+        errors += workload.template_matches(spec.get("selector"), template, "spec.template")
+        errors += workload.template_meta(template, "spec.template")
+        errors += workload.template(_with_claims(spec), "spec.template")
     restart = at(template, "spec", "restartPolicy", default="")
     if restart != "Always":
         errors.append(unsupported("spec.template.spec.restartPolicy", restart, ("Always",)))
@@ -101,21 +114,12 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
         if rolling is None:
             return []
         text = "only allowed for updateStrategy 'RollingUpdate'"
-        return [invalid(f"{path}.rollingUpdate", _internal(rolling), text)]
+        shown = go_form(rolling, "apps.v1.RollingUpdateStatefulSetStrategy")
+        return [invalid(f"{path}.rollingUpdate", shown, text)]
     if kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": _internal(rolling)}
+        shown = go_form(strategy, "apps.v1.StatefulSetUpdateStrategy")
         return [invalid(path, shown, "must be 'RollingUpdate' or 'OnDelete'")]
     return workload.not_negative_at(rolling or {}, f"{path}.rollingUpdate", "partition")
-
-
-def _internal(rolling: Obj | None) -> Obj | None:
-    """As upstream's internal struct marshals."""
-    if rolling is None:
-        return None
-    return {
-        "Partition": rolling.get("partition"),
-        "MaxUnavailable": rolling.get("maxUnavailable"),
-    }
 
 
 _MUTABLE: Final = frozenset(
@@ -144,6 +148,7 @@ STATEFUL_SET = Resource(
     warnings=warnings.of_template("spec", "template"),
     validate_name=name_is_dns_label,
     validate=validate,
+    validate_again=validate_again,
     validate_update=validate_update,
     columns=columns_of(
         _INFO,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.autoscaling.old_metrics import from_old, to_old
 
 EMPTY_STATUS: Final[Obj] = {"currentReplicas": 0, "desiredReplicas": 0}
 # Annotations that carry in v1 what only v2 has fields for.
@@ -39,16 +40,18 @@ def to_v2(autoscaler: Obj) -> Obj:
     notes = dict(autoscaler["metadata"].get("annotations") or {})
     extra = {field: _parsed(notes.pop(key, None)) for field, key in _EXTRA.items()}
     percent = spec.pop("targetCPUUtilizationPercentage", None)
-    metrics = [*([_cpu_metric(percent)] if percent is not None else []), *(extra["metrics"] or [])]
+    others = [from_old(metric, "target") for metric in _objects(extra["metrics"])]
+    metrics = [*([_cpu_metric(percent)] if percent is not None else []), *others]
     if metrics:
         spec["metrics"] = metrics
     if extra["behavior"]:
         spec["behavior"] = extra["behavior"]
     current = status.pop("currentCPUUtilizationPercentage", None)
-    shown = list(extra["currentMetrics"] or [])
-    if current is not None:
-        usage = {"averageUtilization": current}
-        shown = [{"type": "Resource", "resource": {"name": "cpu", "current": usage}}, *shown]
+    # The annotation has more to say than the field.
+    shown = [from_old(metric, "current") for metric in _objects(extra["currentMetrics"])]
+    if current is not None and not shown:
+        usage = {"averageUtilization": current, "averageValue": "0"}
+        shown = [{"type": "Resource", "resource": {"name": "cpu", "current": usage}}]
     status["currentMetrics"] = shown or None
     if extra["conditions"]:
         status["conditions"] = extra["conditions"]
@@ -68,22 +71,20 @@ def from_v2(autoscaler: Obj) -> Obj:
     others: list[Obj] = []
     for metric in spec.pop("metrics", None) or []:
         percent = _cpu_percent(metric, "target")
-        if percent is None or "targetCPUUtilizationPercentage" in spec:
+        if percent is None:
             others.append(metric)
         else:
             spec["targetCPUUtilizationPercentage"] = percent
-    shown: list[Obj] = []
-    for metric in status.pop("currentMetrics", None) or []:
+    shown = list(status.pop("currentMetrics", None) or [])
+    for metric in shown:
         percent = _cpu_percent(metric, "current")
-        if percent is None or "currentCPUUtilizationPercentage" in status:
-            shown.append(metric)
-        else:
+        if percent is not None:
             status["currentCPUUtilizationPercentage"] = percent
     extra = {
-        "metrics": others,
+        "metrics": [to_old(metric, "target") for metric in others],
         "behavior": spec.pop("behavior", None),
         "conditions": status.pop("conditions", None),
-        "currentMetrics": shown,
+        "currentMetrics": [to_old(metric, "current") for metric in shown],
     }
     notes |= {_EXTRA[f]: orjson.dumps(value).decode() for f, value in extra.items() if value}
     return {
@@ -101,6 +102,16 @@ def _parsed(text: str | None) -> Any:
         return orjson.loads(text) if text else None
     except orjson.JSONDecodeError:
         return None
+
+
+def _objects(value: Any) -> list[Obj]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
+
+
+def has_metrics(autoscaler: Obj) -> bool:
+    """Whether an annotation of an object of this version names metrics."""
+    notes = autoscaler["metadata"].get("annotations") or {}
+    return bool(_objects(_parsed(notes.get(_EXTRA["metrics"]))))
 
 
 def _with_notes(metadata: Obj, notes: Obj) -> Obj:

@@ -7,6 +7,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.autoscaling import rules
+from tiphys.apiserver.resources.autoscaling.conversion import has_metrics
 from tiphys.apiserver.resources.autoscaling.hpa_cells import min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
@@ -14,11 +15,15 @@ from tiphys.apiserver.resources.resource import Resource
 _INFO = built_in("autoscaling", "v1", "horizontalpodautoscalers")
 
 
+CPU_PERCENT_DEFAULT: Final = 80
 _EMPTY_STATUS: Final[Obj] = {"currentReplicas": 0, "desiredReplicas": 0}
 
 
 def default(autoscaler: Obj) -> None:
-    autoscaler["spec"].setdefault("minReplicas", 1)
+    spec = autoscaler["spec"]
+    spec.setdefault("minReplicas", 1)
+    if "targetCPUUtilizationPercentage" not in spec and not has_metrics(autoscaler):
+        spec["targetCPUUtilizationPercentage"] = CPU_PERCENT_DEFAULT
     autoscaler.setdefault("status", dict(_EMPTY_STATUS))
 
 

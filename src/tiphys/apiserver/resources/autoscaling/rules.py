@@ -35,6 +35,10 @@ def validate(autoscaler: Obj) -> list[FieldError]:
     errors += _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
     for index, metric in enumerate(spec.get("metrics") or ()):
         errors += _metric(metric, f"spec.metrics[{index}]")
+    kinds = {metric.get("type") for metric in spec.get("metrics") or ()}
+    if least == 0 and not kinds & {"Object", "External"}:
+        text = "must specify at least one Object or External metric to support scaling to zero"
+        errors.append(forbidden("spec.metrics", f"{text} replicas"))
     for side in ("scaleUp", "scaleDown"):
         rules = (spec.get("behavior") or {}).get(side)
         if rules is not None:
@@ -43,6 +47,14 @@ def validate(autoscaler: Obj) -> list[FieldError]:
 
 
 def _reference(ref: Obj, path: str) -> list[FieldError]:
+    errors = _named(ref, path)
+    version = ref.get("apiVersion", "")
+    if "/" not in version and version != "v1":
+        errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
+    return errors
+
+
+def _named(ref: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for field in ("kind", "name"):
         value = ref.get(field, "")
@@ -50,25 +62,40 @@ def _reference(ref: Obj, path: str) -> list[FieldError]:
             errors.append(required(f"{path}.{field}"))
         else:
             errors += each(f"{path}.{field}", value, names.path_segment_name(value, False))
-    version = ref.get("apiVersion", "")
-    if "/" not in version and version != "v1":
-        errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
     return errors
 
 
 def _metric(metric: Obj, path: str) -> list[FieldError]:
     kind = metric.get("type", "")
-    if not kind:
-        return [required(f"{path}.type", "must specify a metric source type")]
+    errors = _sources(metric, path)
     if kind not in _TYPES:
-        return [unsupported(f"{path}.type", kind, _TYPES)]
+        wrong = unsupported(f"{path}.type", kind, _TYPES)
+        return [*errors, wrong, wrong]  # Upstream looks twice.
     where, source = f"{path}.{_SOURCES[kind]}", metric.get(_SOURCES[kind])
     if source is None:
-        return [required(where, "must populate information for the given metric source")]
+        return [*errors, required(where, "must populate information for the given metric source")]
+    return errors + _source(kind, source, where)
+
+
+def _sources(metric: Obj, path: str) -> list[FieldError]:
+    """There is a type, and no other source beside its own."""
+    kind = metric.get("type", "")
+    if not kind:
+        return [required(f"{path}.type", "must specify a metric source type")]
+    text = "must populate the given metric source only"
+    own = _SOURCES.get(kind)
+    return [
+        forbidden(f"{path}.{field}", text)
+        for field in _SOURCES.values()
+        if field in metric and field != own and own is not None
+    ]
+
+
+def _source(kind: str, source: Obj, where: str) -> list[FieldError]:
     target = source.get("target") or {}
     match kind:
         case "Object":
-            errors = _reference(source.get("describedObject") or {}, f"{where}.describedObject")
+            errors = _named(source.get("describedObject") or {}, f"{where}.describedObject")
             errors += _identifier(source, where) + _target(target, f"{where}.target")
             return errors + _value_or_average(target, where, "averageValue")
         case "External":
@@ -76,7 +103,7 @@ def _metric(metric: Obj, path: str) -> list[FieldError]:
             return errors + _external(target, where)
         case "Pods":
             errors = _identifier(source, where) + _target(target, f"{where}.target")
-            if _is_positive(target.get("averageValue")):
+            if target.get("averageValue") is not None:
                 return errors
             text = "must specify a positive target averageValue"
             return [*errors, required(f"{where}.target.averageValue", text)]
@@ -100,7 +127,7 @@ def _target(target: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if not kind:
         errors.append(required(f"{path}.type", "must specify a metric target type"))
-    elif kind not in _TARGETS:
+    if kind not in _TARGETS:
         text = "must be either Utilization, Value, or AverageValue"
         errors.append(invalid(f"{path}.type", kind, text))
     for field in ("value", "averageValue"):

@@ -41,7 +41,9 @@ def default_job_parts(spec: Obj) -> None:
 def default(job: Obj) -> None:
     labels = at(job, "spec", "template", "metadata", "labels")
     if labels and not job["metadata"].get("labels"):
-        job["metadata"]["labels"] = labels  # One map, as upstream: the generated ones show too.
+        # One map, as upstream: the generated ones show too. Who wants a name gets a copy.
+        shared = bool(job["metadata"].get("name"))
+        job["metadata"]["labels"] = labels if shared else dict(labels)
     default_spec(job["spec"])
     job.setdefault("status", {})
 
@@ -119,6 +121,7 @@ JOB = Resource(
     _INFO,
     validate=job_rules.validate,
     validate_update=job_rules.validate_update,
+    update_order=("whole", "meta", "change"),
     validate_status_update=job_status_rules.validate_status_update,
     warnings=warnings.of_template("spec", "template", is_named_alike=True),
     columns=columns_of(

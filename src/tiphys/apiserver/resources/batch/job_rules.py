@@ -1,5 +1,6 @@
 """Validation of Jobs and of the jobs in CronJobs. Upstream: pkg/apis/batch/validation."""
 
+import re
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from tiphys.api.field_errors import (
     too_long,
     too_many,
 )
+from tiphys.api.go_form import go_form
 from tiphys.api.labels import from_object
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.resources.rules import workload
@@ -33,10 +35,18 @@ PARALLELISM_MAX: Final = 100_000  # Of indexed jobs.
 _RULES_MAX: Final = 20
 _EXIT_CODES_MAX: Final = 255
 _PATTERNS_MAX: Final = 20
+_INDEXES_BYTES_MAX: Final = 64 * 1024
+_PREFIX: Final = "batch.kubernetes.io/"
+_NUMBER: Final = re.compile(r"[+-]?\d+")
 
 
 def validate(job: Obj) -> list[FieldError]:
-    spec = job["spec"]
+    errors = _generated_selector(job) + _selected_spec(job["spec"])
+    return errors + _pod_hostname(job)
+
+
+def _selected_spec(spec: Obj) -> list[FieldError]:
+    """A job's spec with its selector, which the jobs of cron jobs do not have."""
     errors = job_spec(spec, "spec")
     selector = spec.get("selector")
     if selector is None:
@@ -48,6 +58,44 @@ def validate(job: Obj) -> list[FieldError]:
             text = "`selector` does not match template `labels`"
             errors.append(invalid("spec.template.metadata.labels", labels, text))
     return errors
+
+
+def _generated_selector(job: Obj) -> list[FieldError]:
+    """A selector that the server made stays that of this job and of its pods."""
+    spec, metadata = job["spec"], job["metadata"]
+    if spec.get("manualSelector") or spec.get("selector") is None:
+        return []
+    labels = at(spec, "template", "metadata", "labels", default={})
+    expected = {
+        f"{prefix}{name}": metadata.get(field, "")
+        for prefix in ("", _PREFIX)
+        for name, field in (("controller-uid", "uid"), ("job-name", "name"))
+    }
+    errors: list[FieldError] = []
+    for key, value in expected.items():
+        where, text = f"spec.template.metadata.labels[{key}]", f"must be '{value}'"
+        if key not in labels:
+            errors.append(required(where, text))
+        elif labels[key] != value:
+            errors.append(invalid(where, dict(sorted(labels.items())), text))
+    selector = spec["selector"]
+    if workload.is_well_formed(selector) and not from_object(selector).matches(expected):
+        shown = workload.shown_selector(selector)
+        errors.append(invalid("spec.selector", shown, "`selector` not auto-generated"))
+    return errors
+
+
+def _pod_hostname(job: Obj) -> list[FieldError]:
+    """The pods of an indexed job are named after it and their index."""
+    spec, name = job["spec"], job["metadata"].get("name", "")
+    completions = spec.get("completions") or 0
+    if spec.get("completionMode") != "Indexed" or completions <= 0:
+        return []
+    hostname = f"{name}-{completions - 1}"
+    if not names.dns_label(hostname):
+        return []
+    text = f"will not able to create pod with invalid DNS label: {hostname}"
+    return [invalid("metadata.name", name, text)]
 
 
 def job_spec(spec: Obj, path: str) -> list[FieldError]:
@@ -196,20 +244,73 @@ def _success_policy(spec: Obj, path: str) -> list[FieldError]:
     where = f"{path}.successPolicy"
     rules = policy.get("rules") or ()
     if spec.get("completionMode") != "Indexed":
-        shown = {
-            "Rules": [
-                {
-                    "SucceededIndexes": r.get("succeededIndexes"),
-                    "SucceededCount": r.get("succeededCount"),
-                }
-                for r in rules
-            ]
-        }
+        shown = go_form(policy, "batch.v1.SuccessPolicy")
         return [invalid(where, shown, "requires indexed completion mode")]
     if not rules:
         text = "at least one rules must be specified when the successPolicy is specified"
         return [required(f"{where}.rules", text)]
-    return []
+    errors: list[FieldError] = []
+    if len(rules) > _RULES_MAX:
+        errors.append(too_many(f"{where}.rules", len(rules), _RULES_MAX))
+    completions = spec.get("completions") or 0
+    for index, rule in enumerate(rules):
+        errors += _success_rule(rule, f"{where}.rules[{index}]", completions)
+    return errors
+
+
+def _success_rule(rule: Obj, path: str, completions: int) -> list[FieldError]:
+    indexes, count = rule.get("succeededIndexes"), rule.get("succeededCount")
+    errors: list[FieldError] = []
+    if indexes is None and count is None:
+        text = "at least one of succeededCount or succeededIndexes must be specified"
+        errors.append(required(path, text))
+    total = 0
+    if indexes is not None:
+        where = f"{path}.succeededIndexes"
+        if len(indexes) > _INDEXES_BYTES_MAX:
+            errors.append(too_long(where, _INDEXES_BYTES_MAX))
+        try:
+            total = index_count(indexes, completions)
+        except ValueError as error:
+            errors.append(invalid(where, indexes, f"error parsing succeededIndexes: {error}"))
+    if count is None:
+        return errors
+    errors += workload.not_negative_at(rule, path, "succeededCount")
+    for most, of in (
+        (completions, "specified completions"),
+        (
+            total if indexes is not None else count,
+            "indexes in the specified succeededIndexes field",
+        ),
+    ):
+        if count > most:
+            text = f"must be less than or equal to {most} (the number of {of})"
+            errors.append(invalid(f"{path}.succeededCount", count, text))
+    return errors
+
+
+def index_count(text: str, completions: int) -> int:
+    """How many indexes "0,2-5" names. Raises ValueError, with upstream's words."""
+    total, last = 0, -1
+    for part in text.split(",") if text else ():
+        limits = part.split("-")
+        if len(limits) > 2:
+            raise ValueError(
+                f'the fragment "{part}" violates the requirement that an index interval can have'
+                " at most two parts separated by '-'"
+            )
+        numbers = []
+        for limit in limits:
+            if not _NUMBER.fullmatch(limit):
+                raise ValueError(f'cannot convert string to integer for index: "{limit}"')
+            if int(limit) >= completions:
+                raise ValueError(f'too large index: "{limit}"')
+            if int(limit) <= last:
+                raise ValueError(f"non-increasing order, previous: {last}, current: {int(limit)}")
+            last = int(limit)
+            numbers.append(last)
+        total += numbers[-1] - numbers[0] + 1
+    return total
 
 
 def _replacement(spec: Obj, path: str) -> list[FieldError]:
@@ -220,24 +321,65 @@ def _replacement(spec: Obj, path: str) -> list[FieldError]:
     return [] if policy in valid else [unsupported(path, policy, valid)]
 
 
-_FIXED: Final = (
-    "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
-    "successPolicy",
-)  # fmt: skip
+# Field -> the type that upstream's message shows; texts and numbers have none.
+_FIXED: Final = {
+    "completionMode": "",
+    "podFailurePolicy": "batch.v1.PodFailurePolicy",
+    "backoffLimitPerIndex": "",
+    "managedBy": "",
+    "successPolicy": "batch.v1.SuccessPolicy",
+}
+# What of a suspended job's pods may still change, while none of them was started (KEP-2926).
+_SCHEDULING: Final = ("nodeSelector", "tolerations", "schedulingGates")
+_POD_SPEC: Final = "core.v1.PodSpec"
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
-    errors: list[FieldError] = []
+    errors = _selected_spec(spec)
     if spec.get("completions") != before.get("completions"):
         indexed = spec.get("completionMode") == "Indexed" == before.get("completionMode")
         if not indexed or spec.get("completions") != spec.get("parallelism"):
             errors.append(invalid("spec.completions", spec.get("completions"), IMMUTABLE))
-    for field in _FIXED[:1]:
-        if spec.get(field) != before.get(field):
-            shown = workload.shown_selector(spec.get(field))
-            errors.append(invalid(f"spec.{field}", shown, IMMUTABLE))
-    if spec.get("template") != before.get("template") and not before.get("suspend"):
-        errors.append(invalid("spec.template", spec.get("template"), IMMUTABLE))
-    changed = [f for f in _FIXED[1:] if spec.get(f) != before.get(f)]
-    return errors + [invalid(f"spec.{f}", spec.get(f), IMMUTABLE) for f in changed]
+    selector = spec.get("selector")
+    if selector != before.get("selector"):
+        shown = None if selector is None else workload.shown_selector(selector)
+        errors.append(invalid("spec.selector", shown, IMMUTABLE))
+    errors += _template_update(spec, old)
+    for field, type_name in _FIXED.items():
+        value = spec.get(field)
+        if value == before.get(field):
+            continue
+        if value is not None and type_name:
+            value = go_form(value, type_name)
+        errors.append(invalid(f"spec.{field}", value, IMMUTABLE))
+    return errors
+
+
+def _template_update(spec: Obj, old: Obj) -> list[FieldError]:
+    now, then = spec["template"], old["spec"]["template"]
+    if not _is_flexible(old):
+        if now == then:
+            return []
+        shown = go_form(now, "core.v1.PodTemplateSpec")
+        return [invalid("spec.template", shown, IMMUTABLE)]
+    if _without_directives(now["spec"]) == _without_directives(then["spec"]):
+        return []
+    return [invalid("spec.template.spec", go_form(now["spec"], _POD_SPEC), IMMUTABLE)]
+
+
+def _is_flexible(job: Obj) -> bool:
+    """Suspended, with nothing started."""
+    return bool(job["spec"].get("suspend")) and not at(job, "status", "startTime")
+
+
+def _without_directives(pod: Obj) -> Obj:
+    """A pod's spec without what says where it runs and how much it gets."""
+    found = {k: v for k, v in pod.items() if k not in _SCHEDULING}
+    affinity = {k: v for k, v in (found.pop("affinity", None) or {}).items() if k != "nodeAffinity"}
+    if affinity:
+        found["affinity"] = affinity
+    for kind in ("initContainers", "containers"):
+        containers = found.pop(kind, None) or ()
+        found[kind] = [{k: v for k, v in c.items() if k != "resources"} for c in containers]
+    return found

@@ -37,16 +37,10 @@ def _endpoints(endpoints: Obj, _: datetime) -> Any:
     return ",".join(texts[:3]) + more
 
 
-def endpoints_warnings(endpoints: Obj, old: Obj | None) -> list[str]:
-    del endpoints, old
-    return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
-
-
 ENDPOINTS = Resource(
     _INFO,
     allow_create_on_update=True,
     validate=endpoints_rules.validate,
-    warnings=endpoints_warnings,
     columns=columns_of(_INFO, cells.name, _endpoints, cells.age),
     default=default,
 )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.api.meta import Obj, at
+from tiphys.api.names import path_segment_name
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import Cell, columns_of
@@ -68,6 +69,7 @@ def _about(field: str) -> Any:
 EVENT = Resource(
     _INFO,
     validate=event_rules.core_event,
+    validate_name=path_segment_name,  # Upstream has no rules of the kind's own for it.
     columns=columns_of(_INFO, *CELLS),
     allow_create_on_update=True,
     selectable_fields={

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from tiphys.api.field_errors import FieldError
+from tiphys.api.field_errors import FieldError, forbidden
 from tiphys.api.meta import Obj, at, condition
 from tiphys.api.quantity import Quantity, of
 from tiphys.api.resources import built_in
@@ -12,10 +12,11 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.core.pod_update_rules import validate_update
-from tiphys.apiserver.resources.pod_template import default_pod_spec
+from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
+from tiphys.apiserver.resources.rules.texts import label_name
 
 _INFO = built_in("", "v1", "pods")
 _POD_LEVEL: Final = ("cpu", "memory")
@@ -113,8 +114,32 @@ def _require(term: Obj, labels: dict[str, str], keys: Sequence[str], operator: s
         selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), *added]
 
 
+_APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
+
+
+def _sync_app_armor(pod: Obj) -> None:
+    """What an old annotation says of a container stands in its security context too (KEP-24)."""
+    notes = pod["metadata"].get("annotations") or {}
+    for container in containers_of(pod["spec"]):
+        note = notes.get(f"{_APP_ARMOR}{container.get('name', '')}", "")
+        kind, _, local = note.partition("/")
+        profile = _PROFILES.get(note)
+        if kind == "localhost" and local:
+            profile = {"type": "Localhost", "localhostProfile": local}
+        if profile is None or at(pod, "spec", "securityContext", "appArmorProfile") == profile:
+            continue
+        container.setdefault("securityContext", {}).setdefault("appArmorProfile", profile)
+
+
+_PROFILES: Final[dict[str, Obj]] = {
+    "runtime/default": {"type": "RuntimeDefault"},
+    "unconfined": {"type": "Unconfined"},
+}
+
+
 def before_create(pod: Obj) -> None:
     generation.start(pod)
+    _sync_app_armor(pod)
     _merge_label_keys(pod)
     status: Obj = {"phase": "Pending", "qosClass": qos_class(pod["spec"])}
     if pod["spec"].get("schedulingGates"):
@@ -141,8 +166,11 @@ def before_status_update(new: Obj, old: Obj) -> None:
         new["metadata"].pop("ownerReferences", None)
     else:
         new["metadata"]["ownerReferences"] = owners
+    status = new.setdefault("status", {})
     if "qosClass" in (old.get("status") or {}):
-        new.setdefault("status", {})["qosClass"] = old["status"]["qosClass"]
+        status["qosClass"] = old["status"]["qosClass"]
+    if status.get("podIP") and not status.get("podIPs"):
+        status["podIPs"] = [{"ip": status["podIP"]}]
 
 
 def _summary(attribute: str) -> Cell:
@@ -167,7 +195,34 @@ def _readiness_gates(pod: Obj, _: datetime) -> Any:
 
 
 def validate(pod: Obj) -> list[FieldError]:
-    return pod_spec(pod["spec"], "spec", pod=pod)
+    return pod_spec(pod["spec"], "spec", pod=pod) + _tokens(pod["spec"])
+
+
+def _tokens(spec: Obj) -> list[FieldError]:
+    """Tokens are those of a service account, which admission gives to new pods."""
+    if spec.get("serviceAccountName"):
+        return []
+    text = "must not be specified when serviceAccountName is not set"
+    return [
+        forbidden(f"spec.volumes[{index}].projected.sources[{at_}].serviceAccountToken", text)
+        for index, volume in enumerate(spec.get("volumes") or ())
+        for at_, source in enumerate((volume.get("projected") or {}).get("sources") or ())
+        if "serviceAccountToken" in source
+    ]
+
+
+# Conditions of upstream's own, whose types are no qualified names of somebody.
+_SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
+
+
+def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
+    del old
+    return [
+        error
+        for index, one in enumerate(at(new, "status", "conditions", default=[]))
+        if one.get("type") not in _SYSTEM_CONDITIONS
+        for error in label_name(one.get("type", ""), f"status.conditions[{index}].Type")
+    ]
 
 
 def pod_warnings(pod: Obj, old: Obj | None) -> list[str]:
@@ -198,6 +253,7 @@ POD = Resource(
     warnings=pod_warnings,
     validate=validate,
     validate_update=validate_update,
+    validate_status_update=validate_status_update,
     default=default,
     before_create=before_create,
     before_update=generation.updated,

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
+from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.core import pod_gate_rules
 from tiphys.apiserver.resources.rules.go_diff import go_diff
 
+_SECONDS_MAX: Final = 2**31 - 1
 _POD_SPEC: Final = "core.v1.PodSpec"
 _UNCHANGEABLE: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -23,18 +26,29 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
         if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
             text = "pod updates may not add or remove containers"
             return [*errors, forbidden(f"spec.{kind}", text)]
-    errors += _deadline(spec, before)
+    wrong = _deadline(spec, before)
+    if wrong and spec.get("activeDeadlineSeconds") is not None:
+        return [*errors, *wrong]
+    errors += wrong
     errors += _tolerations(spec.get("tolerations") or [], before.get("tolerations") or [])
     errors += _gates(spec, before)
+    if before.get("schedulingGates"):
+        errors += pod_gate_rules.validate(spec, before)
     fixed = _fixed(spec, before)
     if fixed != before:
         errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{go_diff(before, fixed, _POD_SPEC)}"))
     return errors
 
 
+def _is_one(spec: Obj) -> bool:
+    return bool(spec.get("terminationGracePeriodSeconds") == 1)
+
+
 def _deadline(spec: Obj, before: Obj) -> list[FieldError]:
     path = "spec.activeDeadlineSeconds"
     now, then = spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if now is not None and not 0 <= now <= _SECONDS_MAX:
+        return [invalid(path, now, names.range_text(0, _SECONDS_MAX))]
     if then is None or now == then:
         return []
     if now is None:
@@ -58,14 +72,14 @@ def _tolerations(now: Sequence[Obj], then: Sequence[Obj]) -> list[FieldError]:
 
 
 def _gates(spec: Obj, before: Obj) -> list[FieldError]:
-    names = {g.get("name") for g in before.get("schedulingGates") or ()}
+    known = {g.get("name") for g in before.get("schedulingGates") or ()}
     return [
         forbidden(
             f"spec.schedulingGates[{index}].name",
             f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'",
         )
         for index, gate in enumerate(spec.get("schedulingGates") or ())
-        if gate.get("name") not in names
+        if gate.get("name") not in known
     ]
 
 
@@ -79,14 +93,11 @@ def _fixed(spec: Obj, before: Obj) -> Obj:
                 for new, old in zip(spec[kind], before[kind], strict=True)
             ]
     fields = ["activeDeadlineSeconds", "tolerations", "schedulingGates"]
-    if before.get("terminationGracePeriodSeconds", 0) < 0:
+    if before.get("terminationGracePeriodSeconds", 0) < 0 and _is_one(spec):
         fields.append("terminationGracePeriodSeconds")
-    if before.get("schedulingGates"):
-        # A gated pod may still be narrowed to fewer nodes.
-        fields += ["nodeSelector", "affinity"]
     for field in fields:
         if field in before:
             found[field] = before[field]
         else:
             found.pop(field, None)
-    return found
+    return pod_gate_rules.fixed(found, before) if before.get("schedulingGates") else found

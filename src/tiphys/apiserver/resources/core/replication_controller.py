@@ -1,6 +1,6 @@
 """ReplicationController. Upstream: pkg/registry/core/replicationcontroller."""
 
-from tiphys.api.field_errors import FieldError, required
+from tiphys.api.field_errors import FieldError, invalid, required
 from tiphys.api.meta import Obj, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
@@ -35,7 +35,10 @@ def validate(controller: Obj) -> list[FieldError]:
     template = spec.get("template")
     if template is None:
         return [*errors, required("spec.template")]
-    errors += workload.template_matches({"matchLabels": selector}, template, "spec.template")
+    labels = at(template, "metadata", "labels")
+    if any((labels or {}).get(key) != value for key, value in selector.items()):
+        text = "`selector` does not match template `labels`"
+        errors.append(invalid("spec.template.metadata.labels", labels, text))
     errors += workload.template(template, "spec.template")
     return errors + workload.always_restarts(template, "spec.template", "ReplicationController")
 
@@ -60,6 +63,7 @@ REPLICATION_CONTROLLER = Resource(
     before_update=generation.updated,
     validate_status_update=workload_status.REPLICA_SET,
     before_status_update=generation.status_updated,
+    checks_generated_prefix=False,
     orphans_by_default=True,  # As v1 always did.
     selectable_fields={"status.replicas": lambda o: str(at(o, "status", "replicas", default=0))},
 )

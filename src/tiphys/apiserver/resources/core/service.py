@@ -62,6 +62,7 @@ def before_create(service: Obj) -> None:
 
 def before_update(new: Obj, old: Obj) -> None:
     generation.keep_status(new, old)
+    service_update.follow_address(new["spec"], old["spec"])
     service_update.keep_allocated(new["spec"], old["spec"])
     service_update.drop_of_type(new["spec"], old["spec"])
     if new["spec"].get("type") != "LoadBalancer" and old["spec"].get("type") == "LoadBalancer":
@@ -103,6 +104,7 @@ def _port(port: Obj) -> str:
 SERVICE = Resource(
     _INFO,
     allow_create_on_update=True,
+    validate_first=service_rules.validate_first,
     validate=service_rules.validate,
     warnings=warnings.service,
     validate_update=service_rules.validate_update,

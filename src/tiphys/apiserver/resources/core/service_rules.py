@@ -44,6 +44,10 @@ def is_external(spec: Obj) -> bool:
     )
 
 
+def validate_first(service: Obj) -> list[FieldError]:
+    return cluster_addresses(service["spec"])
+
+
 def validate(service: Obj) -> list[FieldError]:
     spec = service["spec"]
     kind, ports = spec.get("type", ""), spec.get("ports") or ()
@@ -54,7 +58,6 @@ def validate(service: Obj) -> list[FieldError]:
     errors += _ports(ports)
     errors += labels(spec.get("selector"), "spec.selector")
     errors += _affinity(spec)
-    errors += cluster_addresses(spec)
     for index, address in enumerate(spec.get("externalIPs") or ()):
         where = f"spec.externalIPs[{index}]"
         errors += legacy_address(address, where) or endpoint_address(address, where)

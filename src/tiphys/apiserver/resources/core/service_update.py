@@ -12,6 +12,19 @@ _OF_ADDRESS: Final = ("clusterIP", "clusterIPs")
 _OF_FAMILY: Final = ("ipFamilies", "ipFamilyPolicy")
 
 
+def follow_address(spec: Obj, before: Obj) -> None:
+    """Who changes one of the two fields for the address means both.
+
+    Source: storage.go (normalizeClusterIPs).
+    """
+    one, many = spec.get("clusterIP", ""), spec.get("clusterIPs") or []
+    old_one, old_many = before.get("clusterIP", ""), before.get("clusterIPs") or []
+    if one != old_one and many == old_many:
+        spec["clusterIPs"] = [one, *many[1:]] if one else []
+    elif one == old_one and old_many and not many:
+        spec.pop("clusterIP", None)
+
+
 def keep_allocated(spec: Obj, before: Obj) -> None:
     """What the server gave once stays where the update does not name it."""
     if "ExternalName" not in {spec.get("type"), before.get("type")}:

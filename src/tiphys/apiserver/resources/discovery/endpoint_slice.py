@@ -56,9 +56,16 @@ def _endpoints(endpoint_slice: Obj, _: datetime) -> Any:
     return cells.list_with_more(addresses, len(addresses))
 
 
+def slice_warnings(endpoint_slice: Obj, old: Obj | None) -> list[str]:
+    if endpoint_slice.get("addressType") != "FQDN":
+        return []
+    return ["spec.addressType: FQDN endpoints are deprecated"]
+
+
 ENDPOINT_SLICE = Resource(
     _INFO,
     validate=endpoint_slice_rules.validate,
+    warnings=slice_warnings,
     validate_update=endpoint_slice_rules.validate_update,
     default=default,
     before_create=before_create,

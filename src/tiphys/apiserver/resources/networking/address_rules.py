@@ -5,13 +5,14 @@ Upstream: pkg/apis/networking/validation/validation.go.
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules.addresses import (
+    canonical_address,
     canonical_network,
-    parse_address,
     parse_network,
 )
-from tiphys.apiserver.resources.rules.texts import each, immutable, unsupported
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE, each, immutable, unsupported
 
 _DOMAIN_PATH = 'must be a domain-prefixed path (such as "acme.io/foo")'
 
@@ -64,10 +65,7 @@ def ingress_class_update(new: Obj, old: Obj) -> list[FieldError]:
 def ip_address_name(name: str, is_prefix: bool) -> list[str]:
     """The object's name is the address, in canonical form."""
     del is_prefix
-    address = parse_address(name)
-    if address is None:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    return [] if str(address) == name else [f'must be in canonical form ("{address}")']
+    return [error.detail for error in canonical_address(name, "")]
 
 
 def ip_address(obj: Obj) -> list[FieldError]:
@@ -88,7 +86,11 @@ def ip_address(obj: Obj) -> list[FieldError]:
 
 
 def ip_address_update(new: Obj, old: Obj) -> list[FieldError]:
-    return immutable(new["spec"].get("parentRef"), old["spec"].get("parentRef"), "spec.parentRef")
+    parent = new["spec"].get("parentRef")
+    if parent == old["spec"].get("parentRef"):
+        return []
+    shown = None if parent is None else go_form(parent, "networking.v1.ParentReference")
+    return [invalid("spec.parentRef", shown, IMMUTABLE)]
 
 
 def service_cidr(obj: Obj) -> list[FieldError]:
@@ -97,7 +99,7 @@ def service_cidr(obj: Obj) -> list[FieldError]:
         return [required("spec.cidrs", "at least one CIDR required")]
     errors: list[FieldError] = []
     if len(cidrs) > 2:
-        errors.append(invalid("spec.cidrs", {"CIDRs": cidrs}, "may only hold up to 2 values"))
+        return [invalid("spec.cidrs", {"CIDRs": cidrs}, "may only hold up to 2 values")]
     networks = [parse_network(c) for c in cidrs]
     versions = [n.version for n in networks if n is not None]
     if len(cidrs) == 2 and len(versions) == 2 and versions[0] == versions[1]:

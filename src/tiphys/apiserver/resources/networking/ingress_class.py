@@ -40,6 +40,7 @@ def before_update(new: Obj, old: Obj) -> None:
 INGRESS_CLASS = Resource(
     _INFO,
     validate=address_rules.ingress_class,
+    update_order=("meta", "change", "whole"),
     validate_update=address_rules.ingress_class_update,
     columns=columns_of(_INFO, _name, cells.value("spec", "controller"), _parameters, cells.age),
     default=default,

@@ -4,6 +4,7 @@ from typing import Final
 
 from tiphys.api.field_errors import FieldError, invalid
 from tiphys.api.meta import Obj, at
+from tiphys.api.names import path_segment_name
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
@@ -52,6 +53,7 @@ def validate(budget: Obj) -> list[FieldError]:
 POD_DISRUPTION_BUDGET = Resource(
     _INFO,
     validate=validate,
+    validate_name=path_segment_name,  # Upstream has no rules of the kind's own for it.
     allow_unconditional_update=False,
     columns=columns_of(
         _INFO,

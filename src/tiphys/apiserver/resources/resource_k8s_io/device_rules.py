@@ -40,7 +40,9 @@ def _selector(selector: Obj, path: str) -> list[FieldError]:
     expression = selector["cel"].get("expression", "")
     if len(expression.encode()) > EXPRESSION_BYTES_MAX:
         return [too_long(f"{path}.cel.expression", EXPRESSION_BYTES_MAX)]
-    return []
+    from tiphys.apiserver.resources.resource_k8s_io.device_selectors import expression_errors
+
+    return expression_errors(expression, f"{path}.cel.expression")
 
 
 def configuration(config: Obj, path: str) -> list[FieldError]:

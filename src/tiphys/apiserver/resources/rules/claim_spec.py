@@ -42,12 +42,25 @@ def claim_spec(spec: Obj, path: str) -> list[FieldError]:
         if mode not in modes:
             errors.append(not_supported(f"{path}.volumeMode", mode, modes))
     errors += _data_sources(spec, path)
+    errors += _foreign_source(spec, path)
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and ref is not None and not ref.get("namespace") and source != ref:
         errors.append(invalid(path, {}, "must match dataSourceRef"))
     name = spec.get("volumeAttributesClassName")
     if name:
         errors += each(f"{path}.volumeAttributesClassName", name, names.dns_subdomain(name))
+    return errors
+
+
+def _foreign_source(spec: Obj, path: str) -> list[FieldError]:
+    namespace = (spec.get("dataSourceRef") or {}).get("namespace")
+    if not namespace:
+        return []
+    where = f"{path}.dataSourceRef.namespace"
+    errors = each(where, namespace, names.dns_label(namespace))
+    if spec.get("dataSource") is not None:
+        text = "may not be specified when dataSourceRef.namespace is specified"
+        errors.append(invalid(path, {}, text))
     return errors
 
 

@@ -95,6 +95,34 @@ def init_containers(
     return errors
 
 
+_OF_EPHEMERAL: Final = (
+    "ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe",
+    "readinessProbe", "startupProbe", "lifecycle",
+)  # fmt: skip
+
+
+def ephemeral_containers(
+    values: Sequence[Obj], others: Collection[str], path: str, pod: PodFacts
+) -> list[FieldError]:
+    """others: the names of the pod's containers and init containers."""
+    errors: list[FieldError] = []
+    seen = set(others)
+    text = "cannot be set for an Ephemeral Container"
+    for index, container in enumerate(values):
+        where = f"{path}[{index}]"
+        errors += _common(container, where, pod)
+        errors += _unique(container.get("name", ""), f"{where}.name", seen)
+        target = container.get("targetContainerName", "")
+        if target and target not in others:
+            errors.append(not_found(f"{where}.targetContainerName", target))
+        errors += [forbidden(f"{where}.{f}", text) for f in _OF_EPHEMERAL if container.get(f)]
+        for at, mount in enumerate(container.get("volumeMounts") or ()):
+            for field in ("subPath", "subPathExpr"):
+                if mount.get(field):
+                    errors.append(forbidden(f"{where}.volumeMounts[{at}].{field}", text))
+    return errors
+
+
 def _only_sidecars(container: Obj, path: str) -> Iterator[FieldError]:
     text = "may not be set for init containers without restartPolicy=Always"
     for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
@@ -131,7 +159,7 @@ def _common(container: Obj, path: str, pod: PodFacts) -> list[FieldError]:
     if not container.get("image"):
         errors.append(required(f"{path}.image"))
     policy = container.get("terminationMessagePolicy", "")
-    valid = ("FallbackToLogsOnError", "File")
+    valid = ("File", "FallbackToLogsOnError")
     errors += one_of(policy, f"{path}.terminationMessagePolicy", valid)
     errors += _ports(container.get("ports") or (), f"{path}.ports")
     errors += environment(container.get("env") or (), f"{path}.env")

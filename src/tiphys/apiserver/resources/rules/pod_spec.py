@@ -16,11 +16,16 @@ from tiphys.api.field_errors import (
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules import scheduling
 from tiphys.apiserver.resources.rules.addresses import legacy_address
-from tiphys.apiserver.resources.rules.container import PodFacts, containers, init_containers
+from tiphys.apiserver.resources.rules.container import (
+    PodFacts,
+    containers,
+    ephemeral_containers,
+    init_containers,
+)
 from tiphys.apiserver.resources.rules.resource_requirements import (
+    container_resource_name,
     quantity,
     requirements,
-    resource_name,
 )
 from tiphys.apiserver.resources.rules.security_context import host_users, pod_context
 from tiphys.apiserver.resources.rules.texts import each, label_name, labels, named, one_of
@@ -45,6 +50,9 @@ def pod_spec(spec: Obj, path: str, *, pod: Obj | None = None) -> list[FieldError
     errors += containers(regular, f"{path}.containers", facts)
     first = spec.get("initContainers") or ()
     errors += init_containers(first, regular, f"{path}.initContainers", facts)
+    others = [c.get("name", "") for c in (*regular, *first)]
+    ephemeral = spec.get("ephemeralContainers") or ()
+    errors += ephemeral_containers(ephemeral, others, f"{path}.ephemeralContainers", facts)
     if spec.get("resources"):
         where = f"{path}.resources"
         errors += requirements(spec["resources"], where, facts.claims, of_pod=True)
@@ -180,10 +188,10 @@ def _names_and_numbers(spec: Obj, path: str) -> list[FieldError]:
         errors += named(value, f"{path}.{field}", names.dns_subdomain, needed=False)
     policy = spec.get("preemptionPolicy")
     if policy is not None:
-        errors += one_of(policy, f"{path}.preemptionPolicy", ("Never", "PreemptLowerPriority"))
+        errors += one_of(policy, f"{path}.preemptionPolicy", ("PreemptLowerPriority", "Never"))
     for name, value in sorted((spec.get("overhead") or {}).items()):
         where = f"{path}.overhead.limits[{name}]"
-        errors += resource_name(name, where) + quantity(name, value, where)
+        errors += container_resource_name(name, where) + quantity(name, value, where)
     return errors + _os(spec, path) + _file_keys(spec, path)
 
 
@@ -229,7 +237,7 @@ def _file_keys(spec: Obj, path: str) -> list[FieldError]:
     """Variables from files need a volume that the pod can write."""
     errors: list[FieldError] = []
     found = {v.get("name", ""): v for v in spec.get("volumes") or ()}
-    for kind in ("initContainers", "containers"):
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate(spec.get(kind) or ()):
             for at, variable in enumerate(container.get("env") or ()):
                 ref = (variable.get("valueFrom") or {}).get("fileKeyRef")

@@ -6,11 +6,12 @@ Upstream: pkg/apis/core/validation/validation.go (validateResourceRequirements),
 from collections.abc import Collection
 from typing import Final
 
+from tiphys.api import names
 from tiphys.api.field_errors import FieldError, duplicate, forbidden, invalid, not_found, required
 from tiphys.api.meta import Obj
 from tiphys.api.names import qualified_name
 from tiphys.api.quantity import Quantity, of
-from tiphys.apiserver.resources.rules.texts import NOT_NEGATIVE, label_name
+from tiphys.apiserver.resources.rules.texts import NOT_NEGATIVE, each, label_name
 
 _HUGEPAGES: Final = "hugepages-"
 _CONTAINER: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
@@ -95,7 +96,7 @@ def container_resource_name(name: str, path: str) -> list[FieldError]:
 
 def _pod_resource_name(name: str, path: str) -> list[FieldError]:
     errors = resource_name(name, path)
-    if name not in {"cpu", "memory"} and not is_hugepages(name):
+    if not errors and name not in {"cpu", "memory"} and not is_hugepages(name):
         errors.append(invalid(path, name, "must be a standard resource for pods"))
     return errors
 
@@ -115,6 +116,9 @@ def requirements(
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     name_check = _pod_resource_name if of_pod else container_resource_name
     errors: list[FieldError] = []
+    if of_pod and resources.get("claims"):
+        text = "claims may not be set for Resources at pod-level"
+        errors.append(forbidden(f"{path}.claims", text))
     for name, value in sorted(limits.items()):
         where = f"{path}.limits[{name}]"
         errors += name_check(name, where) + quantity(name, value, where)
@@ -167,15 +171,17 @@ def _claims(values: Collection[Obj], path: str, known: Collection[str]) -> list[
     errors: list[FieldError] = []
     seen: set[tuple[str, str]] = set()
     for index, claim in enumerate(values):
-        name = claim.get("name", "")
+        name, request = claim.get("name", ""), claim.get("request", "")
         where = f"{path}[{index}]"
-        key = (name, claim.get("request", ""))
+        key = (name, request)
         if not name:
             errors.append(required(f"{where}.name"))
             continue
         if key in seen:
             errors.append(duplicate(where, name))
         seen.add(key)
+        if request:
+            errors += each(f"{where}.request", request, names.dns_label(request))
         if name not in known:
             errors.append(not_found(where, claim))
     return errors

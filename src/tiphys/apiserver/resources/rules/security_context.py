@@ -13,20 +13,16 @@ from tiphys.api.field_errors import (
     required,
     too_long,
 )
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules.paths import local_descending
 from tiphys.apiserver.resources.rules.texts import each
+from tiphys.apiserver.resources.rules.windows_options import windows_options
 
 _SYSCTL_MAX: Final = 253
 _SYSCTL: Final = "([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _PROFILE_PATH_MAX: Final = 4095
 _SECCOMP: Final = ("Localhost", "RuntimeDefault", "Unconfined")
-# The internal struct's fields, in order, as upstream prints them in messages.
-_CONTEXT_FIELDS: Final = (
-    "capabilities", "privileged", "seLinuxOptions", "windowsOptions", "runAsUser", "runAsGroup",
-    "runAsNonRoot", "readOnlyRootFilesystem", "allowPrivilegeEscalation", "procMount",
-    "seccompProfile", "appArmorProfile",
-)  # fmt: skip
 
 
 def pod_context(context: Obj | None, spec: Obj, path: str) -> list[FieldError]:
@@ -44,6 +40,7 @@ def pod_context(context: Obj | None, spec: Obj, path: str) -> list[FieldError]:
     errors += _sysctls(context.get("sysctls") or (), spec, f"{path}.sysctls")
     errors += _enum(context, "fsGroupChangePolicy", ("Always", "OnRootMismatch"), path)
     errors += seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
+    errors += windows_options(context.get("windowsOptions"), f"{path}.windowsOptions")
     errors += app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile")
     errors += _enum(context, "supplementalGroupsPolicy", ("Merge", "Strict"), path)
     return errors + _enum(context, "seLinuxChangePolicy", ("Recursive",), path)
@@ -152,6 +149,7 @@ def container_context(context: Obj | None, path: str, *, host_users: bool) -> li
             errors.append(invalid(f"{path}.procMount", mount, text))
     errors += seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
     errors += _escalation(context, path)
+    errors += windows_options(context.get("windowsOptions"), f"{path}.windowsOptions")
     return errors + app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile")
 
 
@@ -161,29 +159,15 @@ def _escalation(context: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if context.get("privileged"):
         text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-        errors.append(invalid(path, internal_context(context), text))
+        errors.append(invalid(path, go_form(context, "core.v1.SecurityContext"), text))
     for capability in (context.get("capabilities") or {}).get("add") or ():
         if capability == "CAP_SYS_ADMIN":
             text = (
                 "cannot set `allowPrivilegeEscalation` to false and "
                 "`capabilities.Add` CAP_SYS_ADMIN"
             )
-            errors.append(invalid(path, internal_context(context), text))
+            errors.append(invalid(path, go_form(context, "core.v1.SecurityContext"), text))
     return errors
-
-
-def internal_context(context: Obj) -> Obj:
-    """As upstream's internal struct marshals: Go's names, every field there."""
-    found: Obj = {}
-    for field in _CONTEXT_FIELDS:
-        name = "SELinuxOptions" if field == "seLinuxOptions" else field[0].upper() + field[1:]
-        value = context.get(field)
-        if isinstance(value, dict):
-            value = {k[0].upper() + k[1:]: v for k, v in value.items()}
-            if field == "capabilities":
-                value = {"Add": value.get("Add"), "Drop": value.get("Drop")}
-        found[name] = value
-    return found
 
 
 def host_users(spec: Obj, path: str) -> list[FieldError]:

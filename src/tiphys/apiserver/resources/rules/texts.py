@@ -9,10 +9,8 @@ from typing import Any, Final
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import Obj
-from tiphys.codec.go_order import in_go_order
 
 IMMUTABLE: Final = "field is immutable"
-_SELECTOR: Final = "meta.v1.LabelSelector"
 NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _NO_VALUES: Final = frozenset({"Exists", "DoesNotExist"})
@@ -106,10 +104,6 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
     return [] if new == old else [invalid(path, new, IMMUTABLE)]
 
 
-def immutable_selector(new: Obj | None, old: Obj | None, path: str) -> list[FieldError]:
-    return immutable(in_go_order(new, _SELECTOR), in_go_order(old, _SELECTOR), path)
-
-
 def is_empty_selector(selector: Obj | None) -> bool:
     return not (selector or {}).get("matchLabels") and not (selector or {}).get("matchExpressions")
 
@@ -124,3 +118,12 @@ def kube_finalizer(name: str, path: str) -> list[FieldError]:
         text = "name is neither a standard finalizer name nor is it fully qualified"
         errors.append(invalid(path, name, text))
     return errors
+
+
+def kube_finalizers(obj: Obj) -> list[FieldError]:
+    """Of an object's metadata, beside the rules that all kinds have."""
+    return [
+        error
+        for index, name in enumerate(obj["metadata"].get("finalizers") or ())
+        for error in kube_finalizer(name, f"metadata.finalizers[{index}]")
+    ]

@@ -72,11 +72,11 @@ def _source(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
         if source is None:
             continue
         count += 1
-        shown = SHOWN_NAMES.get(field, field)
         if count > 1:
-            errors.append(forbidden(f"{path}.{field}", ONE_TYPE))
+            shown = ONE_TYPE_NAMES.get(field, field)
+            errors.append(forbidden(f"{path}.{shown}", ONE_TYPE))
         else:
-            errors += check(source, f"{path}.{shown}")
+            errors += check(source, f"{path}.{SHOWN_NAMES.get(field, field)}")
             if field == "ephemeral":
                 errors += _ephemeral_name(volume, path, pod_name)
     if not count:
@@ -349,4 +349,5 @@ SOURCES: Final[dict[str, Check]] = {
     "ephemeral": _ephemeral,
     "image": _image,
 }
+ONE_TYPE_NAMES: Final = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}  # Upstream's spelling.
 SHOWN_NAMES: Final = {"gcePersistentDisk": "persistentDisk"}

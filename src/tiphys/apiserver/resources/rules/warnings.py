@@ -143,7 +143,7 @@ def _pod_spec(spec: Obj, path: str) -> Iterator[str]:
         addresses.add(address)
     for index, found in enumerate(spec.get("volumes") or ()):
         yield from volume(found, f"{path}.volumes[{index}]")
-        if "projected" in found and not found["projected"].get("sources"):
+        if not all((found.get("projected") or {}).get("sources") or ()):
             yield f'volume "{found.get("name", "")}" (Projected) has no sources provided'
     seen: set[str] = set()
     for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
@@ -252,6 +252,10 @@ def service(new: Obj, old: Obj | None) -> list[str]:
         found.append(
             "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
         )
+    if spec.get("type") == "ExternalName" and spec.get("externalIPs"):
+        found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if spec.get("type") != "ExternalName" and spec.get("externalName"):
+        found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
     if spec.get("trafficDistribution") == "PreferClose":
         found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     del old

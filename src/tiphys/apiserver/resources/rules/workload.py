@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.go_form import api_form
 from tiphys.api.labels import from_object
 from tiphys.api.meta import Obj
 from tiphys.apiserver.object_meta import validate_annotations, validate_labels
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
 from tiphys.apiserver.resources.rules.texts import (
+    IMMUTABLE,
     NOT_NEGATIVE,
     each,
     is_empty_selector,
@@ -20,18 +22,14 @@ from tiphys.apiserver.resources.rules.texts import (
     unsupported,
 )
 
+_SELECTOR: Final = "meta.v1.LabelSelector"
 _PERCENT: Final = re.compile("[0-9]+%")
 
 
 def template(value: Obj | None, path: str) -> list[FieldError]:
     """Labels, annotations and spec of a pod template."""
     value = value or {"metadata": {}, "spec": {}}
-    meta = value.get("metadata") or {}
-    errors = validate_labels(meta.get("labels") or {}, f"{path}.labels")
-    errors += [
-        FieldError(e.kind, f"{path}.annotations", e.value, e.detail)
-        for e in validate_annotations(meta.get("annotations") or {})
-    ]
+    errors = template_meta(value, path)
     errors += pod_spec(value.get("spec") or {}, f"{path}.spec")
     if (value.get("spec") or {}).get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
@@ -66,15 +64,25 @@ def is_well_formed(value: Obj | None) -> bool:
 
 def shown_selector(value: Obj | None) -> Obj:
     """As Go marshals it."""
-    found = {k: (value or {}).get(k) for k in ("matchLabels", "matchExpressions")}
-    if found["matchLabels"]:
-        found["matchLabels"] = dict(sorted(found["matchLabels"].items()))
-    if found["matchExpressions"]:
-        found["matchExpressions"] = [
-            {k: e[k] for k in ("key", "operator", "values") if k in e}
-            for e in found["matchExpressions"]
-        ]
-    return {k: v for k, v in found.items() if v}
+    return {k: v for k, v in api_form(value or {}, _SELECTOR).items() if v}
+
+
+def same_selector(new: Obj, old: Obj) -> list[FieldError]:
+    """Of workloads that keep it for life."""
+    now = new["spec"].get("selector")
+    if now == old["spec"].get("selector"):
+        return []
+    shown = None if now is None else shown_selector(now)
+    return [invalid("spec.selector", shown, IMMUTABLE)]
+
+
+def template_meta(value: Obj | None, path: str) -> list[FieldError]:
+    meta = (value or {}).get("metadata") or {}
+    errors = validate_labels(meta.get("labels") or {}, f"{path}.labels")
+    return errors + [
+        FieldError(e.kind, f"{path}.annotations", e.value, e.detail)
+        for e in validate_annotations(meta.get("annotations") or {})
+    ]
 
 
 def replicated_template(

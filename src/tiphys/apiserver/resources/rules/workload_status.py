@@ -19,6 +19,7 @@ _NOT_MORE_THAN_READY: Final = "cannot be greater than readyReplicas"
 _READY: Final = "readyReplicas"
 _AVAILABLE: Final = "availableReplicas"
 
+_COLLISIONS: Final = "collisionCount"
 StatusRule = Callable[[Obj, Obj], list[FieldError]]
 
 
@@ -26,9 +27,18 @@ def counts(*fields: str) -> StatusRule:
     """Numbers that must not be negative."""
 
     def check(new: Obj, old: Obj) -> list[FieldError]:
-        return workload.not_negative_at(new.get("status") or {}, "status", *fields)
+        errors = workload.not_negative_at(new.get("status") or {}, "status", *fields)
+        return errors + (_fewer_collisions(new, old) if _COLLISIONS in fields else [])
 
     return check
+
+
+def _fewer_collisions(new: Obj, old: Obj) -> list[FieldError]:
+    before = (old.get("status") or {}).get(_COLLISIONS)
+    now = (new.get("status") or {}).get(_COLLISIONS)
+    if before is None or (now is not None and now >= before):
+        return []
+    return [invalid(f"status.{_COLLISIONS}", now or 0, "cannot be decremented")]
 
 
 def replicas(*fields: str, parts: tuple[str, ...]) -> StatusRule:
@@ -37,6 +47,7 @@ def replicas(*fields: str, parts: tuple[str, ...]) -> StatusRule:
     def check(new: Obj, old: Obj) -> list[FieldError]:
         status = new.get("status") or {}
         errors = workload.not_negative_at(status, "status", *fields)
+        errors += _fewer_collisions(new, old) if _COLLISIONS in fields else []
         every, ready = status.get("replicas", 0), status.get(_READY, 0)
         errors += [
             invalid(f"status.{part}", status.get(part, 0), _NOT_MORE)
