@@ -122,12 +122,13 @@ def _made_list(args: Sequence[Any], result: Any) -> int:
 
 
 def _range(args: Sequence[Any], result: Any) -> int:
-    return 1 + LIST_COST + max(int(args[0]), 0)
+    length: int = max(args[0], 0)
+    return 1 + LIST_COST + length
 
 
 def _flattened(args: Sequence[Any], result: Any) -> int:
-    depth = args[1] if len(args) == 2 else 1
-    return 1 + LIST_COST + size(args[0]) * max(int(depth), 0)
+    depth: int = max(args[1], 0) if len(args) == 2 else 1
+    return 1 + LIST_COST + size(args[0]) * depth
 
 
 def _compared_with_itself(which: int) -> Cost:

@@ -4,15 +4,13 @@ from typing import Any
 
 import pytest
 
-from tiphys.api.meta import Obj
-from tiphys.apiserver.object_meta import (
-    CHECKS_ON_UPDATE,
-    only_labels_and_annotations,
-    validate_finalizer_names,
-    validate_kind_update,
-)
+from tiphys.api import names
+from tiphys.api.meta import GroupVersionKind, Obj
+from tiphys.apiserver.meta_checks import MetaChecks, meta_checks, wants_qualified_finalizers
+from tiphys.apiserver.object_meta import only_labels_and_annotations, validate_kind_update
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.texts import kube_finalizers
 
 STORAGE, NODE = "storage.k8s.io", "node.k8s.io"
 
@@ -125,20 +123,28 @@ def test_what_stays(group: str, plural: str, old: Obj, new: Obj, paths: list[str
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"),
-    [("Event", 2), ("Lease", 3), ("LimitRange", 3), ("Secret", 4), ("PersistentVolume", 4)],
+    ("kind", "whole", "change"),
+    [("Event", 0, 0), ("Lease", 0, 1), ("LimitRange", 1, 0), ("Secret", 1, 1)],
 )
-def test_metadata_is_told_as_often_as_kinds_look_at_it(kind: str, count: int) -> None:
+def test_metadata_is_told_as_often_as_kinds_look_at_it(kind: str, whole: int, change: int) -> None:
+    assert meta_checks(GroupVersionKind("", "v1", kind)) == MetaChecks(whole, change)
     wrong = {"metadata": {"name": "a", "namespace": "b", "labels": {"-": ""}}}
-    errors = validate_kind_update(kind, wrong, wrong, namespaced=True)
-    assert len(errors) == count
-    assert sum(CHECKS_ON_UPDATE.get(kind, (0, 1))) == count - 2
+    errors = validate_kind_update(
+        GroupVersionKind("", "v1", kind),
+        wrong,
+        wrong,
+        namespaced=True,
+        validate_name=names.path_segment_name,
+        is_custom=False,
+    )
+    assert len(errors) == whole + change
 
 
-@pytest.mark.parametrize(("kind", "count"), [("ConfigMap", 1), ("Lease", 0)])
-def test_which_kinds_want_finalizers_with_a_domain(kind: str, count: int) -> None:
+@pytest.mark.parametrize(("kind", "wants"), [("ConfigMap", True), ("Lease", False)])
+def test_which_kinds_want_finalizers_with_a_domain(kind: str, wants: bool) -> None:
+    assert wants_qualified_finalizers(GroupVersionKind("", "v1", kind)) is wants
     obj = {"metadata": {"finalizers": ["short", "example.com/long", "orphan"]}}
-    assert len(validate_finalizer_names(kind, obj)) == count
+    assert len(kube_finalizers(obj)) == 1
 
 
 def test_a_templates_metadata() -> None:
