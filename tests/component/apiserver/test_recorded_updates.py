@@ -69,7 +69,7 @@ def _without_status(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_ours_to_answer(answer: Any, wanted: dict[str, Any]) -> bool:
-    """A revision that is no number, an unknown $patch: upstream's 500 is its bug (differences.md)."""
+    """A revision that is no number, an unknown $patch: 500 is its bug (differences.md)."""
     text = answer.get("message", "") if isinstance(answer, dict) else ""
     bugs = ("strconv.ParseUint: parsing", "unknown patch type")
     return wanted.get("status") == 500 and text.startswith(bugs)
