@@ -61,7 +61,7 @@ def _directed(patch: Obj) -> Obj:
         return {k: v for k, v in patch.items() if k != _DIRECTIVE}
     if directive == "delete":
         return {}
-    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 500)
+    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 400)
 
 
 def _shown(value: Any) -> str:
@@ -165,7 +165,7 @@ def _special_elements(
         elif directive == "replace":
             replaced = True
         else:
-            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 500)
+            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 400)
     if replaced or not deleted:
         return ([] if replaced else original), rest
     return [o for o in original if _token(_key_of(o, key)) not in deleted], rest
@@ -248,7 +248,7 @@ def _check_order(given: Any, order: list[Any], key: str) -> None:
             raise PatchError(
                 f"The order in patch list:\n{_shown(given)}\n doesn't match $setElementOrder "
                 f"list:\n{_shown(order)}\n",
-                400,
+                500,
             )
 
 
