@@ -77,15 +77,25 @@ THINGS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 )
 
 
-async def furnish(running: RunningApiServer) -> None:
-    """Objects that patches and updates find, and a kind that is defined."""
+async def define_widgets(running: RunningApiServer) -> None:
+    """Return once objects of the kind are served; one is called `a`."""
     api = running.client()
-    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    await api("POST", definitions, DEFINITION)
-    for path, thing in THINGS:
-        status, answer = await api("POST", path, {"metadata": {"name": "a"}} | thing)
-        assert status == 201, answer
-    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}}
+    await api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION)
+    widget = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "a"},
+        "spec": {"size": 1},
+    }
     async with asyncio.timeout(20):
         while (await api("POST", WIDGETS, widget))[0] == 404:  # noqa: ASYNC110 - it is told of
             await asyncio.sleep(0.01)
+
+
+async def furnish(running: RunningApiServer) -> None:
+    """Objects that patches and updates find, and a kind that is defined."""
+    api = running.client()
+    for path, thing in THINGS:
+        status, answer = await api("POST", path, {"metadata": {"name": "a"}} | thing)
+        assert status == 201, answer
+    await define_widgets(running)

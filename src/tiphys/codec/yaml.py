@@ -15,8 +15,8 @@ from tiphys.api.meta import Obj
 from tiphys.codec.typed import DecodeError
 
 # Of one document, aliases expanded: a bound for bombs. An object of 1.5 MB, the most that is
-# stored, has half as many.
-VALUES_MAX: Final = 300_000
+# stored, has fewer.
+VALUES_MAX: Final = 200_000
 DEPTH_MAX: Final = 300  # Of nesting; well within the interpreter's own bound.
 
 _MERGE: Final = "<<"

@@ -1,33 +1,23 @@
 """Whatever a client sends, the answer is a Status that says what is wrong with it.
 
 Never a 5xx, but that a revision is not there yet (504, to be tried again), that nobody is behind a
-proxy (503), and what upstream takes for its own fault (_UPSTREAMS_500); never more than a second of
+proxy (503), and what upstream takes for its own fault (UPSTREAMS_500); never more than a second of
 CPU, and the memory of the server stays where it was.
 """
 
-import asyncio
 import base64
 import json
 import random
 import resource
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.api_server import memory_backend, start
-from support.furnished import furnish
+from support.in_process import UPSTREAMS_500, Lab, status_of
 from support.odd_requests import OddRequest, a_request
-from tiphys.codec import protobuf, yaml
-from tiphys.lib.http.flow import BodyWriter, FlowControl
-from tiphys.lib.http.message import Peer, Request, Response, StreamResponse
 
 CASES: Final = 2_000
 CASES_OF_E2E: Final = 100_000
@@ -36,73 +26,6 @@ MEMORY_MB_MAX: Final = 400  # That many requests may add to the process, hypothe
 
 # Of paths that are nobody's, and of documents of OpenAPI.
 _WITHOUT_STATUS: Final = (b"404 page not found\n", b"")
-
-
-class Sink:
-    """A transport that throws everything away."""
-
-    def write(self, data: bytes) -> None: ...
-
-    def abort(self) -> None: ...
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-
-class Lab:
-    """A server that is asked without sockets, as the administrator."""
-
-    def __init__(self, directory: Path) -> None:
-        self._loop = uvloop.new_event_loop()
-        self.running, self._listening = self._loop.run_until_complete(
-            start(directory, memory_backend())
-        )
-        pem = (directory / "admin.crt").read_bytes()
-        self._admin = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
-        self._loop.run_until_complete(furnish(self.running))
-
-    def close(self) -> None:
-        self._loop.run_until_complete(self._listening.__aexit__())
-        self._loop.close()
-
-    def ask(self, asked: OddRequest) -> tuple[int, bytes, float]:
-        """(status, body, seconds of CPU). Raises what the server lets through."""
-        begun = time.process_time()
-        status, body = self._loop.run_until_complete(self._answer(asked))
-        return status, body, time.process_time() - begun
-
-    async def _answer(self, asked: OddRequest) -> tuple[int, bytes]:
-        peer = Peer("127.0.0.1", self._admin)
-        request = Request(asked.method, asked.target, dict(asked.headers), asked.body, peer)
-        work = self.running.server.handle(request)
-        answer = await work if hasattr(work, "__await__") else work
-        if isinstance(answer, StreamResponse):
-            stopping = asyncio.Event()
-            stopping.set()
-            await answer.write_body(
-                BodyWriter(Sink(), FlowControl(), chunked=True, stopping=stopping)
-            )
-            return answer.status, b""
-        if isinstance(answer, Response):
-            body = answer.body
-            return answer.status, body if isinstance(body, bytes) else b"".join(body)
-        return 101, b""
-
-
-# What a client did wrong and upstream answers with 500, as the recordings show.
-_UPSTREAMS_500: Final = (
-    "resourceVersion: Invalid value",
-    "strconv.ParseUint: parsing",
-    "unknown patch type: ",
-    "The order in patch list:",
-    "invalid typed merge-list: ",
-    "does not contain declared merge key: ",
-    "unable to find api field in struct for the json field",
-    "resourceVersion should not be set on objects to be created",
-    "failed to create typed patch object",
-    "target.name: Required value",
-    "target.kind: Unsupported value",
-)
 
 
 @pytest.fixture(scope="module")
@@ -125,18 +48,8 @@ def problem_of(lab: Lab, asked: OddRequest) -> str:
     path = asked.target.partition("?")[0].split("/")
     message = found.get("message", "")
     is_upstreams = status == 504 or (status == 503 and "proxy" in path)
-    is_upstreams |= status == 500 and any(text in message for text in _UPSTREAMS_500)
+    is_upstreams |= status == 500 and any(text in message for text in UPSTREAMS_500)
     return "" if status < 500 or is_upstreams else f"{status}: {message}"
-
-
-def status_of(body: bytes) -> dict[str, Any]:
-    """In whichever form the client asked for; empty when it is none."""
-    try:
-        if body.startswith(protobuf.MAGIC):
-            return protobuf.decode_object(body)
-        return dict(json.loads(body) if body.startswith(b"{") else yaml.decode(body))
-    except ValueError:
-        return {}
 
 
 CONFIG_MAPS: Final = "/api/v1/namespaces/default/configmaps"
@@ -211,7 +124,7 @@ FOUND: Final = [
     ),
     pytest.param(
         "PATCH", f"{PODS}/a", _STRATEGIC,
-        json.dumps({"spec": {"containers": [{"name": f"c{n}"} for n in range(20_000)]}}).encode(),
+        json.dumps({"spec": {"containers": [{"name": f"c{n}"} for n in range(10_000)]}}).encode(),
         422, id="many-elements-to-merge",
     ),
 ]  # fmt: skip

@@ -7,7 +7,6 @@ from typing import Final
 from tiphys.api.errors import (
     OBJECT_MODIFIED,
     BadRequest,
-    InternalError,
     conflict,
     not_found,
 )
@@ -278,7 +277,7 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
             raise invalid_object(info.group, info.plural, ctx.name, [error])
     elif not (revision.isascii() and revision.isdigit()):
         text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
-        raise InternalError(text, code=500, reason="")  # Upstream takes the fault for its own.
+        raise BadRequest(text)  # Upstream takes it for its own fault (500).
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
 

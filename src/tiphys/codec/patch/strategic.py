@@ -24,7 +24,7 @@ _ORDER_PREFIX: Final = "$setElementOrder/"
 def apply(document: Obj, patch: Any, type_name: str) -> Obj:
     """A new document; type_name names the document's type in the schema.
 
-    Raises PatchError: 400 for a malformed patch, 500 (as upstream) for one that does not fit.
+    Raises PatchError: 400 for what is no patch, 500 (as upstream) for one that does not fit.
     """
     if not isinstance(patch, dict):
         raise PatchError(
@@ -61,7 +61,7 @@ def _directed(patch: Obj) -> Obj:
         return {k: v for k, v in patch.items() if k != _DIRECTIVE}
     if directive == "delete":
         return {}
-    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 500)
+    raise PatchError(f"unknown patch type: {directive} in map: {_shown(patch)}", 400)
 
 
 def _shown(value: Any) -> str:
@@ -165,7 +165,7 @@ def _special_elements(
         elif directive == "replace":
             replaced = True
         else:
-            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 500)
+            raise PatchError(f"unknown patch type: {directive} in map: {_shown(element)}", 400)
     if replaced or not deleted:
         return ([] if replaced else original), rest
     return [o for o in original if _token(_key_of(o, key)) not in deleted], rest
