@@ -84,7 +84,7 @@ FOUND: Final = [
         "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 500, id="apply-unknown"
     ),
     pytest.param(
-        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 500, id="directive"
+        "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 400, id="directive"
     ),
     pytest.param(
         "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 500, id="no-merge-key"
@@ -96,7 +96,7 @@ FOUND: Final = [
     ),
     pytest.param(
         "PUT", f"{CONFIG_MAPS}/a", _JSON, a_map(metadata={"name": "a", "resourceVersion": "x"}),
-        500, id="revision-of-an-update",
+        400, id="revision-of-an-update",
     ),
     pytest.param("GET", f"{CONFIG_MAPS}/a?resourceVersion=x", {}, b"", 500, id="revision-of-a-get"),
     pytest.param(

@@ -68,6 +68,13 @@ def _without_status(answer: dict[str, Any]) -> dict[str, Any]:
     return answer | {"body": {k: v for k, v in body.items() if k != "status"}}
 
 
+def _is_ours_to_answer(answer: Any, wanted: dict[str, Any]) -> bool:
+    """A revision that is no number, an unknown $patch: 500 is its bug (differences.md)."""
+    text = answer.get("message", "") if isinstance(answer, dict) else ""
+    bugs = ("strconv.ParseUint: parsing", "unknown patch type")
+    return wanted.get("status") == 500 and text.startswith(bugs)
+
+
 async def _differs(api: Api, case: dict[str, Any]) -> list[str]:
     """What is wrong with the answers of a case."""
     assert REPLAY is not None
@@ -83,6 +90,8 @@ async def _differs(api: Api, case: dict[str, Any]) -> list[str]:
         for name, path in step.get("pick", {}).items():
             picked[name] = str(REPLAY.found_at(answer, path))
         wanted = step["expect"]
+        if status == 400 and _is_ours_to_answer(answer, wanted):
+            continue
         found = {"status": status}
         if "only" not in step:
             found["body"] = REPLAY.reduced(answer, step, status)
