@@ -42,6 +42,8 @@ class MutatingAdmissionPolicy:
         """Raises ApiError where a policy fails that must not."""
         if not self._policies.objects or not self._bindings.objects or write.obj is None:
             return
+        if write.is_again and not write.noted:
+            return
         endpoint = self._endpoint(write, write.obj)
         if endpoint is None:
             return
