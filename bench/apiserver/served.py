@@ -29,6 +29,7 @@ from tiphys.apiserver.filters.audit import Audit
 from tiphys.lib.clock import SystemClock
 from tiphys.lib.component import MIDDLE_COLLECTIONS, YOUNG_OBJECTS
 
+OBJECTS = 50
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 POLICY = (
     b"{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived],"
@@ -114,16 +115,23 @@ def wrk(url: str, pids: list[int], connections: int, seconds: int, *more: str) -
     return Load(requests, requests / seconds, used / max(requests, 1) * 1e6, p99)
 
 
-def writing(server: Served, name: str, method: str, content_type: str, body: str) -> list[str]:
-    """Words for wrk: send this body; NUMBER in it is the request's own number, SEED the run's."""
+def writing(
+    server: Served, name: str, method: str, content_type: str, body: str, target: str = ""
+) -> list[str]:
+    """Words for wrk: send this body; NUMBER in it is the request's own number, SEED the run's.
+
+    target: in place of the URL's path; OBJECT in it is one of OBJECTS in turn.
+    """
     script = server.directory / f"{name}.lua"
+    turn = f'" .. string.format("%05d", n % {OBJECTS}) .. "'
+    path = json.dumps(target).replace("OBJECT", turn) if target else "nil"
     text = json.dumps(body).replace("NUMBER", '" .. n .. "').replace("SEED", '" .. seed .. "')
     script.write_text(
         f"""
 local n, seed = 0, tostring({{}}):gsub("%W", ""):lower()
 request = function()
   n = n + 1
-  return wrk.format("{method}", nil, {{["Authorization"] = wrk.headers["Authorization"],
+  return wrk.format("{method}", {path}, {{["Authorization"] = wrk.headers["Authorization"],
     ["Content-Type"] = "{content_type}"}}, {text})
 end
 """

@@ -15,7 +15,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.apiserver.served import Load, Served, a_pod, config_map_text, served, writing, wrk
+from bench.apiserver.served import (
+    OBJECTS,
+    Load,
+    Served,
+    a_pod,
+    config_map_text,
+    served,
+    writing,
+    wrk,
+)
 
 CLIENTS = 50
 MANY_OBJECTS = 100_000
@@ -28,16 +37,18 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=int, default=5)
     seconds = options.parse_args().seconds
-    with tempfile.TemporaryDirectory() as name, served(Path(name), {"default": 1}) as server:
+    with tempfile.TemporaryDirectory() as name, served(Path(name), {"default": OBJECTS}) as server:
         measure(server, seconds)
 
 
 def measure(server: Served, seconds: int) -> None:
     core = f"{server.url}/api/v1/namespaces/default"
 
-    def load(name: str, path: str, method: str, content_type: str, body: str) -> Load:
-        more = writing(server, name, method, content_type, body)
-        return wrk(path, [server.pid], CLIENTS, seconds, *more)
+    def load(
+        name: str, url: str, method: str, content_type: str, body: str, target: str = ""
+    ) -> Load:
+        more = writing(server, name, method, content_type, body, target)
+        return wrk(url, [server.pid], CLIENTS, seconds, *more)
 
     json_type = "application/json"
     maps = load("maps", f"{core}/configmaps", "POST", json_type, config_map_text())
@@ -51,8 +62,10 @@ def measure(server: Served, seconds: int) -> None:
     condition = {"type": "Own", "status": "True", "message": "SEED NUMBER"}
     status = json.dumps({"status": {"conditions": [condition]}})
     for name, kind in (("strategic", STRATEGIC), ("merge", MERGE)):
-        done = load(name, f"{core}/pods/p00000/status", "PATCH", kind, status)
-        print(f"PATCH of a pod's status, {name:5}", done)
+        for what, which in (("50 pods", "OBJECT"), ("one pod", "00000")):
+            path = f"/api/v1/namespaces/default/pods/p{which}/status"
+            done = load(name, core, "PATCH", kind, status, path)
+            print(f"PATCH of status, {name:9} {what:7}", done)
     apply(server, seconds)
     made = maps.requests
     while made < MANY_OBJECTS:

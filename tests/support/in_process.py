@@ -25,6 +25,10 @@ UPSTREAMS_500: Final = (
     "target.name: Required value",
     "target.kind: Unsupported value",
     "the spec replicas field",
+    "does not contain declared merge key",
+    "unable to find api field in struct",
+    "invalid typed merge-list",
+    "doesn't match $setElementOrder list",
 )
 
 

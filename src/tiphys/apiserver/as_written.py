@@ -22,8 +22,10 @@ def quoted_as_written(
     validate gave the errors for obj. Where it finds something else in what was given, the errors
     stay as they are: what is wrong is decided by the kind's form.
     """
+    if not errors:
+        return errors
     written = _with_empty(obj, given)
-    if not errors or written is obj:
+    if written is obj:
         return errors
     found = validate(written)
     return found if _places(found) == _places(errors) else errors

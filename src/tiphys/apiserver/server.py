@@ -50,6 +50,7 @@ from tiphys.apiserver.routes import DEPRECATED, LONG, no_such_resource, serve
 from tiphys.apiserver.service_addresses import ServiceAddresses
 from tiphys.apiserver.service_claims import ServiceClaims
 from tiphys.apiserver.service_ports import Ports
+from tiphys.apiserver.turns import Turns
 from tiphys.apiserver.user import User
 from tiphys.apiserver.views import Views
 from tiphys.apiserver.writes import raise_invalid, storage_failed
@@ -189,6 +190,7 @@ class ApiServer:
         self.availability = Availability(self.aggregation, store, api_services, clock)
         self.quota = quota
         self.clock = clock
+        self.turns = Turns()
         self.rng = rng
         self.claims = ServiceClaims(store, clock) if store.is_shared else None
         self.requests = RequestMetrics()

@@ -30,6 +30,11 @@ def set_families(spec: Obj) -> list[FieldError]:
                 text = f"must be '{_REQUIRE}' or 'PreferDualStack' when multiple {what} are"
                 return [invalid("spec.ipFamilyPolicy", policy, f"{text} specified")]
     errors = [
+        invalid(f"spec.clusterIPs[{index}]", many, "IPv6 is not configured on this cluster")
+        for index, address in enumerate(many)
+        if ":" in address
+    ]
+    errors += [
         invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
         for index, family in enumerate(families)
         if family != "IPv4"

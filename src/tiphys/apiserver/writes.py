@@ -189,11 +189,28 @@ async def guaranteed_update(
     tries: int = 0,
     claim: Claim | None = None,
 ) -> CachedObject:
-    """Change an object, again on the newest one when somebody else was faster.
+    """Change an object, again on the newest one when another server was faster.
 
     The change removes it from the store when it leaves a deleted object without finalizers.
     Raises NotFound, Conflict after too many tries, and what change raises.
     """
+    turns = ctx.server.turns
+    if not turns.take(key):
+        await turns.wait(key)
+    try:
+        return await _update_in_turn(ctx, endpoint, key, change, tries, claim)
+    finally:
+        turns.give(key)
+
+
+async def _update_in_turn(
+    ctx: RequestContext,
+    endpoint: Endpoint,
+    key: str,
+    change: Change,
+    tries: int,
+    claim: Claim | None,
+) -> CachedObject:
     info = endpoint.info
     name = key.rpartition("/")[2]
     for _ in range(tries or UPDATE_TRIES_MAX):

@@ -33,3 +33,6 @@ VOLUME_ATTRIBUTES_CLASSES: Final = Gvr("storage.k8s.io", "v1", "volumeattributes
 SERVICE_CIDRS: Final = Gvr("networking.k8s.io", "v1", "servicecidrs")
 IP_ADDRESSES: Final = Gvr("networking.k8s.io", "v1", "ipaddresses")
 CLUSTER_ROLES: Final = Gvr("rbac.authorization.k8s.io", "v1", "clusterroles")
+VALIDATING_ADMISSION_POLICIES: Final = Gvr(
+    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"
+)

@@ -45,6 +45,7 @@ from tiphys.controllers.taint_eviction import TaintEvictionController
 from tiphys.controllers.token_cleaner import TokenCleaner
 from tiphys.controllers.ttl import TtlController
 from tiphys.controllers.ttl_after_finished import TtlAfterFinishedController
+from tiphys.controllers.validating_policy_status import ValidatingPolicyStatusController
 from tiphys.controllers.volume_attributes_class_protection import VolumeAttributesClassProtection
 from tiphys.controllers.volume_binder import VolumeBinder
 
@@ -65,6 +66,7 @@ CONTROLLERS: tuple[Make, ...] = (
     lambda context, config: CronJobController(context),
     lambda context, config: DisruptionController(context),
     lambda context, config: ClusterRoleAggregationController(context),
+    lambda context, config: ValidatingPolicyStatusController(context),
     lambda context, config: HorizontalPodAutoscalerController(context),
     lambda context, config: ResourceQuotaController(context),
     lambda context, config: EphemeralVolumeController(context),

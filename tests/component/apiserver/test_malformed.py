@@ -87,7 +87,7 @@ FOUND: Final = [
         "PATCH", f"{CONFIG_MAPS}/a", _STRATEGIC, b'{"data":{"$patch":"nope"}}', 400, id="directive"
     ),
     pytest.param(
-        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 400, id="no-merge-key"
+        "PATCH", f"{PODS}/a", _STRATEGIC, b'{"spec":{"containers":[{}]}}', 500, id="no-merge-key"
     ),
     pytest.param("PATCH", f"{PODS}/a", _STRATEGIC, b'"x"', 400, id="patch-that-is-a-text"),
     pytest.param(

@@ -48,6 +48,8 @@ def claim(phase: str = "Bound", annotations: Any = None, size: str = "", **spec:
             [f"metadata.annotations[{BETA_CLASS}]"],
         ),
         (claim(), claim(volumeName=None), []),
+        (claim(volumeName=None), claim(volumeName=None), []),
+        (claim(volumeName=None), claim(), ["spec"]),
         (claim(volumeName="w"), claim(), ["spec"]),
         (claim(volumeMode="Block"), claim(), ["spec", "volumeMode"]),
         (claim(volumeAttributesClassName="a"), claim(), []),

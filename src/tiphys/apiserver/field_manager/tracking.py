@@ -133,7 +133,8 @@ def applied(
     after = {k: v for k, v in managers.items() if k != key}
     if fields is not None:
         after[key] = Entry(fields, version, last.time if last else "")
-    merged = _pruned(scope.shape, merged, after, last)
+    if last is not None and last.fields != fields:  # Else nothing is applied no more.
+        merged = _pruned(scope.shape, merged, after, last)
     change = _filtered(compare(scope.shape, bare_live, merged), scope.ignored)
     after = _resolved(after, key, change, force=force, allowed=allowed)
     same = change.is_same
@@ -187,10 +188,8 @@ def _resolved(
     return made
 
 
-def _pruned(shape: Shape, merged: Any, managers: Managers, last: Entry | None) -> Any:
+def _pruned(shape: Shape, merged: Any, managers: Managers, last: Entry) -> Any:
     """Without what the applier had set before and nobody sets now."""
-    if last is None:
-        return merged
     pruned = _value(remove(shape, merged, with_named_fields(shape, last.fields)))
     owned: FieldSet | None = None
     for entry in managers.values():

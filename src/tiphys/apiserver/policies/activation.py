@@ -10,7 +10,6 @@ from typing import Any, Final
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.filters.authorization import Attributes, RbacAuthorizer
-from tiphys.apiserver.policies.environment import REQUEST_RESOURCE
 from tiphys.apiserver.policies.matching import Subject
 from tiphys.apiserver.user import User, service_account_name
 from tiphys.cel.errors import EvaluationError
@@ -21,6 +20,7 @@ from tiphys.cel.library.authorizer import (
     request_resource_of,
 )
 from tiphys.cel.library.times import parsed_timestamp
+from tiphys.cel.policy_environment import REQUEST_RESOURCE
 
 _NAMESPACE_FIELDS: Final = (
     "name", "generateName", "namespace", "uid", "resourceVersion", "generation",

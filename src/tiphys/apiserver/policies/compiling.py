@@ -6,16 +6,16 @@ Upstream: apiserver/pkg/admission/plugin/cel/compile.go, composition.go.
 from dataclasses import dataclass
 from typing import Final
 
-from tiphys.apiserver.policies.environment import (
+from tiphys.cel import types
+from tiphys.cel.environment import Environment
+from tiphys.cel.errors import CompileError
+from tiphys.cel.expression import compiled
+from tiphys.cel.policy_environment import (
     JSON_PATCH,
     OBJECT,
     policy_environment,
     variable_type,
 )
-from tiphys.cel import types
-from tiphys.cel.environment import Environment
-from tiphys.cel.errors import CompileError
-from tiphys.cel.expression import compiled
 from tiphys.cel.program import Program
 from tiphys.cel.types import DYN, Type
 from tiphys.cel.values import type_name

@@ -3,8 +3,10 @@
 from typing import Final
 
 from tiphys.api.errors import AlreadyExists, Forbidden
+from tiphys.api.field_errors import FieldError
 from tiphys.api.meta import Obj
 from tiphys.api.resources import ResourceInfo
+from tiphys.apiserver.as_written import quoted_as_written
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.field_manager.manage import track_create
@@ -62,12 +64,21 @@ async def create_object(ctx: RequestContext, obj: Obj) -> CachedObject:
     async with server.quota.charges() as charges:
         with Reservation() as reserved:
             await allocate_new(ctx, obj, reserved)
-            errors = namespace_errors(ctx, obj) + validate_object(endpoint, obj)
-            raise_invalid(endpoint, obj, errors)
+            raise_invalid(endpoint, obj, _errors(ctx, obj))
             ctx.warnings += resource.warnings(obj, None)
             server.admission.validate(write)
             await charges.take(write)
             return await _store(ctx, obj, is_generated=is_generated)
+
+
+def _errors(ctx: RequestContext, obj: Obj) -> list[FieldError]:
+    """All rules for a new object; values as they were written."""
+
+    def validate(obj: Obj) -> list[FieldError]:
+        return namespace_errors(ctx, obj) + validate_object(ctx.endpoint, obj)
+
+    errors = validate(obj)
+    return quoted_as_written(errors, validate, obj, ctx.given) if ctx.given else errors
 
 
 def create_not_allowed(info: ResourceInfo, obj: Obj) -> Forbidden:

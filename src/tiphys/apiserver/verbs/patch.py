@@ -190,6 +190,8 @@ def _refused(error: PatchError) -> ApiError:
         return BadRequest(text)
     if error.code == 413:
         return RequestEntityTooLarge(text)
+    if error.code == 500:
+        return InternalError(text, code=500, reason="")
     return InternalError(
         "the server rejected our request due to an error in our request",
         code=422,

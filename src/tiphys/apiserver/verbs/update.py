@@ -263,7 +263,10 @@ PART_RULES: Final = {
 
 
 def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
-    """Revision and uid in the body must be the stored object's. Raises Conflict, Invalid."""
+    """Revision and uid in the body must be the stored object's.
+
+    Raises Conflict, Invalid, InternalError.
+    """
     check_uid(ctx, new, old)
     info = ctx.endpoint.info
     metadata, before = new["metadata"], old["metadata"]
@@ -273,7 +276,8 @@ def check_preconditions(ctx: RequestContext, new: Obj, old: Obj) -> None:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid_object(info.group, info.plural, ctx.name, [error])
     elif not (revision.isascii() and revision.isdigit()):
-        raise BadRequest(f'strconv.ParseUint: parsing "{revision}": invalid syntax')
+        text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+        raise BadRequest(text)  # Upstream takes it for its own fault (500).
     elif revision != before["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
 

@@ -24,7 +24,7 @@ _ORDER_PREFIX: Final = "$setElementOrder/"
 def apply(document: Obj, patch: Any, type_name: str) -> Obj:
     """A new document; type_name names the document's type in the schema.
 
-    Raises PatchError (400); upstream answers 500 to a well-formed patch that does not fit.
+    Raises PatchError: 400 for what is no patch, 500 (as upstream) for one that does not fit.
     """
     if not isinstance(patch, dict):
         raise PatchError(
@@ -156,7 +156,7 @@ def _special_elements(
     deleted: set[str | bytes] = set()
     for element in patch:
         if not isinstance(element, dict):
-            raise PatchError("invalid typed merge-list: elements must be maps of one kind", 400)
+            raise PatchError("invalid typed merge-list: elements must be maps of one kind", 500)
         directive = element.get(_DIRECTIVE)
         if directive is None:
             rest.append(element)
@@ -190,7 +190,7 @@ def _key_of(element: Any, key: str) -> Any:
 
 def _merge_value_of(element: Obj, key: str) -> Any:
     if key not in element:
-        raise PatchError(f"map: {_shown(element)} does not contain declared merge key: {key}", 400)
+        raise PatchError(f"map: {_shown(element)} does not contain declared merge key: {key}", 500)
     return element[key]
 
 
@@ -221,7 +221,7 @@ def _ordered_lists(original: Obj, patch: Obj, schema: TypeDef | None) -> Obj:
             raise PatchError("invalid patch format of setElementOrder list", 400)
         field = schema.fields.get(name) if schema is not None else None
         if field is None:
-            raise PatchError(f'unable to find api field in struct for the json field "{name}"', 400)
+            raise PatchError(f'unable to find api field in struct for the json field "{name}"', 500)
         have, given = original.get(name), patch.get(name)
         if given is not None:
             _check_order(given, order, field.patch_merge_key)
@@ -248,7 +248,7 @@ def _check_order(given: Any, order: list[Any], key: str) -> None:
             raise PatchError(
                 f"The order in patch list:\n{_shown(given)}\n doesn't match $setElementOrder "
                 f"list:\n{_shown(order)}\n",
-                400,
+                500,
             )
 
 

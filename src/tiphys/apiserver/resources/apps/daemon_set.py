@@ -103,6 +103,7 @@ DAEMON_SET = Resource(
     warnings=warnings.of_template("spec", "template"),
     validate=validate,
     validate_update=workload.same_selector,
+    update_order=("meta", "change", "whole"),
     columns=columns_of(
         _INFO,
         cells.name,

@@ -59,11 +59,11 @@ def _compared(new: Obj, old: Obj) -> tuple[Obj, Obj]:
     return now, then
 
 
-def _take(now: Obj, then: Obj, field: str) -> None:
-    if field in then:
-        now[field] = then[field]
+def _take(one: Obj, other: Obj, field: str) -> None:
+    if field in other:
+        one[field] = other[field]
     else:
-        now.pop(field, None)
+        one.pop(field, None)
 
 
 def _is_moved_from_annotation(new: Obj, old: Obj) -> bool:

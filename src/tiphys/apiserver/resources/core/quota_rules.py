@@ -9,6 +9,7 @@ from tiphys.apiserver.resources.rules.resource_requirements import (
     quantity,
     resource_name,
 )
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE
 
 _SCOPES: Final = frozenset(
     {
@@ -56,6 +57,12 @@ def validate(quota: Obj) -> list[FieldError]:
     for expression in expressions:
         errors += _expression(expression, "spec.scopeSelector.matchExpressions")
     return errors
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    """What a quota counts stays."""
+    now, then = (o["spec"].get("scopes") or [] for o in (new, old))
+    return [] if set(now) == set(then) else [invalid("spec.scopes", now, IMMUTABLE)]
 
 
 def _is_standard(name: str) -> bool:

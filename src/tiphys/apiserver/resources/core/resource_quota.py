@@ -34,6 +34,7 @@ def _usage(*, limits: bool) -> Cell:
 RESOURCE_QUOTA = Resource(
     _INFO,
     validate=quota_rules.validate,
+    validate_update=quota_rules.validate_update,
     columns=columns_of(_INFO, cells.name, _usage(limits=False), _usage(limits=True), cells.age),
     before_create=before_create,
     before_update=generation.keep_status,
