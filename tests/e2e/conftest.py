@@ -13,6 +13,7 @@ _numbers = itertools.count(1)
 # Files whose clusters take a minute or more: run by `make e2e`, beside what is marked there itself.
 SLOW = {
     "test_autoscaling",
+    "test_clients",
     "test_cloud",
     "test_custom_resources",
     "test_dashboard",

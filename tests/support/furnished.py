@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from support.api_server import RunningApiServer
+from support.api_server import Api, RunningApiServer
 
 DEFINITION: Final = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -77,9 +77,8 @@ THINGS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 )
 
 
-async def define_widgets(running: RunningApiServer) -> None:
+async def define_widgets(api: Api) -> None:
     """Return once objects of the kind are served; one is called `a`."""
-    api = running.client()
     await api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION)
     widget = {
         "apiVersion": "example.com/v1",
@@ -98,4 +97,4 @@ async def furnish(running: RunningApiServer) -> None:
     for path, thing in THINGS:
         status, answer = await api("POST", path, {"metadata": {"name": "a"}} | thing)
         assert status == 201, answer
-    await define_widgets(running)
+    await define_widgets(api)

@@ -48,6 +48,7 @@ class Lab:
 
     def __init__(self, directory: Path) -> None:
         self._loop = uvloop.new_event_loop()
+        self.headers: dict[str, str] = {}  # Of the last answer, names in lower case.
         self.running, self._listening = self._loop.run_until_complete(
             start(directory, memory_backend())
         )
@@ -71,6 +72,7 @@ class Lab:
         request = Request(asked.method, asked.target, dict(headers), asked.body, peer)
         work = self.running.server.handle(request)
         answer = await work if hasattr(work, "__await__") else work
+        self.headers = {name.lower(): value for name, value in answer.headers}
         if isinstance(answer, StreamResponse):
             stopping = asyncio.Event()
             stopping.set()

@@ -1,17 +1,23 @@
 """One API server that random operations are done on, and the history that must come of them."""
 
+import asyncio
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from support.api_server import Api, RunningApiServer, memory_backend, start
+from support.api_server import ADMIN, Api, RunningApiServer, memory_backend, start
 from support.follower import Follower, Life, Seen
 from support.furnished import define_widgets
+from tiphys.lib import tls
 from tiphys.lib.clock import SystemClock
+from tiphys.lib.http.client import HttpClient
 from tiphys.storage.memory import MemoryBackend
 from tiphys.storage.sqlite import SqliteBackend
 
+_ROOT: Final = Path(__file__).resolve().parents[2]
 SECONDS_MAX: Final = 20.0  # Until a follower has seen what there is to see.
 
 
@@ -133,8 +139,39 @@ class Lab:
         return self.api
 
     async def define(self) -> None:
-        assert self.running is not None
-        await define_widgets(self.running)
+        await define_widgets(self.client())
+
+
+class KilledLab(Lab):
+    """Its server is a process of its own, and starting it again is kill -9 first."""
+
+    _process: asyncio.subprocess.Process | None = None
+    _port: int = 0
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "support.api_server_process"),
+            *(str(self.directory), str(self._port)),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": f"{_ROOT / 'src'}:{_ROOT / 'tests'}"},
+        )
+        assert self._process.stdout is not None
+        self._port = int(await self._process.stdout.readline())
+        admin = self.directory / ADMIN
+        files = (admin.with_suffix(".crt"), admin.with_suffix(".key"))
+        context = tls.client_context(self.directory / "ca.crt", *files)
+        self.api = Api(HttpClient(f"https://127.0.0.1:{self._port}", tls=context))
+
+    async def stop(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def compact(self, revision: int) -> None:
+        """Only the process itself could."""
+
+    async def define(self) -> None:
+        await define_widgets(self.client())
 
 
 @dataclass

@@ -167,6 +167,8 @@ class ControlPlane:
         self.server = server
         self.faults.inner = server.handle
         self.door.open()
+        custom = server.custom_resources.run
+        self._serving.start(keep_running("CustomResourceDefinitions", custom), "definitions")
         check = server.availability.run
         self._serving.start(keep_running("APIServices", check), "APIServices")
         if server.upkeep is not None:

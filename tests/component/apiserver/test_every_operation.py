@@ -19,6 +19,7 @@ from support.in_process import Lab
 from support.minimal_objects import MINIMAL, NAMES
 from support.odd_requests import OddRequest
 from tiphys.api.resources import RESOURCES, ResourceInfo
+from tiphys.apiserver.openapi import v3
 from tiphys.apiserver.openapi.paths import operations
 
 NAMESPACE = "small"
@@ -161,6 +162,45 @@ def deletes(lab: Lab, info: ResourceInfo, one: str, path: str, body: dict[str, A
         assert ask(lab, "POST", path, again)[0] == 201
         gone = ask(lab, "DELETE", f"{path}?labelSelector=among%3Dothers&gracePeriodSeconds=0")
         assert gone[0] == 200, gone
+
+
+REVIEWS = {
+    "tokenreviews": {"spec": {"token": "x"}},
+    "selfsubjectreviews": {},
+    "subjectaccessreviews": {"spec": {"user": "u", "nonResourceAttributes": {"path": "/"}}},
+    "selfsubjectaccessreviews": {"spec": {"nonResourceAttributes": {"path": "/"}}},
+    "localsubjectaccessreviews": {
+        "metadata": {"namespace": NAMESPACE},
+        "spec": {"user": "u", "resourceAttributes": {"namespace": NAMESPACE, "verb": "get"}},
+    },
+    "selfsubjectrulesreviews": {"spec": {"namespace": NAMESPACE}},
+}
+
+
+@pytest.mark.parametrize("plural", sorted(REVIEWS))
+def test_reviews_answer(lab: Lab, plural: str) -> None:
+    """They are asked and not stored: a status comes back."""
+    info = next(r for r in RESOURCES if r.plural == plural)
+    status, answer = ask(lab, "POST", collection(info), REVIEWS[plural])
+    assert status == 201, answer
+    assert answer["kind"] == info.kind
+    assert answer["status"]
+
+
+DOCUMENTS = sorted(
+    path
+    for name in v3.document_paths()
+    for path in json.loads(v3.document_bytes(name, "v1") or b"")["paths"]
+    if not path.rstrip("/").endswith("}") and path.endswith("/")
+)
+
+
+def test_every_document_is_served(lab: Lab) -> None:
+    assert len(DOCUMENTS) > 40
+    for path in DOCUMENTS:
+        status, answer = ask(lab, "GET", path)
+        assert status == 200, path
+        assert answer
 
 
 EVERY = [(operation.method.upper(), operation.path) for operation in operations(RESOURCES)]

@@ -17,12 +17,13 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.list_watch_lab import FIELDS, KINDS, LABELS, Lab, World
+from support.list_watch_lab import FIELDS, KINDS, LABELS, KilledLab, Lab, World
 from tiphys.storage import watch_cache
 
 OPERATIONS: Final = 40  # Of one example.
 EXAMPLES: Final = 40  # For each store.
 EXAMPLES_OF_E2E: Final = 1_250  # For each store: 10^5 operations.
+KILLED_EXAMPLES: Final = 25  # Of them each kills its server about twice.
 STORY_SECONDS_MAX: Final = 60
 # Small enough for examples to meet them. Events of one kind that can still be watched from:
 WINDOW_EVENTS: Final = 25
@@ -97,7 +98,7 @@ Run = Callable[[str, list[tuple[Any, ...]]], None]
 @contextmanager
 def a_lab(directory: Path, backend: str) -> Iterator[Run]:
     loop = uvloop.new_event_loop()
-    lab = Lab(directory, backend)
+    lab = KilledLab(directory, "sqlite") if backend == "killed" else Lab(directory, backend)
     loop.run_until_complete(lab.start())
     loop.run_until_complete(lab.define())
     try:
@@ -136,6 +137,11 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("backend", ["memory", "sqlite"])
 def test_some_operations(tmp_path: Path, backend: str) -> None:
     check(tmp_path, backend, EXAMPLES, derandomize=True)
+
+
+@pytest.mark.slow
+def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
+    check(tmp_path, "killed", KILLED_EXAMPLES, derandomize=False)
 
 
 @pytest.mark.slow
