@@ -105,6 +105,10 @@ def _first_fitting(table: _Table) -> Implementation:
     return call
 
 
+# What Python says of values that a function is not for.
+_WRONG_TYPES: Final = (TypeError, AttributeError, ArithmeticError, LookupError, ValueError)
+
+
 def call_step(
     function: str, overload_ids: Sequence[str], work: Implementation, args: Sequence[Step]
 ) -> Step:
@@ -122,7 +126,7 @@ def call_step(
                 frame.spend(cost_of(values, None))
                 return work(*values)
             result = work(*values)
-        except (TypeError, AttributeError, OverflowError):
+        except _WRONG_TYPES:
             raise no_overload() from None
         frame.spend(cost_of(values, result))
         return result
@@ -142,7 +146,7 @@ def _cheap(work: Implementation, args: Sequence[Step]) -> Step:
         frame.cost += 1
         try:
             return work(*values)
-        except (TypeError, AttributeError, OverflowError):
+        except _WRONG_TYPES:
             raise no_overload() from None
 
     return call
@@ -154,7 +158,7 @@ def _unary(work: Implementation, arg: Step) -> Step:
         frame.cost += 1
         try:
             return work(value)
-        except (TypeError, AttributeError, OverflowError):
+        except _WRONG_TYPES:
             raise no_overload() from None
 
     return call
@@ -166,7 +170,7 @@ def _binary(work: Implementation, left: Step, right: Step) -> Step:
         frame.cost += 1
         try:
             return work(one, other)
-        except (TypeError, AttributeError, OverflowError):
+        except _WRONG_TYPES:
             raise no_overload() from None
 
     return call

@@ -306,3 +306,10 @@ def test_an_expression_without_a_value_says_why(source: str, text: str) -> None:
     with pytest.raises(EvaluationError) as raised:
         value_of(source)
     assert str(raised.value) == text
+
+
+def test_functions_of_lists_on_what_is_none() -> None:
+    environment = base().with_variables({"x": types.DYN})
+    for source in ("x.distinct()", "x.sort()", "x.sum()", "x.sortBy(y, y)", "x.slice(0, 1)"):
+        outcome = compiled(source, environment).program.run({"x": {"": None}})
+        assert outcome.error is not None, source
