@@ -21,7 +21,7 @@ from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.rbac_bootstrap import RbacObjects
 from tiphys.apiserver.kubernetes_service import API_SERVICE, api_endpoint_slice, api_endpoints
 from tiphys.apiserver.object_meta import fill_on_create
-from tiphys.apiserver.writes import encoded
+from tiphys.apiserver.writes import encoded, ttl_of
 from tiphys.codec.typed import to_typed
 from tiphys.lib.clock import Clock
 from tiphys.storage.backend import KeyExists, RevisionMismatch
@@ -105,7 +105,8 @@ class Bootstrap:
         try:
             if present is None:
                 value = encoded(endpoint, self._filled(endpoint, obj))
-                await self._store.create(endpoint.cache, key, value)
+                ttl = ttl_of(endpoint)
+                await self._store.create(endpoint.cache, key, value, ttl_seconds=ttl)
             elif replace:
                 old = endpoint.decode(present)
                 new = old | {k: obj[k] for k in replace}

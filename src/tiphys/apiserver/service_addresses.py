@@ -8,7 +8,7 @@ Upstream: pkg/registry/core/service/{ipallocator,portallocator,storage/alloc.go}
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple
 
@@ -29,12 +29,14 @@ _WITH_ADDRESS: Final = frozenset({"ClusterIP", "NodePort", "LoadBalancer"})
 _WITH_NODE_PORTS: Final = frozenset({"NodePort", "LoadBalancer"})
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
+    """The numbers that a Service has."""
+
     addresses: tuple[int, ...]
     ports: tuple[int, ...]
 
 
-_NOTHING: Final = _Held((), ())
+_NOTHING: Final = Held((), ())
 
 
 class ServiceAddresses:
@@ -49,7 +51,7 @@ class ServiceAddresses:
         port_low = min(max(LOW_BAND_MIN, ports // 32), PORT_LOW_BAND_MAX)
         self._port_numbers = Numbers()
         self._ports = Pool(node_ports[0], node_ports[1], port_low, rng, self._port_numbers)
-        self._held: dict[str, _Held] = {}  # By the service's key.
+        self._held: dict[str, Held] = {}  # By the service's key.
 
     @property
     def api_server(self) -> str:
@@ -59,6 +61,11 @@ class ServiceAddresses:
     def reserved(self) -> tuple[int, int]:
         """How many addresses and ports are reserved for writes under way."""
         return self.ranges.reserved_count, self._ports.reserved_count
+
+    @property
+    def held(self) -> Mapping[str, Held]:
+        """By the Service's key."""
+        return self._held
 
     def load(self, services: list[Obj]) -> None:
         """Take in what the store's services hold at the start."""
@@ -74,7 +81,7 @@ class ServiceAddresses:
 
     def _hold(self, key: str, service: Obj | None) -> None:
         """Note what a service holds now instead of before; None: it is gone."""
-        now = _Held(_address_numbers(service), tuple(node_ports_of(service)))
+        now = Held(_address_numbers(service), tuple(node_ports_of(service)))
         before = self._held.pop(key, _NOTHING)
         if service is not None:
             self._held[key] = now

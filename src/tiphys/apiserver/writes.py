@@ -60,9 +60,9 @@ def admission_write(
     )
 
 
-def admit(ctx: RequestContext, operation: Operation, obj: Obj) -> None:
-    """All plugins at once, for what is answered without being stored. Raises ApiError."""
-    write = admission_write(ctx, operation, obj, None)
+def admit(ctx: RequestContext, operation: Operation, obj: Obj, old: Obj | None = None) -> None:
+    """All plugins at once, for what is not stored as it is. Raises ApiError."""
+    write = admission_write(ctx, operation, obj, old)
     ctx.server.admission.mutate(write)
     ctx.server.admission.validate(write)
 

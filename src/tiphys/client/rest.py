@@ -90,6 +90,7 @@ class Client:
         if access.token is not None:
             headers["Authorization"] = "Bearer " + str.__str__(access.token)
         self.access = access
+        self._others: Sessions | None = None
         self.transport = transport
         self.requests = Counter(
             "rest_client_requests_total",
@@ -104,6 +105,7 @@ class Client:
         renewed: Callable[[], bool] = lambda: False  # noqa: E731 - the usual case
         if tls is not None and access.certificate_files is not None:
             renewed = RenewedCertificate(tls, *access.certificate_files).refresh
+        owns_sessions = sessions is None
         if multiplexed and tls is not None:
             sessions = sessions_to(access, tls)
         self.http = HttpClient(
@@ -113,6 +115,7 @@ class Client:
             server_hostname=access.tls_server_name,
             renewed=renewed,
             sessions=sessions,
+            owns_sessions=owns_sessions,
         )
 
     @classmethod
@@ -293,8 +296,16 @@ class Client:
     def _refused(self, status: int) -> None:
         """Called for every error."""
 
+    def sessions_as(self, access: Access, tls: ssl.SSLContext) -> Sessions:
+        """HTTP/2 connections with another identity, the same at each call; they end with us."""
+        if self._others is None:
+            self._others = sessions_to(access, tls)
+        return self._others
+
     def close(self) -> None:
         self.http.close()
+        if self._others is not None:
+            self._others.close()
 
 
 def sessions_to(access: Access, tls: ssl.SSLContext) -> Sessions:

@@ -11,12 +11,11 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import GroupVersionResource
 from tiphys.client.kubeconfig import Access
-from tiphys.client.rest import Client, sessions_to
+from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.http2_client import Sessions
 from tiphys.lib.logs import Secret
@@ -39,17 +38,10 @@ def _context_of(access: Access) -> ssl.SSLContext | None:
     return access.tls() if access.server.startswith("https") else None
 
 
-_sessions: WeakKeyDictionary[Client, Sessions] = WeakKeyDictionary()
-
-
 def _sessions_of(base: Client, access: Access) -> Sessions | None:
-    """One connection for all accounts of a process."""
+    """One connection for all accounts of a process; it ends with the base."""
     tls = None if base.transport is not None else _context_of(access)
-    if tls is None:
-        return None
-    if base not in _sessions:
-        _sessions[base] = sessions_to(access, tls)
-    return _sessions[base]
+    return None if tls is None else base.sessions_as(access, tls)
 
 
 class ServiceAccountClient(Client):

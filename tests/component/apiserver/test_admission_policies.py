@@ -205,3 +205,36 @@ def test_an_expression_that_is_not_valid_is_refused_with_its_place(tmp_path: Pat
         assert "ERROR: <input>:1:23: Syntax error: mismatched input '<EOF>'" in cause["message"]
 
     tell(tmp_path, story)
+
+
+def test_subresources_are_seen_as_what_they_take(tmp_path: Path) -> None:
+    async def story(api: Api) -> None:
+        made = policy(
+            {"expression": "object.kind == 'Scale' && object.apiVersion == 'autoscaling/v1' &&"
+             " request.kind.kind == 'Scale' && request.subResource == 'scale'"},
+            {"expression": "object.spec.replicas < 5 && oldObject.spec.replicas == 1"},
+        )  # fmt: skip
+        scaled = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"]}
+        made["spec"]["matchConstraints"] = {
+            "resourceRules": [scaled | {"resources": ["deployments/scale"]}]
+        }
+        await bound(api, made)
+        labels = {"app": "x"}
+        containers = [{"name": "c", "image": "i"}]
+        spec = {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+        }
+        path = "/apis/apps/v1/namespaces/default/deployments"
+        status, answer = await api("POST", path, {"metadata": {"name": "d"}, "spec": spec})
+        assert status == 201, answer
+        change = {"content-type": "application/merge-patch+json"}
+        scale = f"{path}/d/scale"
+        status, answer = await api("PATCH", scale, {"spec": {"replicas": 9}}, change)
+        assert status == 422
+        text = "failed expression: object.spec.replicas < 5 && oldObject.spec.replicas == 1"
+        assert answer["message"].endswith(text)
+        status, answer = await api("PATCH", scale, {"spec": {"replicas": 3}}, change)
+        assert (status, answer["spec"]) == (200, {"replicas": 3})
+
+    tell(tmp_path, story)

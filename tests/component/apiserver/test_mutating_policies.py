@@ -244,3 +244,43 @@ def test_status_and_spec_stay_apart(tmp_path: Path) -> None:
         assert found["status"]["phase"] == "Active"
 
     tell(tmp_path, story)
+
+
+def test_no_patch_makes_something_else_of_an_object(tmp_path: Path) -> None:
+    patches = {
+        '{op: "replace", path: "/kind", value: "Secret"}': 0,
+        '{op: "replace", path: "/apiVersion", value: "v2"}': 0,
+        '{op: "remove", path: "/metadata"}': 0,
+        '{op: "replace", path: "/metadata", value: 1}': 403,
+        '{op: "replace", path: "/data", value: [1]}': 403,
+        '{op: "replace", path: "", value: "x"}': 403,
+        '{op: "add", path: "/nope", value: 1}': 403,
+        '{op: "nope", path: "/data", value: 1}': 403,
+        '{op: "add", path: "/metadata/namespace", value: "other"}': 0,
+        '{op: "add", path: "/metadata/uid", value: "u"}': 0,
+        '{op: "add", path: "/metadata/managedFields", value: [1]}': 403,
+        '{op: "add", path: "/metadata/labels", value: {"a": 1}}': 403,
+        '{op: "add", path: "/metadata/name", value: "bad name"}': 422,
+        '{op: "add", path: "/data/x", value: [b"x"]}': 403,
+        '{op: "add", path: "/data/x", value: {1: "x"}}': 403,
+    }
+
+    async def story(api: Api) -> None:
+        await bound(api, applied("Object{}"))
+        path = f"{GROUP}/mutatingadmissionpolicies/p"
+        for number, (operation, wanted) in enumerate(patches.items()):
+            spec = {"spec": {"mutations": [patched(f"[JSONPatch{operation}]")]}}
+            written, told = await api("PATCH", path, spec, MERGE)
+            assert written == 200, told
+            status, answer = await api("POST", CONFIG_MAPS, config_map(f"c{number}", k="v"))
+            assert status < 500, (operation, answer)
+            if wanted:
+                assert status == wanted, (operation, answer)
+            if status == 201:
+                assert answer["kind"] == "ConfigMap", operation
+                assert answer["metadata"]["namespace"] == "default", operation
+                assert answer["metadata"]["uid"] != "u", operation
+            status, answer = await api("GET", "/api/v1/configmaps")
+            assert all(one["metadata"]["namespace"] != "other" for one in answer["items"])
+
+    tell(tmp_path, story)

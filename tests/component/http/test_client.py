@@ -43,6 +43,8 @@ class Handler:
                 return StreamResponse(200, self.forever)
             case "/flood":
                 return StreamResponse(200, self.flood)
+            case "/slow":
+                return self.slow()
             case "/nothing":
                 return Response(204)
         return text_response(404, "no such path")
@@ -54,6 +56,10 @@ class Handler:
             self.cancelled += 1
             raise
         return text_response(200, "open")
+
+    async def slow(self) -> Answer:
+        await asyncio.sleep(1.5)
+        return text_response(200, "at last")
 
     async def lines(self, body: BodyWriter) -> None:
         for piece in (b"one\ntw", b"o\n", b"three"):
@@ -261,6 +267,72 @@ def test_a_silent_connection_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
         assert (await client.request("GET", "/echo")).status == 200, "over a new connection"
         client.close()
         await relay.close()
+        await server.stop()
+
+    uvloop.run(story())
+
+
+def test_one_slow_answer_ends_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2_client, "SUSPECT_SECONDS", 0.2)
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        server, port = await serve(Handler(), authority.issue("server", server=True))
+        client = client_of(port, authority.path, is_multiplexed=True)
+        stream = await client.stream("GET", "/forever")
+        assert await stream.read() == b"begun\n"
+        with pytest.raises(TimeoutError):
+            await client.request("GET", "/slow", timeout_seconds=0.3)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stream.read(), 0.5)
+        assert (await client.request("GET", "/echo")).status == 200
+        assert server.connection_count == 1
+        client.close()
+        with pytest.raises(HttpError, match="the client was closed"):
+            await client.request("GET", "/echo")
+        await server.stop()
+
+    uvloop.run(story())
+
+
+def test_who_waits_for_a_mute_server_waits_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http2_client, "CONNECT_SECONDS_MAX", 0.3)
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        mute = await asyncio.start_server(lambda reader, writer: asyncio.sleep(5), "127.0.0.1", 0)
+        port = int(mute.sockets[0].getsockname()[1])
+        client = client_of(port, authority.path, is_multiplexed=True)
+        asking = [client.request("GET", "/echo") for _ in range(8)]
+        async with asyncio.timeout(1):
+            answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert all("cannot connect" in str(a) for a in answers)
+        client.close()
+        mute.close()
+
+    uvloop.run(story())
+
+
+def test_an_answer_that_is_cut_off_is_no_answer(tmp_path: Path) -> None:
+    """A server that says 100 bytes and ends after 4."""
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        def handle(request: Request) -> Answer:
+            answer = Response(200, b"half")
+            answer.own_headers = b"Content-Length: 100\r\n"
+            return answer
+
+        context = tls.server_context(*authority.issue("server", server=True))
+        tls.offer_http2(context)
+        server = HttpServer(handle, tls=context)
+        port = await server.listen("127.0.0.1", 0)
+        client = client_of(port, authority.path, is_multiplexed=True)
+        with pytest.raises(HttpError, match="4 of 100 bytes came"):
+            await client.request("GET", "/")
+        client.close()
         await server.stop()
 
     uvloop.run(story())

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import pytest
 import uvloop
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, SettingsFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
 from support.gaps import missing
 from support.http2_client import Http2Client
@@ -65,6 +73,8 @@ class Handler:
                 return Response(200, PIECES)
             case "/big-bytes":
                 return Response(200, BIG)
+            case "/long-head":
+                return Response(200, b"short", (("X-Long", "a" * 20_000),))
             case "/upgrade":
                 return UpgradeResponse(self.never)
             case "/bug":
@@ -165,16 +175,17 @@ def test_hundreds_of_streams_at_once(tmp_path: Path) -> None:
     with_server(tmp_path, talk)
 
 
-def test_more_streams_than_announced_end_the_connection(tmp_path: Path) -> None:
+def test_more_streams_than_announced_are_refused(tmp_path: Path) -> None:
     async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
         assert (await client.get("/fast")).status == 200
         assert client.frames.remote_settings.max_concurrent_streams == 3
         # A client that does not care.
         client.frames.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 100
         client.frames.remote_settings.acknowledge()
-        for _ in range(4):
-            client.ask("GET", "/gate")
-        await client.until(lambda: client.goaway is not None)
+        waiting = [client.ask("GET", "/gate") for _ in range(4)]
+        assert (await client.reply(waiting[3])).reset == ErrorCodes.REFUSED_STREAM
+        handler.gate.set()
+        assert {(await client.reply(n)).status for n in waiting[:3]} == {200}
 
     with_server(tmp_path, talk, limits=Limits(streams_max=3))
 
@@ -274,7 +285,19 @@ def empty_data(client: Http2Client) -> None:
     client.flush()
 
 
-@pytest.mark.parametrize("flood", [rapid_reset, pings, settings, empty_data])
+def refused_windows(client: Http2Client) -> None:
+    """The server resets each itself (CVE-2025-8671)."""
+    for number in range(3, 2 * FRAMES_MAX + 400, 2):
+        head = HeadersFrame(number, raw_head("/gate"), flags=["END_HEADERS", "END_STREAM"])
+        client.send_raw(head.serialize() + b"\0\0\4\x08\0" + number.to_bytes(4, "big") + bytes(4))
+
+
+def raw_head(path: str) -> bytes:
+    """A GET whose block changes no table."""
+    return b"\x82\x87\x04" + bytes([len(path)]) + path.encode()
+
+
+@pytest.mark.parametrize("flood", [rapid_reset, pings, settings, empty_data, refused_windows])
 def test_floods_end_the_connection(tmp_path: Path, flood: Callable[[Http2Client], None]) -> None:
     async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
         assert (await client.get("/fast")).status == 200
@@ -306,6 +329,66 @@ def test_heads_have_limits(tmp_path: Path, attack: Callable[[Http2Client], bytes
         await client.until(lambda: client.closed)
 
     with_server(tmp_path, talk)
+
+
+def test_windows_by_the_thousand_cost_little(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        client.reads = False
+        for _ in range(100):
+            client.ask("GET", "/much")
+        await client.until(lambda: sum(len(r.body) for r in client.replies.values()) == 65_535)
+        written, begun = handler.written, time.process_time()
+        client.send_raw(WindowUpdateFrame(0, window_increment=1).serialize() * 10_000)
+        last = HeadersFrame(301, raw_head("/much"), flags=["END_HEADERS", "END_STREAM"])
+        client.send_raw(last.serialize())
+        while handler.written == written:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        assert time.process_time() - begun < 1
+
+    with_server(tmp_path, talk, window=20_000)
+
+
+def test_a_client_that_leaves_gets_what_it_waits_for(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        number = client.ask("GET", "/gate")
+        await client.get("/fast")
+        client.send_raw(GoAwayFrame(0, last_stream_id=0).serialize())
+        await asyncio.sleep(0.05)
+        handler.gate.set()
+        assert (await client.reply(number)).body == b"open"
+        await client.until(lambda: client.closed)
+
+    with_server(tmp_path, talk)
+
+
+def test_a_head_larger_than_a_frame_is_answered(tmp_path: Path) -> None:
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        reply = await client.get("/long-head")
+        assert (reply.status, reply.body) == (200, b"short")
+        assert len(reply.headers["x-long"]) == 20_000
+
+    with_server(tmp_path, talk)
+
+
+def test_an_upload_that_is_too_large_is_told_so_by_curl(tmp_path: Path) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        missing("curl is not installed")
+    authority = Authority(tmp_path)
+    context = tls.server_context(*authority.issue("server", server=True))
+    tls.offer_http2(context)
+    (tmp_path / "body").write_bytes(b"x" * 20_000_000)
+
+    async def story() -> None:
+        server = HttpServer(Handler(), tls=context)
+        port = await server.listen("127.0.0.1", 0)
+        command = [curl, "-sS", "--http2", "--cacert", str(authority.path), "-w", "%{http_code}"]
+        command += ["--data-binary", f"@{tmp_path}/body", f"https://127.0.0.1:{port}/echo"]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20)
+        assert done.stdout == b"limit is 3145728413", done.stderr
+        await server.stop()
+
+    uvloop.run(story())
 
 
 def test_stopping_tells_streams_and_ends_the_connection(tmp_path: Path) -> None:

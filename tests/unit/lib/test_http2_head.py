@@ -43,6 +43,13 @@ def test_what_makes_no_request(fields: list[tuple[bytes, bytes]]) -> None:
         decode_head(fields)
 
 
+def test_many_fields_are_refused_and_repeated_ones_joined_at_once() -> None:
+    repeated = [(b"a", b"b" * 100)] * 900
+    assert len(decode_head([*START, *repeated]).headers["a"]) == 900 * 102 - 2
+    with pytest.raises(MalformedHead, match="more than 1000"):
+        decode_head([*START, *repeated, *repeated])
+
+
 @given(
     st.sampled_from([200, 201, 404, 429]),
     st.lists(

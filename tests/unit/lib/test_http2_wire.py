@@ -221,6 +221,14 @@ def test_windows_open_by_half_and_shrink_with_settings() -> None:
     assert (stream.send_window, owner.wire.peer_stream_window) == (100, 100)
 
 
+def test_of_settings_that_repeat_the_last_counts_once() -> None:
+    owner = server()
+    owner.wire.receive(HELLO + BEGIN)
+    many = b"".join(b"\0\4" + num(size) for size in range(2700))
+    owner.wire.receive(frame(SETTINGS, 0, 0, many))
+    assert owner.wire.streams[1].send_window == owner.wire.peer_stream_window == 2699
+
+
 def test_a_head_larger_than_a_frame_goes_in_pieces() -> None:
     owner = server()
     owner.wire.send_head(1, b"x" * 40_000, is_last=True)

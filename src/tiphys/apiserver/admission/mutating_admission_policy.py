@@ -7,7 +7,7 @@ pkg/admission/plugin/policy/generic/policy_dispatcher.go.
 
 from typing import TYPE_CHECKING, Final
 
-from tiphys.api.errors import ApiError, InternalError, StatusCause
+from tiphys.api.errors import ApiError, StatusCause
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.refusal import refuse
@@ -41,6 +41,8 @@ class MutatingAdmissionPolicy:
     def mutate(self, write: Write) -> None:
         """Raises ApiError where a policy fails that must not."""
         if not self._policies.objects or not self._bindings.objects or write.obj is None:
+            return
+        if write.is_again and not write.noted:
             return
         endpoint = self._endpoint(write, write.obj)
         if endpoint is None:
@@ -90,7 +92,7 @@ def _refusal(write: Write, errors: list[str], reason: str) -> ApiError:
 
 
 def _called(call: "Call[MutatingPolicy]", write: Write, kind: "Kind") -> list[str]:
-    """Changes the object; says what went wrong. Raises InternalError."""
+    """Changes the object; says what went wrong."""
     from tiphys.apiserver.policies.activation import shown_object
     from tiphys.apiserver.policies.mutating import PolicyError
 
@@ -111,8 +113,6 @@ def _called(call: "Call[MutatingPolicy]", write: Write, kind: "Kind") -> list[st
         except PolicyError as error:
             errors.append(str(error))
             continue
-        except DecodeError as error:
-            raise InternalError(str(error)) from None
         if made != obj:
             write.wants_again = True
             obj.clear()
@@ -134,9 +134,11 @@ def _kind(endpoint: Endpoint, write: Write) -> "Kind":
             unknown = json.strict_errors(patched, None, info.schema_type)
             if unknown:
                 raise DecodeError(f"strict decoding error: {', '.join(unknown)}")
-            named = {"kind": info.kind, "apiVersion": info.gvk.api_version}
-            made = {**named, **to_typed(patched, info.schema_type)}
-        made.setdefault("metadata", {})
+            made = to_typed(patched, info.schema_type)
+        metadata = made.setdefault("metadata", {})
+        if info.namespaced:  # No policy moves an object.
+            metadata["namespace"] = write.info.namespace
+        made = {**made, "kind": info.kind, "apiVersion": info.gvk.api_version}
         endpoint.resource.default(made)
         return _with_kept_parts(write, made, has_status="status" in info.subresources)
 

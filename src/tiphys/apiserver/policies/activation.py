@@ -57,25 +57,35 @@ def variables_of(
 
 
 def shown_object(write: Write, obj: Obj | None, version: str) -> Obj | None:
-    """As expressions see it in a version."""
+    """As expressions see it in a version; what a subresource takes is of its own kind."""
     if obj is None:
         return None
-    group = write.info.group
-    kind = {"apiVersion": f"{group}/{version}" if group else version, "kind": write.kind}
+    kind = _kind(write, version)
     return {**kind, **{key: value for key, value in obj.items() if key not in kind}}
+
+
+def _kind(write: Write, version: str) -> dict[str, str]:
+    own = write.obj or write.old or {}
+    if write.info.subresource and own.get("kind", write.kind) != write.kind:
+        return {"apiVersion": own["apiVersion"], "kind": own["kind"]}
+    group = write.info.group
+    return {"apiVersion": f"{group}/{version}" if group else version, "kind": write.kind}
 
 
 def _request(write: Write, subject: Subject, version: str) -> Obj:
     """Without what is empty, as JSON leaves it out."""
     info = write.info
-    kind = {"group": info.group, "version": version, "kind": write.kind}
+    shown = _kind(write, version)
+    group, _, kind_version = shown["apiVersion"].rpartition("/")
+    kind = {"group": group, "version": kind_version, "kind": shown["kind"]}
     resource = {"group": info.group, "version": version, "resource": info.resource}
     asked = {"version": info.version}
+    asked_kind = asked if shown["kind"] == write.kind else {}
     request = {
         "kind": kind,
         "resource": resource,
         "subResource": info.subresource,
-        "requestKind": kind | asked,
+        "requestKind": kind | asked_kind,
         "requestResource": resource | asked,
         "requestSubResource": info.subresource,
         "name": subject.name,

@@ -18,6 +18,7 @@ from tiphys.apiserver.policies.patches import (
 )
 from tiphys.cel import costs
 from tiphys.codec.fields.shape import Shape
+from tiphys.codec.typed import DecodeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ class MutatingPolicy:
             raise PolicyError(str(error)) from None
 
     def patched(self, mutation: Compiled, known: Mapping[str, Any], obj: Obj, kind: Kind) -> Obj:
-        """Raises PolicyError, DecodeError where a patch makes something else of the object."""
+        """Raises PolicyError, also where a patch makes something else of the object."""
         try:
             made = Evaluation(known, self._variables).value(mutation)
             if isinstance(made, list):
                 return kind.completed(apply_json_patch(obj, made))
             return kind.completed(apply_configuration(kind.shape, obj, made))
-        except (ExpressionError, BudgetExhausted, PatchRefused) as error:
+        except (ExpressionError, BudgetExhausted, PatchRefused, DecodeError) as error:
             raise PolicyError(str(error)) from None
 
 

@@ -17,7 +17,7 @@ from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.update import check_name, check_uid
-from tiphys.apiserver.writes import guaranteed_update, raise_invalid
+from tiphys.apiserver.writes import admit, guaranteed_update, raise_invalid
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("autoscaling", "v1", "Scale")
@@ -79,13 +79,15 @@ async def update_scale(ctx: RequestContext) -> Answer:
 
 
 def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
-    """The workload with the Scale's number. Raises Conflict, Invalid."""
+    """The workload with the Scale's number. Raises Conflict, Invalid, Forbidden."""
     info = ctx.endpoint.info
     revision = scale["metadata"].get("resourceVersion", "")
     if revision and revision != old["metadata"]["resourceVersion"]:
         raise conflict(info.group, info.plural, ctx.name, OBJECT_MODIFIED)
     check_uid(ctx, scale, old)
     replicas = at(scale, "spec", "replicas", default=0)
+    before = scale_for_patch(ctx, old)
+    admit(ctx, "UPDATE", before | {"spec": {"replicas": replicas}}, before)
     if ctx.endpoint.custom is not None:
         errors = ctx.endpoint.custom.replicas_errors(replicas)
         raise_invalid(ctx.endpoint, old, errors)

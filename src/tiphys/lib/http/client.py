@@ -152,13 +152,16 @@ class HttpClient:
         server_hostname: str | None = None,
         renewed: Callable[[], bool] = lambda: False,
         sessions: "Sessions | None" = None,
+        owns_sessions: bool = True,
     ) -> None:
         """renewed: asked before each request whether connections of before must not be used.
 
-        sessions: speak HTTP/2 over these where the server does; they may be shared.
+        sessions: speak HTTP/2 over these where the server does; owns_sessions: they end with us.
         """
         self._renewed = renewed
         self._sessions = sessions
+        self._owns_sessions = owns_sessions
+        self._spare: Sessions | None = None  # The server spoke HTTP/1.1 only.
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http(s) URL: {base_url!r}")
@@ -219,7 +222,7 @@ class HttpClient:
             try:
                 return await self._multiplexed(self._sessions, method, target, headers, body, whole)
             except NotMultiplexed:
-                self._sessions = None
+                self._spare, self._sessions = self._sessions, None
         head = self._head(method, target, headers, body)
         while True:
             connection = await self._connection(method, target)
@@ -265,8 +268,9 @@ class HttpClient:
         self._host_header = host
 
     def close(self) -> None:
-        if self._sessions is not None:
-            self._sessions.close()
+        sessions = self._sessions or self._spare
+        if sessions is not None and self._owns_sessions:
+            sessions.close()
         self._drop_idle()
 
     def _drop_idle(self) -> None:
@@ -287,7 +291,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                _, connection = await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     _Connection,
                     self.host,
                     self.port,
@@ -299,6 +303,12 @@ class HttpClient:
             raise HttpError(
                 f"{method} {self.host}:{self.port}{target}: cannot connect: {reason}"
             ) from exc
+        tls = transport.get_extra_info("ssl_object")
+        if self._spare is not None and tls is not None and tls.selected_alpn_protocol() == "h2":
+            transport.abort()
+            self._sessions, self._spare = self._spare, None
+            where = f"{method} {self.host}:{self.port}{target}"
+            raise HttpError(f"{where}: the server has changed to HTTP/2")
         return connection
 
     def _release(self, stream: Stream) -> None:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 PIECE_BYTES_MAX: Final = 64 * 1024  # One write; 35 MB in one write stalls the loop for 190 ms.
 PIPELINE_MAX: Final = 64  # Requests that may wait on one connection before reading pauses.
+REPEATS_MAX: Final = 1000  # Headers of one request that were there already.
 LINGER_SECONDS: Final = 0.5  # net/http rstAvoidanceDelay
 _BODILESS: Final = frozenset({204, 304})  # RFC 9112 section 6.3: not even an empty chunk.
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[str, str] = {}
         self._header_bytes = 0
+        self._repeats = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._rejected = False
@@ -223,6 +225,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers = {}
         self._header_bytes = 0
+        self._repeats = 0
         self._body = []
         self._body_bytes = 0
 
@@ -239,6 +242,10 @@ class Connection(asyncio.Protocol):
         headers = self._headers
         text = value.decode("latin-1")
         if key in headers:
+            self._repeats += 1  # Each puts together what was there anew.
+            if self._repeats > REPEATS_MAX:
+                self._count_head(self._limits.head_bytes_max)
+                return
             headers[key] += ("; " if key == "cookie" else ", ") + text
         else:
             headers[key] = text

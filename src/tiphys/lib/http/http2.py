@@ -10,13 +10,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.frame_budget import FrameBudget
 from tiphys.lib.http.hpack import encode
 from tiphys.lib.http.http2_codes import Code
 from tiphys.lib.http.http2_head import HeadReader, MalformedHead, RequestHead, encode_answer
+from tiphys.lib.http.http2_outbox import PIECE_BYTES_MAX, Outbox
 from tiphys.lib.http.http2_stream import Http2Stream
 from tiphys.lib.http.http2_wire import Wire, WireError, WireLimits
 from tiphys.lib.http.http2_writer import WireStream
@@ -35,32 +36,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STREAM_WINDOW_BYTES: Final = 256 * 1024  # resourceBody99Percentile in secure_serving.go
-PIECE_BYTES_MAX: Final = 64 * 1024  # Written at once; see connection.py.
 CONNECTION_WINDOW_BYTES: Final = 1 << 20  # x/net/http2 Server.MaxUploadBufferPerConnection
 # Of all requests that are not whole yet: as many of them as there are streams would be 750 MB.
 UPLOAD_BYTES_MAX: Final = 32 << 20
+LINGER_SECONDS: Final = 0.5  # See connection.py.
 _CONTINUE: Final = encode((b":status", b"100"))
 _NO_HEAD: Final = RequestHead("GET", "/", {}, None)
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110 section 6.4.1
 
 
-class Http2Connection(asyncio.Protocol):
+class Http2Connection(Outbox, asyncio.Protocol):
     """See the module. Lives as long as its socket; `HttpServer` holds all of them."""
 
     def __init__(self, server: "HttpServer") -> None:
+        super().__init__()
         self._server = server
         self._limits = server.limits
-        self._transport: Any = None
-        self._loop = asyncio.get_running_loop()
         self._peer = Peer()
-        self._blocked: dict[int, Http2Stream] = {}  # With bytes that wait, in their turn.
         self._upload_bytes = 0
         self._budget = FrameBudget(self._loop.time())
-        self._is_writable = True
-        self._unsent_bytes = 0  # Of bodies, in frames that are not written yet.
-        self._flush_asked = False
+        self._windows_opened = False
         self._is_leaving = False  # GOAWAY is sent: what is under way ends, nothing begins.
-        self._closing = False
         self.idle_since = server.now
         limits = WireLimits(
             self._limits.streams_max,
@@ -113,6 +109,9 @@ class Http2Connection(asyncio.Protocol):
         self._flush_asked = True  # By the end of this.
         try:
             self._wire.receive(data)
+            if self._windows_opened:
+                self._windows_opened = False
+                self._send_blocked()
         except WireError as error:
             log.info("HTTP/2 connection given up", extra={"why": str(error)})
             self._close()
@@ -157,7 +156,7 @@ class Http2Connection(asyncio.Protocol):
         self._wire.consumed(stream, size)
         if stream.is_answered or not data:
             return
-        stream.body.append(data)
+        stream.body += data
         stream.body_bytes += len(data)
         self._upload_bytes += len(data)
         if stream.body_bytes > self._limits.body_bytes_max:
@@ -171,6 +170,7 @@ class Http2Connection(asyncio.Protocol):
             return
         length = stream.head.length
         if length is not None and length != stream.body_bytes:
+            self.frame_spent()
             self._reset(stream, Code.PROTOCOL_ERROR)
         else:
             self._give(stream, *self._handled(stream.head, self._body_of(stream)))
@@ -182,12 +182,15 @@ class Http2Connection(asyncio.Protocol):
 
     def window_opened(self, stream: WireStream | None) -> None:
         if stream is None:
-            self._send_blocked()
+            self._windows_opened = True  # Once for all that came together.
         elif stream.id in self._blocked:
             self.send_pending(self._blocked.pop(stream.id))
 
     def left(self, last_stream_id: int, code: int) -> None:
-        self._close()
+        """The client begins nothing more; what it waits for it still gets."""
+        self._is_leaving = True
+        if code != Code.NO_ERROR or not self._streams:
+            self._close()
 
     def frame_spent(self) -> None:
         if self._closing or self._budget.spend(self._loop.time()):
@@ -196,25 +199,27 @@ class Http2Connection(asyncio.Protocol):
         self._wire.fail(Code.ENHANCE_YOUR_CALM, "a flood of frames")
 
     def _body_of(self, stream: Http2Stream) -> bytes:
-        body, stream.body = stream.body, []
+        body, stream.body = bytes(stream.body), bytearray()
         self._upload_bytes -= stream.body_bytes
         stream.body_bytes = 0
-        return body[0] if len(body) == 1 else b"".join(body)
+        return body
 
     # --- answering
 
     def _whole(self, stream_id: int, head: RequestHead) -> None:
         """A request without a body: most of them, answered at once, need no stream."""
         if head.length:
+            self.frame_spent()
             self._wire.reset(stream_id, Code.PROTOCOL_ERROR)
             return
         request, answer = self._handled(head, b"")
         if type(answer) is Response and self._passes_at_once(head, answer):
             length = len(answer.body)
-            block = encode_answer(answer.status, answer.headers, length, answer.own_headers)
-            self._wire.send_answer(stream_id, block, answer.body)  # type: ignore[arg-type]
-            self._ask_flush()
-            return
+            block = self._block_of(answer, length)
+            if len(block) < self._wire.peer_frame_bytes:
+                self._wire.send_answer(stream_id, block, answer.body)  # type: ignore[arg-type]
+                self._count_unsent(length)
+                return
         stream = self._open(stream_id, head)
         stream.is_remote_ended = True
         self._give(stream, request, answer)
@@ -232,6 +237,13 @@ class Http2Connection(asyncio.Protocol):
             and head.method != "HEAD"
             and answer.status not in _BODILESS
         )
+
+    def _block_of(self, answer: Response | StreamResponse, length: int | None) -> bytes:
+        try:
+            return encode_answer(answer.status, answer.headers, length, answer.own_headers)
+        except ValueError as error:
+            log.error("bad headers of an answer", extra={"why": str(error)})
+            return encode_answer(answer.status, (), length, b"")
 
     def _handled(
         self, head: RequestHead, body: bytes
@@ -332,9 +344,7 @@ class Http2Connection(asyncio.Protocol):
             return False
         bodiless = answer.status in _BODILESS
         has_body = has_body and not bodiless and stream.head.method != "HEAD"
-        block = encode_answer(
-            answer.status, answer.headers, None if bodiless else length, answer.own_headers
-        )
+        block = self._block_of(answer, None if bodiless else length)
         stream.is_answered = True
         self._wire.send_head(stream.id, block, is_last=not has_body)
         self._ask_flush()
@@ -355,67 +365,6 @@ class Http2Connection(asyncio.Protocol):
             self._ask_flush()
             self._done(stream)
 
-    # --- what goes out
-
-    def send_pending(self, stream: Http2Stream) -> None:
-        """Send what the windows and the socket let pass now."""
-        if stream.is_sending:
-            return  # A writer that was just told to go on: the loop below sends that too.
-        stream.is_sending = True
-        while self._send_frame(stream):
-            pass
-        stream.is_sending = False
-
-    def _send_frame(self, stream: Http2Stream) -> bool:
-        """One DATA frame. Whether the stream may have another one at once."""
-        if stream.flow.closed or not stream.pending_bytes:
-            self._blocked.pop(stream.id, None)
-            return False
-        size = 0
-        if self._is_writable and not self._closing:
-            wire = self._wire
-            size = min(stream.send_window, wire.send_window, wire.peer_frame_bytes)
-        if size <= 0:
-            self._blocked[stream.id] = stream
-            return False
-        piece = stream.take(size)
-        last = stream.is_ended and not stream.pending_bytes
-        self._wire.send_data(stream, piece, is_last=last)
-        self._unsent_bytes += len(piece)
-        if self._unsent_bytes >= PIECE_BYTES_MAX:
-            self._flush()
-        else:
-            self._ask_flush()
-        if last:
-            self._done(stream)
-        else:
-            stream.settle()
-        return stream.pending_bytes > 0
-
-    def _send_blocked(self) -> None:
-        """A frame for each stream in turn, for as long as frames pass."""
-        moved = True
-        while moved and self._blocked and self._is_writable:
-            moved = False
-            for stream in list(self._blocked.values()):
-                before = stream.pending_bytes
-                self._blocked.pop(stream.id, None)
-                if self._send_frame(stream):
-                    self._blocked[stream.id] = stream
-                moved = moved or stream.pending_bytes < before
-
-    def _ask_flush(self) -> None:
-        """Write once for all that this turn of the loop makes."""
-        if not self._flush_asked:
-            self._flush_asked = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_asked = False
-        self._unsent_bytes = 0
-        if not self._transport.is_closing() and (data := self._wire.take()):
-            self._transport.write(data)
-
     # --- ends
 
     def _reject(self, stream: Http2Stream, status: int, why: str) -> None:
@@ -424,11 +373,20 @@ class Http2Connection(asyncio.Protocol):
         self._write_small(stream, self._server.error_response(status, why))
 
     def _done(self, stream: Http2Stream) -> None:
-        """All of the answer is on its way."""
+        """All of the answer is on its way.
+
+        A client that still sends gets to read it: curl and Node drop what comes before a reset.
+        """
         self._forget(stream)
         stream.flow.close()
         if not stream.is_remote_ended:
-            self._wire.reset(stream.id, Code.NO_ERROR)
+            self._wire.forget(stream.id)
+            self._loop.call_later(LINGER_SECONDS, self._want_no_more, stream.id)
+
+    def _want_no_more(self, stream_id: int) -> None:
+        if not self._closing:
+            self._wire.reset(stream_id, Code.NO_ERROR)
+            self._ask_flush()
 
     def drop(self, stream: Http2Stream) -> None:
         self._reset(stream, Code.INTERNAL_ERROR)
@@ -485,6 +443,7 @@ class Http2Connection(asyncio.Protocol):
     def close_idle(self) -> None:
         """Close now if nothing is being answered; when the server stops, as soon as that is so."""
         if self.is_idle:
+            self.leave()  # A client that begins something meanwhile knows that it was not seen.
             self._close()
         elif self._server.is_stopping:
             self.leave()

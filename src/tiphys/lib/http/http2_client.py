@@ -29,6 +29,7 @@ BODY_BYTES_MAX: Final = 256 << 20  # See client.py.
 CONNECT_SECONDS_MAX: Final = 10.0
 ATTEMPTS_MAX: Final = 3  # Of a request for which the server did nothing.
 IDLE_SECONDS_MAX: Final = 5.0
+STREAM_ID_MAX: Final = (1 << 31) - 1  # RFC 9113, 5.1.1
 PING_SECONDS: Final = 15.0  # Twice without a byte, then a ping, which has as long.
 SUSPECT_SECONDS: Final = 3.0  # Who waited as long and heard nothing gives the connection up.
 _PING: Final = b"tiphys.."
@@ -49,13 +50,16 @@ class Asked(NamedTuple):
 class Exchange(WireStream):
     """One request and its answer; the carrier of a Stream."""
 
-    __slots__ = ("_session", "pending", "unsent", "used_bytes")
+    __slots__ = ("_session", "is_bodiless", "length", "pending", "received_bytes", "unsent")
 
     def __init__(self, session: "Session", stream_id: int, *, streaming: bool) -> None:
         super().__init__(stream_id, session.wire.peer_stream_window, STREAM_WINDOW_BYTES)
         self._session = session
         self.pending = Pending(asyncio.get_running_loop().create_future(), streaming)
         self.unsent = memoryview(b"")
+        self.is_bodiless = False  # Its length is that of a body which does not come.
+        self.length: int | None = None  # Of the body, where the answer says it.
+        self.received_bytes = 0
 
     def resume(self, pending: Pending) -> None:
         used = STREAM_WINDOW_BYTES - self.receive_window - pending.size
@@ -91,6 +95,7 @@ class Session(asyncio.Protocol):
         self._exchanges = cast(dict[int, Exchange], self.wire.streams)
         self._next_id = 1
         self._is_leaving = False
+        self._is_suspect = False  # Nothing came for long: it is asked for a sign of life.
         self._tick: asyncio.TimerHandle | None = None
         self._silent_ticks = 0
         self._flush_asked = False
@@ -116,12 +121,13 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
         self._silent_ticks = 0
+        self._is_suspect = False
         try:
             self.wire.receive(data)
         except WireError as error:
             log.info("HTTP/2 connection given up", extra={"why": str(error)})
             self._flush()
-            self._give_up(HttpError(f"the answer is not HTTP/2: {error}"))
+            self.give_up(HttpError(f"the answer is not HTTP/2: {error}"))
             return
         self._flush()
 
@@ -129,7 +135,10 @@ class Session(asyncio.Protocol):
 
     @property
     def takes_more(self) -> bool:
-        is_open = not self.closed and not self._is_leaving
+        is_open = not self.closed and not self._is_leaving and not self._is_suspect
+        is_open = is_open and self._next_id <= STREAM_ID_MAX
+        if self._transport is None or self._transport.is_closing():
+            return False
         return is_open and len(self._exchanges) < self.wire.peer_streams_max
 
     @property
@@ -140,6 +149,7 @@ class Session(asyncio.Protocol):
         """Raises ValueError for headers that cannot be sent."""
         block = encode_request(asked.method, asked.target, asked.host, asked.headers)
         exchange = Exchange(self, self._next_id, streaming=streaming)
+        exchange.is_bodiless = asked.method == "HEAD"
         self.wire.highest_id = self._next_id
         self._next_id += 2
         self._exchanges[exchange.id] = exchange
@@ -159,20 +169,32 @@ class Session(asyncio.Protocol):
     def cancel(self, exchange: Exchange) -> None:
         if exchange.id in self._exchanges and not self.closed:
             self.wire.reset(exchange.id, Code.CANCEL)
+            exchange.fail(HttpError("given up"))
             self._ask_flush()
             self._settle()
 
     def suspect(self, since: float) -> None:
-        """A request got no answer; with no sign of life since then the connection is given up."""
-        if self.heard_at <= since and self._loop.time() - since >= SUSPECT_SECONDS:
-            self._give_up(HttpError("the connection is silent"))
+        """A request got no answer. A connection without a sign of life since then is asked for one.
+
+        Until it comes nothing more is asked over it; it may be only that request that takes long.
+        """
+        is_silent = self.heard_at <= since and self._loop.time() - since >= SUSPECT_SECONDS
+        if is_silent and not self._is_suspect and not self.closed:
+            self._is_suspect = True
+            self.wire.ping(_PING)
+            self._ask_flush()
+            self._loop.call_later(SUSPECT_SECONDS, self._judge)
+
+    def _judge(self) -> None:
+        if self._is_suspect and not self.closed:
+            self.give_up(HttpError("the connection is silent"))
 
     def leave(self) -> None:
         """No more requests; closed when the last answer is there."""
         self._is_leaving = True
         self._settle()
 
-    def _give_up(self, error: HttpError) -> None:
+    def give_up(self, error: HttpError) -> None:
         self.closed = True
         for exchange in list(self._exchanges.values()):
             exchange.fail(error)
@@ -193,7 +215,7 @@ class Session(asyncio.Protocol):
             return
         self._silent_ticks += 1
         if self._silent_ticks > 3:
-            self._give_up(HttpError("the connection is silent"))
+            self.give_up(HttpError("the connection is silent"))
             return
         if self._silent_ticks == 3:
             self.wire.ping(_PING)
@@ -233,8 +255,13 @@ class Session(asyncio.Protocol):
         except MalformedHead as error:
             self.wire.fail(Code.PROTOCOL_ERROR, str(error))
             return
-        if status >= 200:
-            head.set_result(Answer(status, headers))
+        if status < 200:
+            return
+        exchange = self._exchanges[stream_id]
+        exchange.is_bodiless = exchange.is_bodiless or status in (204, 304)
+        length = headers.get("content-length", "")
+        exchange.length = int(length) if length.isdecimal() and len(length) < 19 else None
+        head.set_result(Answer(status, headers))
 
     def data_received_on(self, stream: WireStream, data: bytes, size: int) -> None:
         assert isinstance(stream, Exchange)
@@ -244,6 +271,7 @@ class Session(asyncio.Protocol):
             return
         pending.chunks.append(data)
         pending.size += len(data)
+        stream.received_bytes += len(data)
         pending.changed.set()
         if not pending.streaming and pending.size > BODY_BYTES_MAX:
             stream.fail(HttpError(f"the answer is larger than {BODY_BYTES_MAX} bytes"))
@@ -257,6 +285,8 @@ class Session(asyncio.Protocol):
         self._exchanges.pop(stream.id, None)
         if not stream.pending.head.done():
             stream.fail(HttpError("an answer without a head"))
+        elif stream.length not in (None, stream.received_bytes) and not stream.is_bodiless:
+            stream.fail(HttpError(f"{stream.received_bytes} of {stream.length} bytes came"))
         stream.pending.complete = True
         stream.pending.changed.set()
         self._settle()
@@ -265,9 +295,6 @@ class Session(asyncio.Protocol):
         assert isinstance(stream, Exchange)
         if code == Code.REFUSED_STREAM:
             stream.fail(Unprocessed("the server takes no more requests on this connection"))
-        elif code == Code.NO_ERROR and stream.pending.head.done():
-            stream.pending.complete = True  # Answered in full; it did not want our body.
-            stream.pending.changed.set()
         else:
             stream.fail(HttpError(f"the server gave up the answer ({_name(code)})"))
         self._settle()
@@ -302,7 +329,9 @@ class Sessions:
         self._host, self._port = host, port
         self._tls, self._server_hostname = tls, server_hostname
         self._sessions: list[Session] = []
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._generation = 0  # Of the identity.
+        self._is_closed = False
         self._sweep: asyncio.TimerHandle | None = None
 
     async def stream(self, asked: Asked, *, whole: bool) -> Stream:
@@ -330,31 +359,54 @@ class Sessions:
 
     def renew(self) -> None:
         """The identity has changed: what is under way ends as it began, new requests do not."""
+        self._generation += 1
         for session in self._sessions:
             session.leave()
-        self._sessions.clear()
 
     def close(self) -> None:
+        """Ends what is under way, and for good."""
+        self._is_closed = True
         for session in self._sessions:
-            session._give_up(HttpError("the client was closed"))
+            session.give_up(HttpError("the client was closed"))
         self._sessions.clear()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
     async def _session(self, asked: Asked) -> Session:
-        async with self._opening:
+        """One that takes more; those who come while one is opened wait for it together."""
+        while not self._is_closed:
             for session in self._sessions:
                 if session.takes_more:
                     return session
-            self._sessions = [s for s in self._sessions if not s.closed]
-            session = await self._connect(asked)
-            self._sessions.append(session)
+            if self._opening is None:
+                self._opening = asyncio.get_running_loop().create_task(self._open())
+                self._opening.add_done_callback(self._opened)
+            try:
+                await asyncio.shield(self._opening)
+            except HttpError as exc:
+                raise HttpError(f"{asked.method} {self._where}{asked.target}: {exc}") from exc
+        raise HttpError(f"{asked.method} {self._where}{asked.target}: the client was closed")
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # Whoever waits sees it.
+
+    async def _open(self) -> None:
+        generation = self._generation
+        session = await self._connect()
+        if self._is_closed:
+            session.give_up(HttpError("the client was closed"))
+            return
+        self._sessions = [s for s in self._sessions if not s.closed]
+        self._sessions.append(session)
+        if generation != self._generation:
+            session.leave()  # It has the identity of before.
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS_MAX, self._close_idle)
-        return session
 
-    async def _connect(self, asked: Asked) -> Session:
+    async def _connect(self) -> Session:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
@@ -367,8 +419,7 @@ class Sessions:
                 )
         except (OSError, TimeoutError) as exc:
             reason = exc if str(exc) else type(exc).__name__
-            where = f"{asked.method} {self._where}{asked.target}"
-            raise HttpError(f"{where}: cannot connect: {reason}") from exc
+            raise HttpError(f"cannot connect: {reason}") from exc
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             transport.abort()
             raise NotMultiplexed

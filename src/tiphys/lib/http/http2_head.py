@@ -4,7 +4,7 @@ Sources: RFC 9113 sections 8.2 and 8.3.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tiphys.lib.http.http2_wire import Wire
 
 _KEPT_MAX: Final = 1024  # Distinct (status, headers) kept; cleared when full.
-_HEADS_MAX: Final = 64  # Of one connection; cleared when full.
+_HEADS_MAX: Final = 64  # Of one connection, so long; cleared when full.
+_HEAD_BYTES_MAX: Final = 4096
+FIELDS_MAX: Final = 1000  # Of a head. Clients send a dozen; each is looked at.
 _NAMES_MAX: Final = 512  # Header names seen; cleared when full.
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")  # RFC 9110, 9.1
 _PATH: Final = re.compile(rb"/[\x21-\x7e]*|\*")
@@ -26,6 +28,7 @@ _FORBIDDEN: Final = re.compile(rb"[\0\r\n]")
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 )
+_LENGTH_TEXT: Final = re.compile(r"[0-9]{1,18}")
 _PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
 _HTTPS: Final = encode((b":scheme", b"https"))
 _LENGTH: Final = encode((b"content-length", b""))[:-1]
@@ -48,10 +51,13 @@ class MalformedHead(Exception):
     """The fields make no request; the text says why."""
 
 
-def decode_head(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
+def decode_head(fields: Sequence[tuple[bytes, bytes]]) -> RequestHead:
     """Raises MalformedHead."""
     pseudo: dict[bytes, bytes] = {}
     headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
+    if len(fields) > FIELDS_MAX:
+        raise MalformedHead(f"more than {FIELDS_MAX} header fields")
     for name, value in fields:
         if name[:1] == b":":
             if headers or name in pseudo or name not in _PSEUDO:
@@ -63,16 +69,18 @@ def decode_head(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
             raise MalformedHead(f"header {key} has a forbidden character")
         text = value.decode("latin-1")
         if key in headers:
-            headers[key] += ("; " if key == "cookie" else ", ") + text
+            repeated.setdefault(key, [headers[key]]).append(text)
         else:
             headers[key] = text
+    for key, texts in repeated.items():
+        headers[key] = ("; " if key == "cookie" else ", ").join(texts)
     method, path = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
     if not _TOKEN.fullmatch(method) or not _PATH.fullmatch(path) or b":scheme" not in pseudo:
         raise MalformedHead("malformed HTTP request")
     if authority := pseudo.get(b":authority"):
         headers["host"] = authority.decode("latin-1")
     length = headers.get("content-length")
-    if length is not None and not (length.isascii() and length.isdigit()):
+    if length is not None and not _LENGTH_TEXT.fullmatch(length):
         raise MalformedHead("malformed Content-Length")
     return RequestHead(
         method.decode(), path.decode(), headers, None if length is None else int(length)
@@ -101,7 +109,7 @@ class HeadReader:
         head = self._kept.get(block)
         if head is None:
             head = decode_head(self._wire.fields_of(block))
-            if decoder.generation == self._generation:
+            if decoder.generation == self._generation and len(block) <= _HEAD_BYTES_MAX:
                 if len(self._kept) >= _HEADS_MAX:
                     self._kept.clear()
                 self._kept[block] = head

@@ -48,7 +48,7 @@ class Http2Stream(WireStream):
         self._connection = connection
         self._pending: deque[memoryview] = deque()
         self.head = head
-        self.body: list[bytes] = []
+        self.body = bytearray()
         self.body_bytes = 0
         self.flow = FlowControl()
         self.pending_bytes = 0

@@ -252,6 +252,7 @@ class Wire(FrameWriter):
         """A head of a stream that is not known."""
         if stream_id in self._reset_ids:
             self.fields_of(block)  # The table must see it.
+            self._owner.frame_spent()
         elif not self._is_server:
             self.fail(Code.PROTOCOL_ERROR, f"an answer on stream {stream_id}: nothing was asked")
         elif stream_id <= self.highest_id:
@@ -259,7 +260,10 @@ class Wire(FrameWriter):
         elif not stream_id & 1:
             self.fail(Code.PROTOCOL_ERROR, f"stream {stream_id} is not a client's")
         elif len(self.streams) >= self._limits.streams_max:
-            self.fail(Code.PROTOCOL_ERROR, f"more than {self._limits.streams_max} streams")
+            self.highest_id = stream_id
+            self.fields_of(block)
+            self._owner.frame_spent()
+            self.reset(stream_id, Code.REFUSED_STREAM)
         else:
             self.highest_id = stream_id
 
@@ -352,6 +356,7 @@ class Wire(FrameWriter):
         stream.send_window += size
         if not size or stream.send_window > _WINDOW_BYTES_MAX:
             code = Code.FLOW_CONTROL_ERROR if size else Code.PROTOCOL_ERROR
+            self._owner.frame_spent()  # It makes us reset, as often as a client likes.
             self.reset(stream_id, code)
             self._owner.stream_reset(stream, code)
             return
@@ -381,7 +386,7 @@ class Wire(FrameWriter):
         self._has_settings = True
         if flags & ACK:
             return
-        for number, value in _SETTING.iter_unpack(payload):
+        for number, value in dict(_SETTING.iter_unpack(payload)).items():  # The last one counts.
             self._set(number, value)
         self.frame(SETTINGS, ACK, 0, b"")
         self._owner.frame_spent()
