@@ -21,7 +21,7 @@ from support.list_watch_lab import FIELDS, KINDS, LABELS, KilledLab, Lab, World
 from tiphys.storage import watch_cache
 
 OPERATIONS: Final = 40  # Of one example.
-EXAMPLES: Final = 40  # For each store.
+EXAMPLES: Final = 30  # For each store.
 EXAMPLES_OF_E2E: Final = 1_250  # For each store: 10^5 operations.
 KILLED_EXAMPLES: Final = 25  # Of them each kills its server about twice.
 STORY_SECONDS_MAX: Final = 60

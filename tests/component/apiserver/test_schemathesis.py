@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.in_process import UPSTREAMS_500, Lab, status_of
 from support.odd_requests import OddRequest
 
-SAMPLE: Final = 9  # Every so manieth operation is tried by `make test`.
+SAMPLE: Final = 14  # Every so manieth operation is tried by `make test`.
 EXAMPLES: Final = 5
 EXAMPLES_OF_E2E: Final = 10
 # What everybody who is somebody may: upstream's system:discovery and system:basic-user.

@@ -12,7 +12,8 @@ from tiphys.api.meta import Obj
 from tiphys.codec.patch import PatchError
 
 OPERATIONS_MAX: Final = 10_000  # apiserver pkg/server/config.go MaxJSONPatchOperations.
-COPIED_VALUES_MAX: Final = 1_000_000  # Bounds what `copy` can make of a small patch.
+# Bounds what `copy` can make of a small patch; upstream bounds its bytes (3 MiB).
+COPIED_VALUES_MAX: Final = 200_000
 
 
 def apply(document: Obj, patch: Any) -> Obj:
