@@ -73,7 +73,7 @@ def set_namespace(metadata: Obj, namespace: str, *, namespaced: bool) -> None:
     if not namespaced:
         metadata.pop("namespace", None)
         return
-    if metadata.get("namespace", "") not in {"", namespace}:
+    if metadata.get("namespace", "") not in ("", namespace):  # What is applied may be anything.
         raise BadRequest(
             "the namespace of the provided object does not match the namespace sent on the request"
         )

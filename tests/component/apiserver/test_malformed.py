@@ -81,6 +81,10 @@ FOUND: Final = [
     ),
     pytest.param("PATCH", f"{CONFIG_MAPS}/a", _APPLY, a_map(x=1), 422, id="apply-without-manager"),
     pytest.param(
+        "PATCH", f"{CONFIG_MAPS}/z?fieldManager=m", _APPLY,
+        a_map(metadata={"name": "z", "namespace": [1]}), 400, id="apply-namespace-that-is-a-list",
+    ),
+    pytest.param(
         "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(x=1), 500, id="apply-unknown"
     ),
     pytest.param(
