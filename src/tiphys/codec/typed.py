@@ -22,9 +22,9 @@ from tiphys.codec.go_time import TimeError, normal_micro_time, normal_time
 
 Convert = Callable[[Any], Any]
 
-# Of one list. Objects that the store takes (1.5 MB) come to half of it; looking at each of the
+# Of one list. Objects that the store takes (1.5 MB) come near it; looking at each of the
 # million items that a body of 3 MB may hold takes half a minute.
-LIST_ITEMS_MAX: Final = 30_000
+LIST_ITEMS_MAX: Final = 20_000
 _INT32: Final = (-(2**31), 2**31 - 1)
 _INT64: Final = (-(2**63), 2**63 - 1)
 
