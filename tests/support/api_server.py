@@ -5,7 +5,7 @@ import json
 import os
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +164,24 @@ def api_server_in_thread(directory: Path) -> Iterator[RunningApiServer]:
         loop, end = ending[0]
         loop.call_soon_threadsafe(end.set)
         thread.join(20)
+
+
+Story = Callable[["Api", RunningApiServer], Awaitable[None]]
+STORY_SECONDS_MAX = 30
+
+
+def run_story(directory: Path, story: Story) -> None:
+    """A story with a server of its own, in memory, as its administrator."""
+
+    async def whole() -> None:
+        running, listening = await start(directory, memory_backend())
+        try:
+            async with asyncio.timeout(STORY_SECONDS_MAX):
+                await story(running.client(), running)
+        finally:
+            await listening.__aexit__()
+
+    uvloop.run(whole())
 
 
 def memory_backend() -> MemoryBackend:

@@ -130,12 +130,7 @@ async def build(
     bootstrap = Bootstrap(store, endpoints, clock, rng)
     await bootstrap.run(config, addresses.api_server, roles)
     upkeep = await _flow_upkeep(store, endpoints, bootstrap, clock)
-    services = endpoints["", "v1", "services"]
-    addresses.load([services.decode(c) for c in services.cache.objects.values()])
-    store.on_events(addresses.follow)
-    cidrs = endpoints["networking.k8s.io", "v1", "servicecidrs"]
-    addresses.ranges.load({c.key: cidrs.decode(c) for c in cidrs.cache.objects.values()})
-    store.on_events(addresses.ranges.follow)
+    _follow_services(store, endpoints, addresses)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
     oidc, oidc_keys = oidc_of(config, clock)
     policies = admission_policies(endpoints, authorizer)
@@ -163,17 +158,34 @@ async def build(
         plugin.endpoints = server.endpoints  # With those of custom resources.
     for follower in (server.aggregation, server.availability, server.custom_resources):
         store.on_events(follower.follow)
-    where = f"{config.advertise_address}:{config.advertise_port}"
     server.audit = audit_of(config, clock)
-    DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
-    open_api = OpenApiRoutes(GIT_VERSION, server)
-    open_api.add_to(server.documents)
-    server.on_kinds_changed.append(open_api.forget)
+    _serve_documents(server)
     server.upkeep = upkeep
     server.oidc_keys = oidc_keys
     await server.custom_resources.start()
     server.is_ready = True
     return server
+
+
+def _serve_documents(server: ApiServer) -> None:
+    """Discovery and OpenAPI."""
+    where = f"{server.config.advertise_address}:{server.config.advertise_port}"
+    DiscoveryRoutes(where, lambda: served_by(server)).add_to(server.documents)
+    open_api = OpenApiRoutes(GIT_VERSION, server)
+    open_api.add_to(server.documents)
+    server.on_kinds_changed.append(open_api.forget)
+
+
+def _follow_services(
+    store: Store, endpoints: Mapping[tuple[str, str, str], Endpoint], addresses: ServiceAddresses
+) -> None:
+    """What Services hold already, of which ranges, and every change of both."""
+    services = endpoints["", "v1", "services"]
+    addresses.load([services.decode(c) for c in services.cache.objects.values()])
+    store.on_events(addresses.follow)
+    cidrs = endpoints["networking.k8s.io", "v1", "servicecidrs"]
+    addresses.ranges.load({c.key: cidrs.decode(c) for c in cidrs.cache.objects.values()})
+    store.on_events(addresses.ranges.follow)
 
 
 async def _flow_upkeep(

@@ -117,9 +117,9 @@ class _Compiler:
     def _call(self, node: Call) -> Step:
         match node.function:
             case syntax.AND:
-                return _and(self.step(node.args[0]), self.step(node.args[1]))
+                return _logical(*map(self.step, node.args), decisive=False)
             case syntax.OR:
-                return _or(self.step(node.args[0]), self.step(node.args[1]))
+                return _logical(*map(self.step, node.args), decisive=True)
             case syntax.CONDITIONAL:
                 condition, then, other = (self.step(arg) for arg in node.args)
                 return _conditional(condition, then, other)
@@ -259,45 +259,26 @@ def _has(operand: Step, key: str) -> Step:
     return run
 
 
-def _and(left: Step, right: Step) -> Step:
-    def run(frame: Frame) -> bool:
+def _logical(left: Step, right: Step, *, decisive: bool) -> Step:
+    """`||` where True decides, `&&` where False does, also over what went wrong on one side."""
+    rest = not decisive
+
+    def run(frame: Frame) -> Any:
         try:
             one = left(frame)
         except CostLimitExceeded:
             raise
         except EvaluationError as error:
-            if right(frame) is False:
-                return False
+            if right(frame) is decisive:
+                return decisive
             raise error
-        if one is False:
-            return False
+        if one is decisive:
+            return decisive
         other = right(frame)
-        if other is False:
-            return False
-        if one is True and other is True:
-            return True
-        raise no_overload()
-
-    return run
-
-
-def _or(left: Step, right: Step) -> Step:
-    def run(frame: Frame) -> bool:
-        try:
-            one = left(frame)
-        except CostLimitExceeded:
-            raise
-        except EvaluationError as error:
-            if right(frame) is True:
-                return True
-            raise error
-        if one is True:
-            return True
-        other = right(frame)
-        if other is True:
-            return True
-        if one is False and other is False:
-            return False
+        if other is decisive:
+            return decisive
+        if one is rest and other is rest:
+            return rest
         raise no_overload()
 
     return run

@@ -7,7 +7,7 @@ when there was no answer. Writes are never sent twice. Upstream: client-go rest,
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -17,10 +17,12 @@ from tiphys.api.meta import GroupVersionResource, Obj, name_of, namespace_of
 from tiphys.client import kubeconfig
 from tiphys.client.kubeconfig import Access
 from tiphys.lib.http.client import Answer, HttpClient, HttpError, Stream
-from tiphys.lib.http.http2_client import Sessions
 from tiphys.lib.metrics import Counter
 from tiphys.lib.tls import offer_http2
 from tiphys.lib.tls_renewal import RenewedCertificate
+
+if TYPE_CHECKING:
+    from tiphys.lib.http.http2_client import Sessions
 
 HTTPS_PORT: Final = 443
 PATCH_TYPES: Final = {
@@ -78,7 +80,7 @@ class Client:
         shared_tls: ssl.SSLContext | None = None,
         transport: Transport | None = None,
         multiplexed: bool = False,
-        sessions: Sessions | None = None,
+        sessions: "Sessions | None" = None,
     ) -> None:
         """shared_tls: a context made from an equal access, in place of one of our own.
 
@@ -296,7 +298,7 @@ class Client:
     def _refused(self, status: int) -> None:
         """Called for every error."""
 
-    def sessions_as(self, access: Access, tls: ssl.SSLContext) -> Sessions:
+    def sessions_as(self, access: Access, tls: ssl.SSLContext) -> "Sessions":
         """HTTP/2 connections with another identity, the same at each call; they end with us."""
         if self._others is None:
             self._others = sessions_to(access, tls)
@@ -308,8 +310,10 @@ class Client:
             self._others.close()
 
 
-def sessions_to(access: Access, tls: ssl.SSLContext) -> Sessions:
+def sessions_to(access: Access, tls: ssl.SSLContext) -> "Sessions":
     """HTTP/2 connections with this identity; the context offers it from now on."""
+    from tiphys.lib.http.http2_client import Sessions  # Who asks once never loads it.
+
     offer_http2(tls)
     where = urlsplit(access.server)
     host = where.hostname or ""

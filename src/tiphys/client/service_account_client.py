@@ -10,15 +10,17 @@ import ssl
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import AlreadyExists
 from tiphys.api.meta import GroupVersionResource
 from tiphys.client.kubeconfig import Access
 from tiphys.client.rest import Client
 from tiphys.lib.clock import Clock
-from tiphys.lib.http.http2_client import Sessions
 from tiphys.lib.logs import Secret
+
+if TYPE_CHECKING:
+    from tiphys.lib.http.http2_client import Sessions
 
 NAMESPACE: Final = "kube-system"
 TOKEN_SECONDS: Final = 7200  # tokenExpirationSeconds, client_builder_dynamic.go.
@@ -38,7 +40,7 @@ def _context_of(access: Access) -> ssl.SSLContext | None:
     return access.tls() if access.server.startswith("https") else None
 
 
-def _sessions_of(base: Client, access: Access) -> Sessions | None:
+def _sessions_of(base: Client, access: Access) -> "Sessions | None":
     """One connection for all accounts of a process; it ends with the base."""
     tls = None if base.transport is not None else _context_of(access)
     return None if tls is None else base.sessions_as(access, tls)

@@ -12,7 +12,8 @@ from typing import Final
 import uvloop  # noqa: F401
 from cryptography.hazmat.backends.openssl import backend  # noqa: F401
 
-import tiphys.lib.http.http2  # noqa: F401 - the API server speaks it with every component
+import tiphys.lib.http.http2
+import tiphys.lib.http.http2_client  # noqa: F401
 from tiphys.lib.tls import client_context, server_context
 from tiphys.lib.tls_rehearsal import rehearse
 from tiphys.lib.tls_trust import prepare_for

@@ -1,14 +1,12 @@
 """A real API server with admission policies: what they refuse, warn of, and what they see."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import orjson
-import uvloop
 
-from support.api_server import Api, memory_backend, start
+from support.api_server import Api, run_story
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -22,15 +20,7 @@ RULE = {
 
 
 def tell(directory: Path, story: Story) -> None:
-    async def whole() -> None:
-        running, listening = await start(directory, memory_backend())
-        try:
-            async with asyncio.timeout(30):
-                await story(running.client())
-        finally:
-            await listening.__aexit__()
-
-    uvloop.run(whole())
+    run_story(directory, lambda api, running: story(api))
 
 
 def policy(*validations: dict[str, Any], **more: Any) -> dict[str, Any]:

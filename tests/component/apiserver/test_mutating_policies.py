@@ -1,13 +1,10 @@
 """A real API server with mutating admission policies: what they make of objects."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
-from support.api_server import Api, memory_backend, start
+from support.api_server import Api, run_story
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -17,15 +14,7 @@ MERGE = {"content-type": "application/merge-patch+json"}
 
 
 def tell(directory: Path, story: Story) -> None:
-    async def whole() -> None:
-        running, listening = await start(directory, memory_backend())
-        try:
-            async with asyncio.timeout(30):
-                await story(running.client())
-        finally:
-            await listening.__aexit__()
-
-    uvloop.run(whole())
+    run_story(directory, lambda api, running: story(api))
 
 
 def rule(resource: str, group: str = "", version: str = "v1") -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """The machines of a profile: names and addresses of new ones, switching, leaving."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tiphys.cluster import addons, start_wait
 from tiphys.cluster.nodes import NODES_MAX, find, with_node, with_switch, without_node
 from tiphys.cluster.profile import Profile, ProfileError, Roots
 
@@ -23,6 +25,18 @@ def of(count: int) -> Profile:
     for _ in range(count):
         profile = with_node(profile)
     return profile
+
+
+@pytest.mark.parametrize(
+    ("node", "is_marked"),
+    [
+        pytest.param(None, False, id="not-there"),
+        pytest.param({"metadata": {"name": "n"}}, False, id="its-kubelet-was-first"),
+        pytest.param({"metadata": {"labels": {addons.MASTER_LABEL: ""}}}, True, id="with-its-role"),
+    ],
+)
+def test_which_masters_are_marked_again(node: dict[str, Any] | None, is_marked: bool) -> None:
+    assert start_wait.is_marked(node) is is_marked
 
 
 def test_names_and_addresses_are_minikubes() -> None:

@@ -1,15 +1,15 @@
 """MutatingAdmissionPolicy: what users' expressions make of an object before it is stored.
 
-The language and what evaluates it are loaded with the first policy.
 Upstream: apiserver pkg/admission/plugin/policy/mutating/dispatcher.go,
 pkg/admission/plugin/policy/generic/policy_dispatcher.go.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tiphys.api.errors import ApiError, StatusCause
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.policy_plugin import PolicyPlugin
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.authorization import RbacAuthorizer
@@ -21,26 +21,18 @@ if TYPE_CHECKING:
     from tiphys.apiserver.policies.mutating import Kind, MutatingPolicy
     from tiphys.apiserver.policies.source import Call, Hooks
 
-GROUP: Final = "admissionregistration.k8s.io"
 
-
-class MutatingAdmissionPolicy:
+class MutatingAdmissionPolicy(PolicyPlugin["MutatingPolicy"]):
     name = "MutatingAdmissionPolicy"
 
     def __init__(
         self, endpoints: dict[tuple[str, str, str], Endpoint], authorizer: RbacAuthorizer
     ) -> None:
-        """`endpoints` may grow: custom resources are changed too, and may be parameters."""
-        self.endpoints = endpoints
-        self._authorizer = authorizer
-        self._namespaces = endpoints["", "v1", "namespaces"].cache
-        self._policies = endpoints[GROUP, "v1", "mutatingadmissionpolicies"].cache
-        self._bindings = endpoints[GROUP, "v1", "mutatingadmissionpolicybindings"].cache
-        self._hooks: Hooks[MutatingPolicy] | None = None
+        super().__init__(endpoints, authorizer, "mutatingadmissionpolicy")
 
     def mutate(self, write: Write) -> None:
         """Raises ApiError where a policy fails that must not."""
-        if not self._policies.objects or not self._bindings.objects or write.obj is None:
+        if self.is_idle or write.obj is None:
             return
         if write.is_again and not write.noted:
             return
@@ -72,13 +64,11 @@ class MutatingAdmissionPolicy:
             return None
         return endpoint
 
-    def _loaded(self) -> "Hooks[MutatingPolicy]":
-        if self._hooks is None:
-            from tiphys.apiserver.policies.mutating import MutatingPolicy
-            from tiphys.apiserver.policies.source import Hooks
+    def _load(self) -> "Hooks[MutatingPolicy]":
+        from tiphys.apiserver.policies.mutating import MutatingPolicy
+        from tiphys.apiserver.policies.source import Hooks
 
-            self._hooks = Hooks(self._policies, self._bindings, MutatingPolicy, self._authorizer)
-        return self._hooks
+        return Hooks(self._policies, self._bindings, MutatingPolicy, self._authorizer)
 
 
 def _told(call: "Call[MutatingPolicy]") -> str:

@@ -1,6 +1,5 @@
 """ValidatingAdmissionPolicy: what users' expressions say of a write.
 
-The language and what evaluates it are loaded with the first policy.
 Upstream: apiserver pkg/admission/plugin/policy/validating/dispatcher.go.
 """
 
@@ -11,6 +10,7 @@ import orjson
 from tiphys.api.errors import ApiError, StatusCause
 from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.policy_plugin import PolicyPlugin
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.filters.authorization import RbacAuthorizer
@@ -19,32 +19,25 @@ if TYPE_CHECKING:
     from tiphys.apiserver.policies.source import Call, Hooks
     from tiphys.apiserver.policies.validating import Findings, ValidatingPolicy
 
-GROUP: Final = "admissionregistration.k8s.io"
 _FAILURES: Final = "validation.policy.admission.k8s.io/validation_failure"
 _FAILURES_MAX: Final = 50  # maxValidationFailures
 _CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
 
 
-class ValidatingAdmissionPolicy:
+class ValidatingAdmissionPolicy(PolicyPlugin["ValidatingPolicy"]):
     name = "ValidatingAdmissionPolicy"
 
     def __init__(
         self, endpoints: dict[tuple[str, str, str], Endpoint], authorizer: RbacAuthorizer
     ) -> None:
-        """`endpoints` may grow: parameters may be custom resources."""
-        self.endpoints = endpoints
-        self._authorizer = authorizer
-        self._namespaces = endpoints["", "v1", "namespaces"].cache
-        self._policies = endpoints[GROUP, "v1", "validatingadmissionpolicies"].cache
-        self._bindings = endpoints[GROUP, "v1", "validatingadmissionpolicybindings"].cache
-        self._hooks: Hooks[ValidatingPolicy] | None = None
+        super().__init__(endpoints, authorizer, "validatingadmissionpolicy")
 
     def mutate(self, write: Write) -> None:
         """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
         """Raises ApiError with what the first policy that denies says."""
-        if not self._policies.objects or not self._bindings.objects:
+        if self.is_idle:
             return
         report = _Report(write)
         for call in self._loaded().calls(write, self.endpoints, self._namespaces):
@@ -56,13 +49,11 @@ class ValidatingAdmissionPolicy:
         if report.denied:
             raise report.denied[0]
 
-    def _loaded(self) -> "Hooks[ValidatingPolicy]":
-        if self._hooks is None:
-            from tiphys.apiserver.policies.source import Hooks
-            from tiphys.apiserver.policies.validating import ValidatingPolicy
+    def _load(self) -> "Hooks[ValidatingPolicy]":
+        from tiphys.apiserver.policies.source import Hooks
+        from tiphys.apiserver.policies.validating import ValidatingPolicy
 
-            self._hooks = Hooks(self._policies, self._bindings, ValidatingPolicy, self._authorizer)
-        return self._hooks
+        return Hooks(self._policies, self._bindings, ValidatingPolicy, self._authorizer)
 
 
 class _Report:

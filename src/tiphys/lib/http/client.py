@@ -12,18 +12,23 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from tiphys.lib.http.client_stream import Answer, HttpError, Pending, Stream
+from tiphys.lib.http.client_stream import (
+    BODY_BYTES_MAX,
+    CONNECT_SECONDS_MAX,
+    IDLE_SECONDS_MAX,
+    Answer,
+    HttpError,
+    Pending,
+    Stream,
+)
 
 if TYPE_CHECKING:
     from tiphys.lib.http.http2_client import Sessions
 
 __all__ = ["Answer", "HttpClient", "HttpError", "Stream"]
 
-IDLE_SECONDS_MAX: Final = 5.0  # A kept connection costs memory at both ends, a new one 1 ms.
 POOL_MAX: Final = 32  # Idle connections kept per client; client-go keeps 25 per host.
 STREAM_BUFFER_BYTES_MAX: Final = 1 << 20  # Unread bytes of a stream before reading pauses.
-BODY_BYTES_MAX: Final = 256 << 20  # A list of 100,000 pods fits; more is a broken server.
-CONNECT_SECONDS_MAX: Final = 10.0
 
 
 class _Connection(asyncio.Protocol):

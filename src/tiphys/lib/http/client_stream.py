@@ -4,7 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+IDLE_SECONDS_MAX: Final = 5.0  # A kept connection costs memory at both ends, a new one 1 ms.
+BODY_BYTES_MAX: Final = 256 << 20  # A list of 100,000 pods fits; more is a broken server.
+CONNECT_SECONDS_MAX: Final = 10.0
 
 
 class HttpError(Exception):

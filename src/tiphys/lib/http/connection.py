@@ -306,7 +306,7 @@ class Connection(asyncio.Protocol):
         try:
             answer = self._handler(request)
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
-            answer = self._failed(request, error)
+            answer = self._server.failed(request, error)
         if type(answer) is Response and self._is_small(answer.body):
             self._write_small(request, answer, answer.body)
             if not request.keep_alive or self._server.is_stopping:
@@ -329,7 +329,7 @@ class Connection(asyncio.Protocol):
             if isinstance(work, (Response, StreamResponse, UpgradeResponse)):
                 await self._send(request, work)
             else:
-                await self._send(request, await self._result(request, work))
+                await self._send(request, await self._server.result(request, work))
         except (ConnectionError, asyncio.CancelledError):
             # The client left, or the server stops and has no more patience.
             self._close()
@@ -345,16 +345,6 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         self._next()
-
-    async def _result(self, request: Request, work: Awaitable[Answer]) -> Answer:
-        try:
-            return await work
-        except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
-            return self._failed(request, error)
-
-    def _failed(self, request: Request, error: Exception) -> Response:
-        log.error("handler failed", extra={"path": request.raw_path}, exc_info=error)
-        return self._server.error_response(500, "internal error")
 
     def _next(self) -> None:
         self.idle_since = self._server.now

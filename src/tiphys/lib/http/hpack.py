@@ -62,6 +62,12 @@ class Decoder:
 
     def decode(self, block: bytes) -> list[Field]:
         """Raises HpackError."""
+        try:
+            return self._fields(block)
+        except IndexError:
+            raise HpackError("a field without an end") from None
+
+    def _fields(self, block: bytes) -> list[Field]:
         fields: list[Field] = []
         at, end, size = 0, len(block), 0
         while at < end:

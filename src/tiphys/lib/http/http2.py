@@ -252,7 +252,7 @@ class Http2Connection(Outbox, asyncio.Protocol):
         try:
             return request, self._server.handler(request)
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
-            return request, self._failed(request, error)
+            return request, self._server.failed(request, error)
 
     def _give(
         self, stream: Http2Stream, request: Request, answer: Answer | Awaitable[Answer]
@@ -272,7 +272,7 @@ class Http2Connection(Outbox, asyncio.Protocol):
             if isinstance(work, (Response, StreamResponse, UpgradeResponse)):
                 await self._send(stream, work)
             else:
-                await self._send(stream, await self._result(request, work))
+                await self._send(stream, await self._server.result(request, work))
         except ConnectionError:
             self._reset(stream, Code.CANCEL)
         except asyncio.CancelledError:
@@ -281,16 +281,6 @@ class Http2Connection(Outbox, asyncio.Protocol):
         except Exception as error:  # a stream's bug: its answer has begun, so only a reset is left
             log.exception("answer failed", extra={"path": request.raw_path}, exc_info=error)
             self._reset(stream, Code.INTERNAL_ERROR)
-
-    async def _result(self, request: Request, work: Awaitable[Answer]) -> Answer:
-        try:
-            return await work
-        except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
-            return self._failed(request, error)
-
-    def _failed(self, request: Request, error: Exception) -> Response:
-        log.error("handler failed", extra={"path": request.raw_path}, exc_info=error)
-        return self._server.error_response(500, "internal error")
 
     async def _send(self, stream: Http2Stream, answer: Answer) -> None:
         if isinstance(answer, UpgradeResponse):

@@ -13,7 +13,15 @@ import logging
 import ssl
 from typing import Final, NamedTuple, cast
 
-from tiphys.lib.http.client_stream import Answer, HttpError, Pending, Stream
+from tiphys.lib.http.client_stream import (
+    BODY_BYTES_MAX,
+    CONNECT_SECONDS_MAX,
+    IDLE_SECONDS_MAX,
+    Answer,
+    HttpError,
+    Pending,
+    Stream,
+)
 from tiphys.lib.http.http2_codes import Code
 from tiphys.lib.http.http2_head import MalformedHead, decode_answer, encode_request
 from tiphys.lib.http.http2_wire import Wire, WireError, WireLimits
@@ -25,10 +33,7 @@ STREAM_WINDOW_BYTES: Final = 1 << 20  # Unread bytes of a stream before its serv
 CONNECTION_WINDOW_BYTES: Final = 16 << 20
 HEAD_BYTES_MAX: Final = 64 * 1024
 FRAME_BYTES_MAX: Final = 64 * 1024
-BODY_BYTES_MAX: Final = 256 << 20  # See client.py.
-CONNECT_SECONDS_MAX: Final = 10.0
 ATTEMPTS_MAX: Final = 3  # Of a request for which the server did nothing.
-IDLE_SECONDS_MAX: Final = 5.0
 STREAM_ID_MAX: Final = (1 << 31) - 1  # RFC 9113, 5.1.1
 PING_SECONDS: Final = 15.0  # Twice without a byte, then a ping, which has as long.
 SUSPECT_SECONDS: Final = 3.0  # Who waited as long and heard nothing gives the connection up.

@@ -1,6 +1,7 @@
 """What an HTTP/2 connection still has to send: bodies that wait for windows, and the socket."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from tiphys.lib.http.http2_stream import Http2Stream
@@ -9,7 +10,7 @@ from tiphys.lib.http.http2_wire import Wire
 PIECE_BYTES_MAX: Final = 64 * 1024  # Written at once; see connection.py.
 
 
-class Outbox:
+class Outbox(ABC):
     """The sending half of a connection, which fills in the transport."""
 
     _wire: Wire
@@ -23,9 +24,9 @@ class Outbox:
         self._flush_asked = False
         self._closing = False
 
+    @abstractmethod
     def _done(self, stream: Http2Stream) -> None:
         """All of an answer is on its way."""
-        raise NotImplementedError
 
     def send_pending(self, stream: Http2Stream) -> None:
         """Send what the windows and the socket let pass now."""

@@ -31,12 +31,12 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.lib.http.connection import Connection
-from tiphys.lib.http.message import Handler, Response, text_response
+from tiphys.lib.http.message import Answer, Handler, Request, Response, text_response
 from tiphys.lib.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -125,6 +125,17 @@ class HttpServer:
     @property
     def connection_count(self) -> int:
         return len(self._connections)
+
+    async def result(self, request: Request, work: Awaitable[Answer]) -> Answer:
+        """A handler's answer, whatever becomes of it."""
+        try:
+            return await work
+        except Exception as error:  # noqa: BLE001 - a handler's bug must not end the server
+            return self.failed(request, error)
+
+    def failed(self, request: Request, error: Exception) -> Response:
+        log.error("handler failed", extra={"path": request.raw_path}, exc_info=error)
+        return self.error_response(500, "internal error")
 
     def add(self, connection: Served) -> bool:
         """Called by a new connection; False when there are too many."""
