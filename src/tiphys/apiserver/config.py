@@ -62,6 +62,7 @@ class ApiServerConfig:
     authorization_webhook_version: str = "v1beta1"
     authorization_webhook_allowed_seconds: float = 300.0
     authorization_webhook_refused_seconds: float = 30.0
+    token_auth_file: Path | None = None  # --token-auth-file
     encryption_config: Path | None = None  # --encryption-provider-config; None: all is plain.
     audit_policy: Path | None = None  # --audit-policy-file; None: nothing is noted.
     audit_log: Path | None = None  # --audit-log-path

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from tiphys.apiserver.filters.audit import Audit
     from tiphys.apiserver.filters.oidc import OidcTokens
     from tiphys.apiserver.filters.oidc_keys import OidcKeys
+    from tiphys.apiserver.filters.static_tokens import StaticTokens
     from tiphys.apiserver.filters.webhook_authorization import WebhookAuthorizer
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,7 @@ async def build(
             front_proxy(config, clock),
             BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
             oidc,
+            _static_tokens_of(config),
         ),
         authorizer,
         tokens,
@@ -224,6 +226,15 @@ def oidc_of(
 
     keys, wanted = Keys(), config_of(config)
     return OidcTokens(wanted, keys, clock), OidcKeys(wanted, keys, clock)
+
+
+def _static_tokens_of(config: ApiServerConfig) -> "StaticTokens | None":
+    """Raises ValueError, OSError."""
+    if config.token_auth_file is None:
+        return None
+    from tiphys.apiserver.filters import static_tokens
+
+    return static_tokens.read(config.token_auth_file)
 
 
 def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":

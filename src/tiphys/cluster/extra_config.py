@@ -80,6 +80,17 @@ def _file(text: str) -> Path:
     return path
 
 
+def _token_file(text: str) -> Path:
+    from tiphys.apiserver.filters import static_tokens
+
+    path = _file(text)
+    try:
+        static_tokens.read(path)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    return path
+
+
 def _taints(text: str) -> tuple[dict[str, str], ...]:
     found = []
     for word in text.split(","):
@@ -116,6 +127,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
         "oidc-username-claim": Option("oidc_username_claim", str),
         "oidc-username-prefix": Option("oidc_username_prefix", str),
         "service-node-port-range": Option("node_ports", _port_range),
+        "token-auth-file": Option("token_auth_file", _token_file),
     },
     "controller-manager": {
         "cluster-signing-duration": Option("signing_seconds", seconds),

@@ -21,8 +21,9 @@ from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Request
 from tiphys.lib.tls import LeafVerifier, common_name, organizations
 
-if TYPE_CHECKING:  # Loaded only where there is an issuer.
+if TYPE_CHECKING:  # Loaded only where there is an issuer, or a file.
     from tiphys.apiserver.filters.oidc import OidcTokens
+    from tiphys.apiserver.filters.static_tokens import StaticTokens
 
 _BEARER: Final = "bearer "
 
@@ -48,7 +49,9 @@ class Authenticator:
         front_proxy: RequestHeaderAuthenticator | None = None,
         bootstrap: BootstrapTokens | None = None,
         oidc: "OidcTokens | None" = None,
+        static: "StaticTokens | None" = None,
     ) -> None:
+        self._static = static
         self._bootstrap = bootstrap
         self._oidc = oidc
         self._front_proxy = front_proxy
@@ -85,8 +88,10 @@ class Authenticator:
         return user
 
     def foreign_user_of(self, token: str) -> User | None:
-        """The user of a bootstrap token, or of one that another issuer signed."""
-        user = None if self._bootstrap is None else self._bootstrap.user_of(token)
+        """The user of a token of the file, of bootstrap, or of another issuer."""
+        user = None if self._static is None else self._static.user_of(token)
+        if user is None and self._bootstrap is not None:
+            user = self._bootstrap.user_of(token)
         if user is None and self._oidc is not None:
             user = self._oidc.user_of(token)
         return user
