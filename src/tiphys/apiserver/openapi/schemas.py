@@ -11,6 +11,7 @@ from tiphys.api import enums
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, schema_package
 from tiphys.api.schema import SCHEMA, Field, TypeDef
+from tiphys.apiserver.openapi.defaults import default_of
 from tiphys.apiserver.openapi.descriptions import NOTHING, Description
 
 _PREFIXES: Final = {
@@ -100,6 +101,9 @@ class Definitions:
 
     def _property(self, field: Field, of: TypeDef) -> Obj:
         one = self._value(field, of)
+        default = default_of(field, of) if self._wraps else None  # None of v2 has one.
+        if default is not None:
+            one["default"] = default
         match field.container:
             case "":
                 body = one
