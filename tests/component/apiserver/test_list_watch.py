@@ -7,7 +7,7 @@ Upstream: the contract of apimachinery's ListOptions; client-go's reflector reli
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.etcd import etcd
 from support.list_watch_lab import FIELDS, KINDS, LABELS, KilledLab, Lab, World
 from tiphys.storage import watch_cache
 
@@ -97,15 +98,18 @@ Run = Callable[[str, list[tuple[Any, ...]]], None]
 
 @contextmanager
 def a_lab(directory: Path, backend: str) -> Iterator[Run]:
-    loop = uvloop.new_event_loop()
-    lab = KilledLab(directory, "sqlite") if backend == "killed" else Lab(directory, backend)
-    loop.run_until_complete(lab.start())
-    loop.run_until_complete(lab.define())
-    try:
+    with ExitStack() as stack:
+        if backend == "killed":
+            lab: Lab = KilledLab(directory, "sqlite")
+        else:
+            cluster = stack.enter_context(etcd()) if backend == "etcd" else None
+            lab = Lab(directory, backend, cluster)
+        loop = uvloop.new_event_loop()
+        stack.callback(loop.close)
+        loop.run_until_complete(lab.start())
+        stack.callback(lambda: loop.run_until_complete(lab.stop()))
+        loop.run_until_complete(lab.define())
         yield lambda kind, wanted: loop.run_until_complete(tell(lab, kind, wanted))
-    finally:
-        loop.run_until_complete(lab.stop())
-        loop.close()
 
 
 def check(directory: Path, backend: str, examples: int, *, derandomize: bool) -> None:
@@ -134,7 +138,7 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_cache, "WATCHER_BYTES_MAX", PENDING_BYTES)
 
 
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", ["memory", "sqlite", "etcd"])
 def test_some_operations(tmp_path: Path, backend: str) -> None:
     check(tmp_path, backend, EXAMPLES, derandomize=True)
 
@@ -145,6 +149,6 @@ def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", ["memory", "sqlite", "etcd"])
 def test_very_many_operations(tmp_path: Path, backend: str) -> None:
     check(tmp_path, backend, EXAMPLES_OF_E2E, derandomize=False)
