@@ -56,6 +56,7 @@ class ApiServerConfig:
     oidc_required_claims: tuple[tuple[str, str], ...] = ()
     oidc_signing_algs: tuple[str, ...] = ("RS256",)
     oidc_ca_file: Path | None = None
+    authentication_config: Path | None = None  # --authentication-config, in place of those
     # --authorization-mode, --authorization-webhook-*
     authorization_modes: tuple[str, ...] = ("Node", "RBAC")
     authorization_webhook_config: Path | None = None

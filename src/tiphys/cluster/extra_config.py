@@ -80,6 +80,18 @@ def _file(text: str) -> Path:
     return path
 
 
+def _authentication_config(text: str) -> Path:
+    from tiphys.apiserver.config import ISSUER
+    from tiphys.apiserver.filters import authentication_config
+
+    path = _file(text)
+    try:
+        authentication_config.read(path, [ISSUER])
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    return path
+
+
 def _token_file(text: str) -> Path:
     from tiphys.apiserver.filters import static_tokens
 
@@ -104,6 +116,7 @@ def _taints(text: str) -> tuple[dict[str, str], ...]:
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
     "apiserver": {
+        "authentication-config": Option("authentication_config", _authentication_config),
         "authorization-mode": Option("authorization_modes", _modes),
         "authorization-webhook-cache-authorized-ttl": Option(
             "authorization_webhook_allowed_seconds", seconds

@@ -4,6 +4,7 @@ The certificate is the connection's, so its user is found once per connection; a
 remembered by the token. Upstream: apiserver pkg/authentication/request, --anonymous-auth.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -48,9 +49,12 @@ class Authenticator:
         clock: Clock,
         front_proxy: RequestHeaderAuthenticator | None = None,
         bootstrap: BootstrapTokens | None = None,
-        oidc: "OidcTokens | None" = None,
+        oidc: "Sequence[OidcTokens]" = (),
         static: "StaticTokens | None" = None,
+        anonymous_paths: frozenset[str] | None = None,
     ) -> None:
+        """anonymous_paths: where who shows nothing is nobody; None: everywhere."""
+        self._anonymous_paths = anonymous_paths
         self._static = static
         self._bootstrap = bootstrap
         self._oidc = oidc
@@ -77,7 +81,8 @@ class Authenticator:
         header = request.headers.get("authorization")
         if header is not None and header[:7].lower() == _BEARER:
             return self._by_token(header[7:].strip())
-        if leaf is not None:
+        paths = self._anonymous_paths
+        if leaf is not None or (paths is not None and request.path not in paths):
             raise Unauthorized
         return self._anonymous
 
@@ -92,8 +97,9 @@ class Authenticator:
         user = None if self._static is None else self._static.user_of(token)
         if user is None and self._bootstrap is not None:
             user = self._bootstrap.user_of(token)
-        if user is None and self._oidc is not None:
-            user = self._oidc.user_of(token)
+        for issuer in self._oidc:
+            if user is None:
+                user = issuer.user_of(token)
         return user
 
     def _by_certificate(self, request: Request, leaf_der: bytes) -> User | None:
