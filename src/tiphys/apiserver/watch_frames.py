@@ -1,6 +1,5 @@
 """What one event of a watch is on the wire: a line, a counted piece, a message of a WebSocket.
 
-A server's messages carry no mask, so that all watchers can be sent the same bytes.
 Upstream: endpoints/handlers/watch.go (HandleHTTP, HandleWS), serializer/protobuf (framer).
 """
 
@@ -9,22 +8,20 @@ from typing import TypeAlias
 
 from tiphys.apiserver.negotiation import PROTOBUF
 from tiphys.codec import protobuf
-from tiphys.lib.http.websocket import BINARY, TEXT, encode_frame
+from tiphys.lib.http.message import Request
 from tiphys.storage.watch_cache import encode_event
 
 Frame: TypeAlias = Callable[[str, bytes], bytes]
 """(type of the event, its object's bytes) -> bytes."""
 
 
+def is_websocket(request: Request) -> bool:
+    return request.wants_upgrade and request.headers["upgrade"].lower() == "websocket"
+
+
 def frame_of(media_type: str, *, as_messages: bool) -> Frame:
-    if media_type == PROTOBUF:
-        return _binary_message if as_messages else protobuf.encode_watch_frame
-    return _text_message if as_messages else encode_event
+    if as_messages:
+        from tiphys.apiserver.watch_socket import binary_message, text_message
 
-
-def _binary_message(kind: str, obj: bytes) -> bytes:
-    return encode_frame(BINARY, protobuf.encode_watch_event(kind, obj))
-
-
-def _text_message(kind: str, obj: bytes) -> bytes:
-    return encode_frame(TEXT, encode_event(kind, obj))
+        return binary_message if media_type == PROTOBUF else text_message
+    return protobuf.encode_watch_frame if media_type == PROTOBUF else encode_event

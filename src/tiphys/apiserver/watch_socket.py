@@ -1,6 +1,7 @@
-"""A watch over a WebSocket: the handshake, and the other direction, in which nothing is expected.
+"""A watch over a WebSocket: the handshake, messages, and the other direction.
 
-What the client says is read and thrown away, pings are answered, its leaving ends the watch.
+A server's messages carry no mask, so that all watchers can be sent the same bytes. What the client
+says is read and thrown away, pings are answered, its leaving ends the watch.
 Upstream: endpoints/handlers/watch.go (HandleWS), golang.org/x/net/websocket (whose server refuses
 a client that names no origin, or several subprotocols of which nobody chooses one).
 """
@@ -8,15 +9,28 @@ a client that names no origin, or several subprotocols of which nobody chooses o
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tiphys.codec import protobuf
 from tiphys.lib.http.flow import BodyWriter, RawStream
 from tiphys.lib.http.message import Answer, Headers, Request, UpgradeResponse, text_response
-from tiphys.lib.http.websocket import WebSocket, WebSocketError, accept_key
+from tiphys.lib.http.websocket import (
+    BINARY,
+    TEXT,
+    WebSocket,
+    WebSocketError,
+    accept_key,
+    encode_frame,
+)
+from tiphys.storage.watch_cache import encode_event
 
 Write = Callable[[BodyWriter], Awaitable[None]]
 
 
-def is_websocket(request: Request) -> bool:
-    return request.wants_upgrade and request.headers["upgrade"].lower() == "websocket"
+def binary_message(kind: str, obj: bytes) -> bytes:
+    return encode_frame(BINARY, protobuf.encode_watch_event(kind, obj))
+
+
+def text_message(kind: str, obj: bytes) -> bytes:
+    return encode_frame(TEXT, encode_event(kind, obj))
 
 
 def socket_answer(request: Request, write: Write) -> Answer:

@@ -1,6 +1,7 @@
 """Watches in protobuf and over WebSockets, beside the lines of JSON that other tests read."""
 
 import asyncio
+import base64
 import json
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -230,6 +231,37 @@ def test_a_server_that_stops_ends_its_websockets(tmp_path: Path) -> None:
             with pytest.raises(websockets.exceptions.ConnectionClosedOK):
                 await socket.recv()
             await ending
+
+    uvloop.run(story())
+
+
+def test_a_token_among_the_subprotocols(tmp_path: Path) -> None:
+    """As a browser sends it: it is not answered, and the other one is."""
+    tokens = tmp_path / "tokens.csv"
+    tokens.write_text('secret?,jane,1,"system:masters"\n')
+
+    def words(token: str) -> str:
+        encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+        return f"base64url.bearer.authorization.k8s.io.{encoded}"
+
+    async def story() -> None:
+        running, listening = await start(tmp_path, memory_backend(), token_auth_file=tokens)
+        address = f"wss://127.0.0.1:{running.port}/api/v1/namespaces?watch=1"
+        context = tls.client_context(running.authority.path)
+
+        def connected(*protocols: str) -> connect:
+            more: Any = {"origin": "https://a", "subprotocols": protocols}
+            return connect(address, ssl=context, proxy=None, **more)
+
+        async with asyncio.timeout(20):
+            async with connected(words("secret?"), "mine") as socket:
+                assert socket.subprotocol == "mine"
+                assert json.loads(await socket.recv())["type"] == "ADDED"
+            for refused in ([words("other"), "mine"], [words("secret?")], [words("a") + "!", "b"]):
+                with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
+                    async with connected(*refused):
+                        pass
+        await listening.__aexit__()
 
     uvloop.run(story())
 

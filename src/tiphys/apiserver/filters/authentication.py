@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # Loaded only where there is an issuer, or a file.
     from tiphys.apiserver.filters.static_tokens import StaticTokens
 
 _BEARER: Final = "bearer "
+_SUBPROTOCOLS: Final = "sec-websocket-protocol"
 
 
 class _CertificateUser:
@@ -81,6 +82,11 @@ class Authenticator:
         header = request.headers.get("authorization")
         if header is not None and header[:7].lower() == _BEARER:
             return self._by_token(header[7:].strip())
+        if _SUBPROTOCOLS in request.headers and request.wants_upgrade:
+            from tiphys.apiserver.filters import websocket_token
+
+            if token := websocket_token.token_of(request):
+                return self._by_token(token)
         paths = self._anonymous_paths
         if leaf is not None or (paths is not None and request.path not in paths):
             raise Unauthorized

@@ -21,7 +21,7 @@ from tiphys.apiserver.negotiation import JSON, PROTOBUF, MediaType
 from tiphys.apiserver.responses import CACHE_CONTROL, PIECE_BYTES, warning_headers
 from tiphys.apiserver.selection import Selection, select
 from tiphys.apiserver.verbs.get import revision_too_large
-from tiphys.apiserver.watch_socket import is_websocket, socket_answer
+from tiphys.apiserver.watch_frames import is_websocket
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.message import Answer, Headers, StreamResponse
 from tiphys.storage.backend import Compacted
@@ -57,6 +57,8 @@ def watch(ctx: RequestContext) -> Answer:
     views = ctx.server.views.watch_views(ctx, media, as_messages=as_messages)
     run = _Stream(ctx, options, selection, revision, media, views).run
     if as_messages:
+        from tiphys.apiserver.watch_socket import socket_answer  # Few watches come so.
+
         return socket_answer(ctx.request, run)
     return StreamResponse(200, run, headers)
 
