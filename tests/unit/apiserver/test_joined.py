@@ -1,4 +1,4 @@
-"""Items of a list as one JSON document: whole when small, in pieces with a known length when big."""
+"""Items of a list as one document: whole when small, in pieces of a known length when big."""
 
 import json
 
