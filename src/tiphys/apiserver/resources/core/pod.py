@@ -15,6 +15,8 @@ from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.resources.rules.container import trimmed_image
+from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
 from tiphys.apiserver.resources.rules.texts import label_name
 
@@ -195,7 +197,24 @@ def _readiness_gates(pod: Obj, _: datetime) -> Any:
 
 
 def validate(pod: Obj) -> list[FieldError]:
-    return pod_spec(pod["spec"], "spec", pod=pod) + _tokens(pod["spec"])
+    notes, spec = pod["metadata"].get("annotations"), pod["spec"]
+    errors = pod_annotations(notes, spec, "metadata.annotations") if notes else []
+    errors += pod_spec(spec, "spec", pod=pod) + _tokens(spec)
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            errors += trimmed_image(container, f"spec.{field}[{index}]")
+    return errors
+
+
+def validate_create(pod: Obj) -> list[FieldError]:
+    notes, spec = pod["metadata"].get("annotations"), pod["spec"]
+    errors: list[FieldError] = []
+    if spec.get("ephemeralContainers"):
+        errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        text = "cannot be set until all schedulingGates have been cleared"
+        errors.append(forbidden("spec.nodeName", text))
+    return errors + (annotated_profiles(notes, spec, "spec") if notes else [])
 
 
 def _tokens(spec: Obj) -> list[FieldError]:
@@ -252,6 +271,7 @@ POD = Resource(
     row_conditions=row_conditions,
     warnings=pod_warnings,
     validate=validate,
+    validate_create=validate_create,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     default=default,

@@ -14,9 +14,10 @@ from tiphys.apiserver.resources.rules.texts import each, label_selector
 ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 
-def _access_modes(modes: list[str], path: str) -> list[FieldError]:
+def access_modes(modes: list[str], path: str) -> list[FieldError]:
+    """Of a persistent volume too."""
     errors = [not_supported(path, m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
-    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+    if "ReadWriteOncePod" in modes and len(set(modes) & set(ACCESS_MODES)) > 1:
         text = "may not use ReadWriteOncePod with other access modes"
         errors.append(forbidden(path, text))
     return errors
@@ -27,7 +28,7 @@ def claim_spec(spec: Obj, path: str) -> list[FieldError]:
     text = "at least 1 access mode is required"
     errors = [] if modes else [required(f"{path}.accessModes", text)]
     errors += label_selector(spec.get("selector"), f"{path}.selector")
-    errors += _access_modes(modes, f"{path}.accessModes")
+    errors += access_modes(modes, f"{path}.accessModes")
     storage = (spec.get("resources") or {}).get("requests", {}).get("storage")
     where = f"{path}.resources[storage]"
     if storage is None:
