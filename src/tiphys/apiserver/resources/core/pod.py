@@ -10,6 +10,7 @@ from tiphys.api.quantity import Quantity, of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core.pod_status_rules import validate_status_update
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
@@ -18,7 +19,6 @@ from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.rules.container import trimmed_image
 from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
-from tiphys.apiserver.resources.rules.texts import label_name
 
 _INFO = built_in("", "v1", "pods")
 _POD_LEVEL: Final = ("cpu", "memory")
@@ -169,7 +169,7 @@ def before_status_update(new: Obj, old: Obj) -> None:
     else:
         new["metadata"]["ownerReferences"] = owners
     status = new.setdefault("status", {})
-    if "qosClass" in (old.get("status") or {}):
+    if not status.get("qosClass") and "qosClass" in (old.get("status") or {}):
         status["qosClass"] = old["status"]["qosClass"]
     if status.get("podIP") and not status.get("podIPs"):
         status["podIPs"] = [{"ip": status["podIP"]}]
@@ -227,20 +227,6 @@ def _tokens(spec: Obj) -> list[FieldError]:
         for index, volume in enumerate(spec.get("volumes") or ())
         for at_, source in enumerate((volume.get("projected") or {}).get("sources") or ())
         if "serviceAccountToken" in source
-    ]
-
-
-# Conditions of upstream's own, whose types are no qualified names of somebody.
-_SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
-
-
-def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
-    del old
-    return [
-        error
-        for index, one in enumerate(at(new, "status", "conditions", default=[]))
-        if one.get("type") not in _SYSTEM_CONDITIONS
-        for error in label_name(one.get("type", ""), f"status.conditions[{index}].Type")
     ]
 
 
