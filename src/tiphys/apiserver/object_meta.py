@@ -264,9 +264,10 @@ def validate_kind_update(
     namespaced: bool,
     validate_name: ValidateName,
     is_custom: bool,
+    of_status: bool = False,
 ) -> list[FieldError]:
     """Those that the kind's own rules check again, as often as upstream does."""
-    checks = MetaChecks() if is_custom else meta_checks(gvk)
+    checks = MetaChecks() if is_custom else meta_checks(gvk, of_status=of_status)
     qualified: list[FieldError] = []
     if not is_custom and wants_qualified_finalizers(gvk):
         qualified = kube_finalizers(new)

@@ -9,6 +9,7 @@ from tiphys.api.meta import Obj
 from tiphys.apiserver.object_meta import validate_meta_update, validate_owners
 from tiphys.apiserver.resources.core.data_rules import secret
 from tiphys.apiserver.resources.core.endpoints_rules import validate_update as endpoints_update
+from tiphys.apiserver.resources.core.pod_ephemeral_rules import validate_ephemeral, with_ephemeral
 from tiphys.apiserver.resources.core.pod_status_rules import validate_status_update
 from tiphys.apiserver.resources.core.service_change_rules import validate_update
 from tiphys.apiserver.resources.events.event import EVENT
@@ -169,6 +170,31 @@ def test_an_image_that_changes_is_there() -> None:
     new = a_pod({}, containers=[{"name": "c"}, {"name": "d", "image": "i "}])
     found = paths(core("pods").validate_update(new, old))
     assert found == ["spec.containers[0].image", "spec.containers[1].image"]
+
+
+def debugged(*containers: Obj, **metadata: Any) -> Obj:
+    pod = a_pod({}, nodeName="n", **ONE)
+    return with_ephemeral(pod | {"spec": {"ephemeralContainers": list(containers)}}, pod) | {
+        "metadata": {"name": "p"} | metadata
+    }
+
+
+FIRST, SECOND = {"name": "a", "image": "i"}, {"name": "b", "image": "i"}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "found"),
+    [
+        (debugged(FIRST, SECOND), debugged(FIRST), []),
+        (debugged(SECOND), debugged(FIRST), ['existing ephemeral containers "a" may not be re']),
+        (debugged(FIRST | {"image": "j"}), debugged(FIRST),
+         ['existing ephemeral containers "a" may not be changed\n@@ ']),
+        (debugged(FIRST), debugged(annotations={MIRROR: "x"}), ["static pods do not support"]),
+    ],
+)  # fmt: skip
+def test_ephemeral_containers(new: Obj, old: Obj, found: list[str]) -> None:
+    details = [error.detail for error in validate_ephemeral(new, old)]
+    assert [d[: len(f)] for d, f in zip(details, found, strict=True)] == found
 
 
 def a_service(kind: str = "ClusterIP", **spec: Any) -> Obj:

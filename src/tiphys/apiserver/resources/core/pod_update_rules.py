@@ -25,7 +25,7 @@ _UNCHANGEABLE: Final = (
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
-    errors = changed_annotations(new, old) if _annotated(new, old) else []
+    errors = changed_annotations(new, old) if annotated(new, old) else []
     for kind in ("containers", "initContainers"):
         if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
             text = "pod updates may not add or remove containers"
@@ -45,7 +45,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return errors
 
 
-def _annotated(*pods: Obj) -> bool:
+def annotated(*pods: Obj) -> bool:
     return any(pod["metadata"].get("annotations") for pod in pods)
 
 

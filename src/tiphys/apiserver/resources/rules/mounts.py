@@ -23,12 +23,13 @@ def _paths(container: Obj, field: str, path: str) -> dict[str, str]:
 
 
 def mounts(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[FieldError]:
+    values = container.get("volumeMounts")
+    if not values:
+        return []
     errors: list[FieldError] = []
-    used = {
-        d.get("name", ""): d.get("devicePath", "") for d in container.get("volumeDevices") or ()
-    }
+    used = _paths(container, "volumeDevices", "devicePath")
     seen: set[str] = set()
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
+    for index, mount in enumerate(values):
         where = f"{path}.volumeMounts[{index}]"
         name, target = mount.get("name", ""), mount.get("mountPath", "")
         if not name:
@@ -83,11 +84,14 @@ def _mount_options(mount: Obj, container: Obj, path: str, where: str) -> list[Fi
 
 
 def devices(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[FieldError]:
+    values = container.get("volumeDevices")
+    if not values:
+        return []
     errors: list[FieldError] = []
     used = _paths(container, "volumeMounts", "mountPath")
     seen_names: set[str] = set()
     seen_paths: set[str] = set()
-    for index, device in enumerate(container.get("volumeDevices") or ()):
+    for index, device in enumerate(values):
         where = f"{path}.volumeDevices[{index}]"
         name, target = device.get("name", ""), device.get("devicePath", "")
         if not name:

@@ -31,6 +31,11 @@ _NOT_OF_CONTAINER: Final = (
 )  # fmt: skip
 
 
+def _all_containers(spec: Obj) -> Iterator[Obj]:
+    for kind in _CONTAINER_KINDS:
+        yield from spec.get(kind) or ()
+
+
 def containers_with_paths(spec: Obj, path: str) -> Iterator[tuple[Obj, str]]:
     """All of a pod: init, plain, ephemeral. Source: pkg/apis/core/pods (VisitContainersWithPath)"""
     for kind in _CONTAINER_KINDS:
@@ -78,6 +83,8 @@ def _windows(spec: Obj, path: str) -> Iterator[FieldError]:
 def host_process(spec: Obj, path: str) -> list[FieldError]:
     """A pod's containers are all host processes or none is. Few pods say anything of it."""
     of_pod = at(spec, "securityContext", _OPTIONS, "hostProcess")
+    if of_pod is None and not any(c.get("securityContext") for c in _all_containers(spec)):
+        return []
     errors: list[FieldError] = []
     found: list[bool] = []
     for container, where in containers_with_paths(spec, path):

@@ -214,12 +214,12 @@ def _host_name_override(spec: Obj, path: str) -> list[FieldError]:
 def _file_keys(spec: Obj, path: str) -> list[FieldError]:
     """Variables from files need a volume that the pod can write."""
     errors: list[FieldError] = []
-    found = {v.get("name", ""): v for v in spec.get("volumes") or ()}
     for container, above in containers_with_paths(spec, path):
         for at, variable in enumerate(container.get("env") or ()):
             ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
             if ref is None:
                 continue
+            found = {v.get("name", ""): v for v in spec.get("volumes") or ()}
             name = ref.get("volumeName", "")
             where = f"{above}.env[{at}].valueFrom.fileKeyRef.volumeName"
             if name not in found:

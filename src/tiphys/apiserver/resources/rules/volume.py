@@ -93,10 +93,14 @@ def _source(volume: Obj, path: str, pod_name: str | None) -> list[FieldError]:
             errors.append(forbidden(f"{path}.{shown}", ONE_TYPE))
         else:
             errors += check(source, f"{path}.{SHOWN_NAMES.get(field, field)}")
-        errors += _in_pod(field, volume, path, pod_name, is_first=count == 1)
+        if field in _ASKING:
+            errors += _in_pod(field, volume, path, pod_name, is_first=count == 1)
     if not count:
         errors.append(required(path, "must specify a volume type"))
     return errors
+
+
+_ASKING: Final = frozenset({"iscsi", "ephemeral", "image"})
 
 
 def _in_pod(
