@@ -67,6 +67,36 @@ def test_volumes(more: Obj, found: list[str]) -> None:
     assert paths(core("persistentvolumes").validate(volume(**more))) == [f"spec.{p}" for p in found]
 
 
+FOO: Obj = {"apiGroup": "a.io", "kind": "Foo", "name": "f"}
+BAR = FOO | {"name": "b"}
+BOTH = {"dataSource", "dataSourceRef"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "kept"),
+    [
+        ({"dataSource": FOO}, set()),
+        ({"dataSource": {"kind": "PersistentVolumeClaim", "name": "a"}}, BOTH),
+        ({"dataSourceRef": FOO}, BOTH),
+        ({"dataSource": FOO, "dataSourceRef": BAR}, BOTH),
+        ({"dataSourceRef": FOO | {"namespace": "n"}}, set()),
+    ],
+)
+def test_sources_of_claims(spec: Obj, kept: set[str]) -> None:
+    claim = {"spec": dict(spec)}
+    core("persistentvolumeclaims").before_create(claim)
+    assert claim["spec"].keys() == kept
+    assert all(claim["spec"][field] == value for field, value in spec.items() if field in kept)
+
+
+def test_both_sources_of_a_claim_are_looked_at() -> None:
+    wrong = {"kind": "Foo", "name": "f"}
+    requests = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}}
+    spec = requests | {"dataSource": wrong, "dataSourceRef": wrong}
+    found = core("persistentvolumeclaims").validate({"metadata": {}, "spec": spec})
+    assert paths(found) == ["spec.dataSource", "spec.dataSourceRef"]
+
+
 def a_pod(status: Obj, **spec: Any) -> Obj:
     return {"metadata": {"name": "p"}, "spec": spec, "status": status}
 

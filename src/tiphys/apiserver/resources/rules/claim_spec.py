@@ -76,12 +76,11 @@ def _data_sources(spec: Obj, path: str) -> list[FieldError]:
             errors.append(required(f"{where}.name"))
         if not source.get("kind"):
             errors.append(required(f"{where}.kind"))
-        is_ref = field == "dataSourceRef"
         wrong_kind = source.get("kind") != "PersistentVolumeClaim"
         if source.get("apiGroup"):
             group = source["apiGroup"]
             errors += each(f"{where}.apiGroup", group, names.dns_subdomain(group))
-        elif wrong_kind and (is_ref or "dataSourceRef" not in spec):
+        elif wrong_kind:
             text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
             errors.append(invalid(where, source.get("kind", ""), text))
     return errors
