@@ -316,6 +316,31 @@ def test_changed_nodes(new: Obj, old: Obj, found: list[str]) -> None:
     assert paths(core("nodes").validate_update(new, old)) == found
 
 
+@pytest.mark.parametrize(
+    ("spec", "kept"),
+    [
+        ({"podCIDR": "a"}, {"podCIDR": "a", "podCIDRs": ["a"]}),
+        ({"podCIDRs": ["a", "b"]}, {"podCIDR": "a", "podCIDRs": ["a", "b"]}),
+        ({"podCIDR": "c", "podCIDRs": ["a", "b"]}, {"podCIDR": "c", "podCIDRs": ["c"]}),
+    ],
+)
+def test_two_fields_for_the_ranges_of_a_node(spec: Obj, kept: Obj) -> None:
+    node = a_node(**spec)
+    core("nodes").default(node)
+    assert node["spec"] == kept
+
+
+def test_two_fields_for_the_addresses_of_a_pod() -> None:
+    old = a_pod({})
+    for status, address in (
+        ({"podIP": "10.0.0.9", "podIPs": IPS}, "10.0.0.9"),
+        ({"podIPs": IPS[:1]}, "10.0.0.1"),
+    ):
+        new = a_pod(dict(status))
+        core("pods").before_status_update(new, old)
+        assert new["status"] == {"podIP": address, "podIPs": [{"ip": address}]}
+
+
 def a_quota(**spec: Any) -> Obj:
     return {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1", "cpu": "1"}} | spec}
 

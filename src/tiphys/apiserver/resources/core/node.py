@@ -23,10 +23,11 @@ def default(node: Obj) -> None:
     for resources in ("capacity", "allocatable"):
         round_up(status.get(resources) or {})
     spec = node.setdefault("spec", {})
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
-    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
+    one, many = spec.get("podCIDR"), spec.get("podCIDRs") or []
+    if one and many[:1] != [one]:  # The older field counts more.
+        spec["podCIDRs"] = [one]
+    elif many:
+        spec["podCIDR"] = many[0]
 
 
 def _status(node: Obj, _: datetime) -> Any:

@@ -171,8 +171,11 @@ def before_status_update(new: Obj, old: Obj) -> None:
     status = new.setdefault("status", {})
     if not status.get("qosClass") and "qosClass" in (old.get("status") or {}):
         status["qosClass"] = old["status"]["qosClass"]
-    if status.get("podIP") and not status.get("podIPs"):
-        status["podIPs"] = [{"ip": status["podIP"]}]
+    one, many = status.get("podIP", ""), status.get("podIPs") or []
+    if one and at(many, 0, "ip") != one:  # The older field counts more.
+        status["podIPs"] = [{"ip": one}]
+    elif many:
+        status["podIP"] = many[0].get("ip", "")
 
 
 def _summary(attribute: str) -> Cell:
