@@ -10,6 +10,7 @@ from tiphys.apiserver.resources.rules import workload_status
 
 NEGATIVE = "must be greater than or equal to 0"
 TRUE = {"status": "True"}
+TIME = "2026-01-02T03:04:05Z"
 
 
 def paths(errors: list[FieldError]) -> list[str]:
@@ -69,9 +70,9 @@ def a_job(*conditions: str, **status: Any) -> dict[str, Any]:
         (a_job(ready=2, active=1), a_job(), ["ready"]),
         (a_job("Complete"), a_job(), ["completionTime", "conditions", "startTime"]),
         (a_job(), a_job("Failed"), ["conditions"]),
-        (a_job("Failed", "FailureTarget", startTime="x"), a_job("FailureTarget"), []),
+        (a_job("Failed", "FailureTarget", startTime=TIME), a_job("FailureTarget"), []),
         (
-            a_job("Complete", "SuccessCriteriaMet", completionTime="y", startTime="x", active=1),
+            a_job("Complete", "SuccessCriteriaMet", completionTime=TIME, startTime=TIME, active=1),
             a_job(),
             ["active"],
         ),
@@ -88,5 +89,5 @@ def test_an_indexed_job_may_be_scaled_down() -> None:
 
 
 def test_budget() -> None:
-    errors = workload_status.DISRUPTION_BUDGET({"status": {"disruptionsAllowed": -1}}, {})
+    errors = workload_status.disruption_budget({"status": {"disruptionsAllowed": -1}}, {})
     assert [(e.path, e.detail) for e in errors] == [("status.disruptionsAllowed", NEGATIVE)]
