@@ -54,10 +54,10 @@ def _webhook(webhook: Obj, path: str) -> list[FieldError]:
         errors.append(invalid(f"{path}.timeoutSeconds", timeout, text))
     for field in ("namespaceSelector", "objectSelector"):
         errors += label_selector(webhook[field], f"{path}.{field}")
-    errors += _client(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
     reinvocation = webhook.get("reinvocationPolicy", "Never")
     if reinvocation not in _REINVOCATION:
         errors.append(unsupported(f"{path}.reinvocationPolicy", reinvocation, _REINVOCATION))
+    errors += _client(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
     where = f"{path}.matchConditions"
     errors += condition_errors(webhook.get("matchConditions") or [], where, has_params=False)
     return errors
@@ -126,8 +126,9 @@ def _url(value: str, path: str) -> list[FieldError]:
 
 
 def _service(service: Obj, path: str) -> list[FieldError]:
-    # Upstream names the field "name" for both.
-    errors = [required(f"{path}.name") for f in ("name", "namespace") if not service.get(f)]
+    # Upstream mixes them up: the one that is missing is told as the other.
+    other = {"namespace": "name", "name": "namespace"}
+    errors = [required(f"{path}.{shown}") for f, shown in other.items() if not service.get(f)]
     texts = names.port_number(service["port"])
     if texts:
         text = "port is not valid: " + ",".join(texts)
