@@ -181,8 +181,12 @@ def _default(schema: Obj, path: str) -> Iterator[FieldError]:
     inner = {"properties": {"x": schema}}
     if prune({"x": pruned}, inner):
         yield invalid(where, default, "must not have unknown fields")
-    yield from validate(default, schema, under=where)
-    yield from check_lists(default, schema, where)
+    found = [*validate(default, schema, under=where), *check_lists(default, schema, where)]
+    yield from found
+    if not found and has_rules(schema):
+        from tiphys.apiserver.custom_resources.rule_validation import RuleValidator
+
+        yield from RuleValidator(schema, is_root=False).check(default, None, where).errors
 
 
 # --- lists, maps and rules

@@ -198,7 +198,28 @@ def test_taking_fields_out() -> None:
             {"metadata": {"finalizers": ["a", "a"]}},
             '.metadata.finalizers: duplicate entries for key [="a"]',
         ),
-        ({"spec": {"template": []}}, ".spec.template: expected map, got []"),
+        ({"spec": {"template": []}}, ".spec.template: expected map, got &{[]}"),
+        (
+            {"spec": {"replicas": "x"}},
+            ".spec.replicas: expected numeric (int or float), got string",
+        ),
+        ({"spec": {"selector": "x"}}, ".spec.selector: expected map, got &{x}"),
+        ({"metadata": {"finalizers": "x"}}, ".metadata.finalizers: expected list, got &{x}"),
+        (
+            {"metadata": {"finalizers": [None]}},
+            ".metadata.finalizers: element 0: associative list without keys has an element that's"
+            " an explicit null",
+        ),
+        (
+            {"metadata": {"labels": {"a": 1}}, "spec": {"paused": [True, "b"]}},
+            "errors:\n  .metadata.labels.a: expected string, got"
+            " &value.valueUnstructured{Value:1}\n  .spec.paused: expected boolean, got"
+            " &{[true b]}",
+        ),
+        (
+            {"metadata": {"ownerReferences": [{"name": "x"}]}},
+            "",
+        ),
     ],
 )
 def test_why_an_object_does_not_fit(value: Any, why: str) -> None:
