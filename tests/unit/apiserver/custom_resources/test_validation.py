@@ -153,6 +153,43 @@ CASES: list[tuple[str, dict[str, Any], Any, list[str]]] = [
         "no",
         ['<nil>: Invalid value: "": "f" must not validate the schema (not)'],
     ),
+    (
+        "the first of length and pattern",
+        {"type": "string", "maxLength": 2, "pattern": "^b"},
+        "aaa",
+        ["f: Too long: may not be more than 2 bytes"],
+    ),
+    (
+        "what is missing comes last",
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["b"]},
+        {"a": 1},
+        [
+            'f.a: Invalid value: "integer": f.a in body must be of type string: "integer"',
+            "f.b: Required value",
+        ],
+    ),
+    (
+        "a bound that is no integer",
+        {"type": "integer", "maximum": 1.5},
+        2,
+        [
+            '<nil>: Invalid value: "": Maximum boundary value must be of type integer (default'
+            " format) in f",
+            "f: Invalid value: 2: f in body should be less than or equal to 1.5",
+        ],
+    ),
+    (
+        "integers and the integral part of a bound",
+        {"type": "number", "minimum": 1.5},
+        1,
+        [],
+    ),
+    (
+        "nothing but its properties",
+        {"type": "object", "additionalProperties": False},
+        {"a": 1},
+        ['f: Invalid value: "a": f.a in body is a forbidden property'],
+    ),
     ("any of", {"anyOf": [{"minimum": 5}, {"maximum": 1}]}, 0, []),
 ]
 
