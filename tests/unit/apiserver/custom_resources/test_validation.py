@@ -230,7 +230,14 @@ def test_items_are_compared_with_those_of_the_same_keys() -> None:
     [
         ("set", ["a", "b"], []),
         ("set", ["a", "b", "a"], ['f[2]: Duplicate value: "a"']),
+        ("set", ["a", "a", "b", "a", "a"], ['f[1]: Duplicate value: "a"']),
         ("map", [{"k": "a"}, {"k": "b"}], []),
+        ("map", [{"v": 1}, {"k": "b"}, None], ["f[2]: Duplicate value: {}"]),
+        (
+            "map",
+            [{"k": "a"}, {"k": "a"}, 5],
+            ["f[2]: Invalid value: 5: must be an object for an array of list-type map"],
+        ),
         ("map", [{"k": "a", "v": 1}, {"k": "a", "v": 2}], ['f[1]: Duplicate value: {"k":"a"}']),
         ("atomic", ["a", "a"], []),
     ],
