@@ -124,8 +124,9 @@ class Lab:
 
     async def stop(self) -> None:
         await self._listening.__aexit__()
-        if self.backend_kind == "sqlite":
-            await self._backend.close()
+        assert self.running is not None
+        # The next server shares a store in memory with this one, which must not follow it further.
+        await self.running.server.store.close()
 
     async def restart(self) -> None:
         await self.stop()
@@ -133,6 +134,11 @@ class Lab:
 
     async def compact(self, revision: int) -> None:
         await self._backend.compact(revision)
+
+    async def forget(self) -> None:
+        """Compact all that is past."""
+        assert self.running is not None
+        await self._backend.compact(self.running.server.store.revision)
 
     def client(self) -> Api:
         assert self.api is not None
@@ -169,6 +175,9 @@ class KilledLab(Lab):
 
     async def compact(self, revision: int) -> None:
         """Only the process itself could."""
+
+    async def forget(self) -> None:
+        """The same."""
 
     async def define(self) -> None:
         await define_widgets(self.client())
@@ -214,6 +223,8 @@ class World:
             await follower.stop()
         assert self.canonical is not None
         await self.canonical.stop()
+        await self.lab.client()("DELETE", self.path)  # 10^5 operations would fill the memory.
+        await self.lab.forget()
 
     # --- operations
 

@@ -9,6 +9,8 @@ from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 NODE_PORTS: Final = (30000, 32767)  # Upstream's --service-node-port-range.
+# Of --authorization-mode; beside it Node,RBAC and Node,RBAC,Webhook. For tests.
+ALWAYS_ALLOW: Final = ("AlwaysAllow",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from tiphys.apiserver.admission.validating_admission_policy import (
 from tiphys.apiserver.aggregation.remote_resources import group_versions, resources
 from tiphys.apiserver.announcement import announced
 from tiphys.apiserver.bootstrap import Bootstrap
-from tiphys.apiserver.config import ApiServerConfig
+from tiphys.apiserver.config import ALWAYS_ALLOW, ApiServerConfig
 from tiphys.apiserver.conversions import CONVERSIONS
 from tiphys.apiserver.discovery_routes import DiscoveryRoutes, Served
 from tiphys.apiserver.documents import GIT_VERSION
@@ -116,6 +116,7 @@ async def build(
     roles = roles or bootstrap_objects()
     authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
     authorizer.nodes = _node_authorizer(store, endpoints, roles)
+    authorizer.allows_all = config.authorization_modes == ALWAYS_ALLOW
     authorizer.webhook = _webhook_of(config, clock, rng)
     store.on_events(authorizer.notice)
     tokens = ServiceAccountTokens.from_file(

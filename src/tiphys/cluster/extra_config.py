@@ -14,7 +14,7 @@ from tiphys.lib.durations import seconds
 
 _Config = TypeVar("_Config")
 # The cluster's own components need the first two, and nothing that is asked after them can refuse.
-_AUTHORIZATION_MODES: Final = ("Node,RBAC", "Node,RBAC,Webhook")
+_AUTHORIZATION_MODES: Final = ("Node,RBAC", "Node,RBAC,Webhook", "AlwaysAllow")
 
 
 class Option(NamedTuple):
@@ -57,7 +57,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _modes(text: str) -> tuple[str, ...]:
     if text not in _AUTHORIZATION_MODES:
-        raise ValueError(f"one of {' and '.join(_AUTHORIZATION_MODES)} is wanted")
+        raise ValueError(f"one of {'; '.join(_AUTHORIZATION_MODES)} is wanted")
     return _words(text)
 
 

@@ -29,6 +29,7 @@ from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.frame_budget import FRAMES_MAX
 from tiphys.lib.http.message import (
     Answer,
+    Pieces,
     Request,
     Response,
     StreamResponse,
@@ -70,7 +71,7 @@ class Handler:
             case "/much":
                 return StreamResponse(200, self.much)
             case "/big":
-                return Response(200, PIECES)
+                return Response(200, Pieces(len(BIG), lambda: iter(PIECES)))
             case "/big-bytes":
                 return Response(200, BIG)
             case "/long-head":

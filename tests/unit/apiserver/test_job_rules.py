@@ -121,7 +121,8 @@ def test_jobs_of_many_indexes(spec: Obj, paths: list[str]) -> None:
 )
 def test_completions_change_with_the_parallelism(change: Obj, texts: list[str]) -> None:
     old = a_job(parallelism=3)
-    found = validate_update(a_job(**{"parallelism": 3} | change), old)
+    spec: Obj = {"parallelism": 3} | change
+    found = validate_update(a_job(**spec), old)
     assert len(found) == len(texts)
     assert all(text in e.detail for text, e in zip(texts, found, strict=True))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from tiphys.codec.fields.field_set import SELF, FieldSet
-from tiphys.codec.fields.shape import LEAF, Shape
+from tiphys.codec.fields.shape import Shape
 
 ABSENT: Final = object()
 
@@ -100,7 +100,7 @@ def fields_of_new(shape: Shape, zero: Any, new: Any) -> FieldSet | None:
 
     `zero`: as Go writes an object of which nothing is set. Raises ValueError as `items_of`.
     """
-    if not new or shape is LEAF or shape.is_leaf(new):
+    if not new or shape.always_leaf or shape.is_leaf(new):
         # An empty one in place of one with fields has only less.
         same = zero is not ABSENT and (zero == new or (not new and bool(zero)))
         return None if same else {}
@@ -113,10 +113,12 @@ def fields_of_new(shape: Shape, zero: Any, new: Any) -> FieldSet | None:
             made[key] = found
         return made
     held = zero if zero is not ABSENT and zero else {}
+    if zero is ABSENT and (plain := shape.leaves(tuple(new))) is not None:
+        return plain
     for name in sorted(new):
         value, child = new[name], shape.child(name)
         before = held.get(name, ABSENT)
-        if child is LEAF:  # Most of them: not worth a call.
+        if child.always_leaf:  # Most of them: not worth a call.
             if before is ABSENT or before != value:
                 made[f"f:{name}"] = {}
             continue

@@ -11,12 +11,16 @@ import orjson
 
 from tiphys.api.schema import SCHEMA, Field
 from tiphys.codec.fields import go_value
+from tiphys.codec.fields.field_set import SELF, FieldSet
+
+LEAVES_MAX: Final = 64  # Of one struct; clients write few combinations of its fields.
 
 
 class Shape(Protocol):
     """One place in the schema."""
 
     list_keys: tuple[str, ...]  # The fields by which an item of a list is known.
+    always_leaf: bool  # Whatever the value.
 
     def is_list(self, value: Any) -> bool: ...
 
@@ -34,6 +38,13 @@ class Shape(Protocol):
         """Whether the schema names the key; it is a map's own otherwise."""
         ...
 
+    def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
+        """A member with these below it, when the schema names all of them and all are leaves.
+
+        Many items of lists are of that form, such as variables. Not to be changed: it is shared.
+        """
+        ...
+
     @property
     def element(self) -> "Shape":
         """Of the items of a list."""
@@ -48,6 +59,7 @@ class Deduced:
     """No schema: objects are maps of fields, lists are wholes."""
 
     list_keys: tuple[str, ...] = ()
+    always_leaf = False
 
     def is_list(self, value: Any) -> bool:
         return isinstance(value, list)
@@ -64,6 +76,9 @@ class Deduced:
     def has_field(self, key: str) -> bool:
         return False
 
+    def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
+        return None
+
     @property
     def element(self) -> Shape:
         return self
@@ -77,6 +92,8 @@ DEDUCED: Final[Shape] = Deduced()
 
 class Leaf(Deduced):
     """A scalar, or an atomic list, map or struct."""
+
+    always_leaf = True
 
     def is_leaf(self, value: Any) -> bool:
         return True
@@ -148,6 +165,7 @@ class StructShape(Deduced):
     def __init__(self, fields: Callable[[], Mapping[str, Shape]]) -> None:
         self._load = fields
         self._fields: Mapping[str, Shape] | None = None
+        self._leaves: dict[tuple[str, ...], FieldSet] = {}
 
     @property
     def fields(self) -> Mapping[str, Shape]:
@@ -167,6 +185,14 @@ class StructShape(Deduced):
     def has_field(self, key: str) -> bool:
         return key in self.fields
 
+    def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
+        found = self._leaves.get(keys)
+        if found is None and all(self.child(key).always_leaf for key in keys):
+            found = {SELF: {}, **{f"f:{key}": {} for key in sorted(keys)}}
+            if len(self._leaves) < LEAVES_MAX:
+                self._leaves[keys] = found
+        return found
+
 
 class ListShape(Deduced):
     """A list whose items have names: by the value of their keys, or, without keys, their own."""
@@ -176,6 +202,7 @@ class ListShape(Deduced):
     ) -> None:
         self._element = element
         self.list_keys = list_keys
+        self._only_key = list_keys[0] if len(list_keys) == 1 else ""
         self._defaults = defaults
 
     def is_list(self, value: Any) -> bool:
@@ -195,6 +222,8 @@ class ListShape(Deduced):
             raise ValueError("associative list with keys may not have a null element")
         if not isinstance(item, dict):
             raise ValueError("associative list with keys may not have non-map elements")
+        if self._only_key and (text := item.get(self._only_key)).__class__ is str:
+            return f'k:{{"{self._only_key}":{_json(text)}}}'  # Most lists: a name.
         found = {}
         for key in self.list_keys:
             value = item.get(key)

@@ -213,29 +213,27 @@ class Http2Connection(Outbox, asyncio.Protocol):
             self._wire.reset(stream_id, Code.PROTOCOL_ERROR)
             return
         request, answer = self._handled(head, b"")
-        if type(answer) is Response and self._passes_at_once(head, answer):
-            length = len(answer.body)
-            block = self._block_of(answer, length)
-            if len(block) < self._wire.peer_frame_bytes:
-                self._wire.send_answer(stream_id, block, answer.body)  # type: ignore[arg-type]
-                self._count_unsent(length)
+        if type(answer) is Response and isinstance(body := answer.body, bytes):
+            passes = self._passes_at_once(head, answer.status, len(body))
+            block = self._block_of(answer, len(body)) if passes else b""
+            if block and len(block) < self._wire.peer_frame_bytes:
+                self._wire.send_answer(stream_id, block, body)
+                self._count_unsent(len(body))
                 return
         stream = self._open(stream_id, head)
         stream.is_remote_ended = True
         self._give(stream, request, answer)
 
-    def _passes_at_once(self, head: RequestHead, answer: Response) -> bool:
+    def _passes_at_once(self, head: RequestHead, status: int, length: int) -> bool:
         """Whether head and body are two frames that may go now."""
-        body = answer.body
         wire = self._wire
         return (
-            type(body) is bytes
-            and 0 < len(body) <= wire.peer_frame_bytes
-            and len(body) <= wire.peer_stream_window
-            and len(body) <= wire.send_window
+            0 < length <= wire.peer_frame_bytes
+            and length <= wire.peer_stream_window
+            and length <= wire.send_window
             and self._is_writable
             and head.method != "HEAD"
-            and answer.status not in _BODILESS
+            and status not in _BODILESS
         )
 
     def _block_of(self, answer: Response | StreamResponse, length: int | None) -> bytes:
@@ -299,15 +297,15 @@ class Http2Connection(Outbox, asyncio.Protocol):
             self._end(stream)
 
     async def _write_pieces(self, stream: Http2Stream, answer: Response) -> None:
-        pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
-        length = sum(map(len, pieces))
+        body = answer.body
+        pieces, length = ((body,), len(body)) if isinstance(body, bytes) else (body, body.length)
         if not self._write_head(stream, answer, length, has_body=bool(length)):
             return
         for piece in pieces:
             stream.write(piece)
             if not stream.flow.writable or stream.flow.closed:
                 await stream.flow.drain()
-            elif len(piece) > PIECE_BYTES_MAX:
+            else:  # Others get their turn, as over HTTP/1.1.
                 await asyncio.sleep(0)
         self._end(stream)
 
