@@ -20,6 +20,7 @@ GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGenerate
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
+_OWNERS: Final = "metadata.ownerReferences"
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
 _TEMPLATE_FIELDS: Final = {"uid": "uID"}
 # What a new object's maker cannot say. Source: rest.WipeObjectMetaSystemFields.
@@ -121,8 +122,9 @@ def validate_meta(obj: Obj, *, namespaced: bool, validate_name: ValidateName) ->
         errors += [
             invalid("metadata.namespace", namespace, text) for text in names.dns_label(namespace)
         ]
-    if metadata.get("generation", 0) < 0:
-        errors.append(invalid("metadata.generation", metadata["generation"], NOT_NEGATIVE))
+    generation = metadata.get("generation", 0)
+    if generation < 0:
+        errors.append(invalid("metadata.generation", generation, NOT_NEGATIVE))
     errors += validate_labels(metadata.get("labels") or {})
     errors += validate_annotations(metadata.get("annotations") or {})
     errors += validate_owners(metadata.get("ownerReferences") or [])
@@ -167,29 +169,27 @@ def only_labels_and_annotations(metadata: Obj, path: str) -> list[FieldError]:
 
 
 def validate_owners(owners: list[Obj]) -> list[FieldError]:
-    at = "metadata.ownerReferences"
     errors: list[FieldError] = []
-    controller = ""
+    first = ""
     for owner in owners:
-        errors += _owner(owner, at)
+        errors += _owner(owner, _OWNERS)
         if not owner.get("controller"):
             continue
         name = f"{owner.get('kind', '')}/{owner.get('name', '')}"
-        if controller:
+        if first:
             text = (
                 "Only one reference can have Controller set to true."
-                f' Found "true" in references for {controller} and {name}'
+                f' Found "true" in references for {first} and {name}'
             )
-            errors.append(invalid(at, [_shown_owner(o) for o in owners], text))
-        controller = controller or name
+            errors.append(invalid(_OWNERS, [_shown_owner(o) for o in owners], text))
+        first = first or name
     return errors
 
 
 def _owner(owner: Obj, path: str) -> list[FieldError]:
-    api_version = owner.get("apiVersion", "")
-    group, _, version = api_version.rpartition("/")
     errors: list[FieldError] = []
-    if not version or "/" in group:
+    api_version = owner.get("apiVersion", "")
+    if not api_version.rpartition("/")[2] or api_version.count("/") > 1:
         errors.append(invalid(f"{path}.apiVersion", api_version, "version must not be empty"))
     errors += [
         invalid(f"{path}.{field}", "", "must not be empty")
@@ -230,7 +230,7 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
     if before.get("deletionTimestamp"):
         kept = before.get("finalizers") or []
-        added = sorted({f for f in metadata.get("finalizers") or [] if f not in kept})
+        added = sorted(set(metadata.get("finalizers") or ()) - set(kept))
         if added:
             texts = ", ".join(f'"{f}"' for f in added)
             errors.append(

@@ -25,6 +25,7 @@ from tiphys.apiserver.resources.rules.texts import (
 
 _SELECTOR: Final = "meta.v1.LabelSelector"
 _PERCENT: Final = re.compile("[0-9]+%")
+_INTEGER: Final = re.compile("[+-]?[0-9]+")
 
 
 def template(value: Obj | None, path: str) -> list[FieldError]:
@@ -136,6 +137,8 @@ def at_most_all(value: Any, path: str) -> list[FieldError]:
 
 
 def is_zero(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(_PERCENT.fullmatch(value)) and int(value[:-1]) == 0
-    return not value
+    """Of no number and of no percentage too: upstream reads it as 0, beside its own error."""
+    if not isinstance(value, str):
+        return not value
+    digits = value[:-1] if _PERCENT.fullmatch(value) else value
+    return int(digits) == 0 if _INTEGER.fullmatch(digits) else True
