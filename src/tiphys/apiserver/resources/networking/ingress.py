@@ -39,6 +39,7 @@ INGRESS = Resource(
     _INFO,
     warnings=warnings.ingress,
     validate=ingress_rules.validate,
+    validate_create=ingress_rules.validate_create,
     columns=columns_of(
         _INFO,
         cells.name,
