@@ -165,7 +165,9 @@ def prepare_update(
     if not is_status:
         raise_invalid(endpoint, new, resource.validate_first(new))
     raise_invalid(endpoint, new, _update_errors(ctx, new, old))
-    if not is_status:
+    if is_status:
+        ctx.warnings += resource.status_warnings(new)
+    else:
         ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status and reserved is not None:

@@ -10,6 +10,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.admissionregistration.webhooks import default_match, param_kind
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.warnings import static_name
 
 _INFO = built_in("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
 
@@ -30,6 +31,7 @@ def validate(policy: Obj) -> list[FieldError]:
 VALIDATING_ADMISSION_POLICY = Resource(
     _INFO,
     validate=validate,
+    warnings=static_name,
     columns=columns_of(
         _INFO, cells.name, cells.count("spec", "validations"), param_kind, cells.age
     ),

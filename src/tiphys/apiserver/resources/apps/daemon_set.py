@@ -98,9 +98,14 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     return errors
 
 
+def _has_new_template(new: Obj, old: Obj) -> bool:
+    now, before = (annotations_of(o).get(_TEMPLATE_GENERATION) for o in (new, old))
+    return now != before
+
+
 DAEMON_SET = Resource(
     _INFO,
-    warnings=warnings.of_template("spec", "template"),
+    warnings=warnings.of_template("spec", "template", is_new=_has_new_template),
     validate=validate,
     validate_update=workload.same_selector,
     update_order=("meta", "change", "whole"),

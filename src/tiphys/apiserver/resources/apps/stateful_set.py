@@ -14,6 +14,7 @@ from tiphys.apiserver.resources.core.persistent_volume_claim import default as d
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
+from tiphys.apiserver.resources.rules.amounts import claim_amounts
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 from tiphys.apiserver.resources.rules.texts import named, unsupported
 
@@ -143,9 +144,25 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return [forbidden("spec", text)]
 
 
+_of_template = warnings.of_template("spec", "template")
+
+
+def stateful_set_warnings(new: Obj, old: Obj | None) -> list[str]:
+    found = _of_template(new, old)
+    # The paths of claims are upstream's own.
+    end = "" if old is None else ".Spec"
+    for index, claim in enumerate(new["spec"].get("volumeClaimTemplates") or ()):
+        path = f"spec.volumeClaimTemplates[{index}]{end}"
+        found += claim_amounts(claim.get("spec") or {}, path)
+    if new["spec"].get("revisionHistoryLimit", 0) < 0:
+        text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        found.append(f"spec.revisionHistoryLimit: {text}")
+    return found
+
+
 STATEFUL_SET = Resource(
     _INFO,
-    warnings=warnings.of_template("spec", "template"),
+    warnings=stateful_set_warnings,
     validate_name=name_is_dns_label,
     validate=validate,
     validate_again=validate_again,

@@ -10,7 +10,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules.addresses import legacy_network
+from tiphys.apiserver.resources.rules.addresses import legacy_network, network_warnings
 from tiphys.apiserver.resources.rules.resource_requirements import quantity
 from tiphys.apiserver.resources.rules.scheduling import taints
 
@@ -112,9 +112,11 @@ def node_warnings(node: Obj, old: Obj | None) -> list[str]:
     del old
     texts: list[str] = []
     if at(node, "spec", "configSource") is not None:
-        texts.append("spec.configSource: the feature is removed, do not specify this field")
+        texts.append("spec.configSource: the feature is removed")
     if at(node, "spec", "externalID"):
         texts.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for index, network in enumerate(at(node, "spec", "podCIDRs", default=())):
+        texts += network_warnings(network, f"spec.podCIDRs[{index}]")
     return texts
 
 

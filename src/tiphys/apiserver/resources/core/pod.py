@@ -14,7 +14,9 @@ from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.resources.rules import pod_warnings
+from tiphys.apiserver.resources.rules.addresses import address_warnings
+from tiphys.apiserver.resources.rules.app_armor import profile_of
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
 from tiphys.apiserver.resources.rules.texts import label_name
 
@@ -119,22 +121,14 @@ _APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
 
 def _sync_app_armor(pod: Obj) -> None:
     """What an old annotation says of a container stands in its security context too (KEP-24)."""
-    notes = pod["metadata"].get("annotations") or {}
+    notes = pod["metadata"].get("annotations")
+    if not notes or at(pod, "spec", "os", "name") == "windows":
+        return
     for container in containers_of(pod["spec"]):
-        note = notes.get(f"{_APP_ARMOR}{container.get('name', '')}", "")
-        kind, _, local = note.partition("/")
-        profile = _PROFILES.get(note)
-        if kind == "localhost" and local:
-            profile = {"type": "Localhost", "localhostProfile": local}
+        profile = profile_of(notes.get(f"{_APP_ARMOR}{container.get('name', '')}", ""))
         if profile is None or at(pod, "spec", "securityContext", "appArmorProfile") == profile:
             continue
         container.setdefault("securityContext", {}).setdefault("appArmorProfile", profile)
-
-
-_PROFILES: Final[dict[str, Obj]] = {
-    "runtime/default": {"type": "RuntimeDefault"},
-    "unconfined": {"type": "Unconfined"},
-}
 
 
 def before_create(pod: Obj) -> None:
@@ -225,13 +219,18 @@ def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
     ]
 
 
-def pod_warnings(pod: Obj, old: Obj | None) -> list[str]:
-    if old is not None:
-        return []  # Pods are updated by machines, which upstream tells nothing.
-    text = "this is used in the Pod's hostname, which can result in surprising behavior"
-    name = warnings.pod_name(pod["metadata"].get("name", ""), text)
-    found = warnings.pod_template(pod["spec"], "spec")
-    return warnings.joined(name, warnings.pod_annotations(pod), found)
+def warnings(pod: Obj, old: Obj | None) -> list[str]:
+    """Pods are updated by machines, which upstream tells nothing."""
+    return pod_warnings.pod(pod) if old is None else []
+
+
+def status_warnings(pod: Obj) -> list[str]:
+    return [
+        text
+        for field in ("podIPs", "hostIPs")
+        for index, address in enumerate(at(pod, "status", field, default=()))
+        for text in address_warnings(address.get("ip", ""), f"status.{field}[{index}].ip")
+    ]
 
 
 _ENDED: Final = {
@@ -250,7 +249,8 @@ def row_conditions(pod: Obj) -> list[Obj]:
 POD = Resource(
     _INFO,
     row_conditions=row_conditions,
-    warnings=pod_warnings,
+    warnings=warnings,
+    status_warnings=status_warnings,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from tiphys.api.meta import Obj
+from tiphys.api.meta import Obj, at
+from tiphys.api.quantity import of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
@@ -31,9 +32,24 @@ def _usage(*, limits: bool) -> Cell:
     return cell
 
 
+def quota_warnings(quota: Obj, old: Obj | None) -> list[str]:
+    """Of a new one."""
+    hard = at(quota, "spec", "hard", default={}) if old is None else {}
+    found: list[str] = []
+    for name in ("cpu", "memory", "storage", "ephemeral-storage"):
+        request, limit = f"requests.{name}", f"limits.{name}"
+        if request not in hard and name in {"cpu", "memory"}:
+            request = name
+        if request in hard and limit in hard and of(hard[limit]) < of(hard[request]):
+            shown = f"{request} ({hard[request]}) should be less than {limit} ({hard[limit]})"
+            found.append(f"ResourceQuota {shown}")
+    return found
+
+
 RESOURCE_QUOTA = Resource(
     _INFO,
     validate=quota_rules.validate,
+    warnings=quota_warnings,
     validate_update=quota_rules.validate_update,
     columns=columns_of(_INFO, cells.name, _usage(limits=False), _usage(limits=True), cells.age),
     before_create=before_create,

@@ -15,7 +15,6 @@ from tiphys.apiserver.resources.rules import warnings, workload_status
 _INFO = built_in("", "v1", "services")
 
 AFFINITY_SECONDS_DEFAULT: Final = 10800
-_LOAD_BALANCER_WIDTH: Final = 16  # Characters of addresses in the narrow form.
 
 
 def default(service: Obj) -> None:
@@ -107,6 +106,7 @@ SERVICE = Resource(
     validate_first=service_rules.validate_first,
     validate=service_rules.validate,
     warnings=warnings.service,
+    status_warnings=warnings.balancer_status,
     validate_update=service_rules.validate_update,
     default=default,
     before_create=before_create,

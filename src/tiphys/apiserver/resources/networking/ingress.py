@@ -1,9 +1,9 @@
 """Ingress. Upstream: pkg/registry/networking/ingress."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj, annotations_of, at
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
@@ -35,9 +35,22 @@ def _ports(ingress: Obj, _: datetime) -> Any:
     return "80, 443" if at(ingress, "spec", "tls") else "80"
 
 
+_OLD_CLASS: Final = "kubernetes.io/ingress.class"
+
+
+def ingress_warnings(ingress: Obj, old: Obj | None) -> list[str]:
+    """Of a new one."""
+    has_class = at(ingress, "spec", "ingressClassName") is not None
+    if old is not None or has_class or _OLD_CLASS not in annotations_of(ingress):
+        return []
+    text = "is deprecated, please use 'spec.ingressClassName' instead"
+    return [f'annotation "{_OLD_CLASS}" {text}']
+
+
 INGRESS = Resource(
     _INFO,
-    warnings=warnings.ingress,
+    warnings=ingress_warnings,
+    status_warnings=warnings.balancer_status,
     validate=ingress_rules.validate,
     columns=columns_of(
         _INFO,

@@ -21,6 +21,14 @@ def before_update(new: Obj, old: Obj) -> None:
     generation.bump(new, old)
 
 
+def warnings(resource_slice: Obj, old: Obj | None) -> list[str]:
+    driver: str = at(resource_slice, "spec", "driver", default="")
+    if driver == driver.lower():
+        return []
+    text = f'driver names should be lowercase; "{driver}" contains uppercase characters'
+    return [f"spec.driver: {text}"]
+
+
 RESOURCE_SLICE = Resource(
     _INFO,
     validate_create=slice_rules.validate,
@@ -33,6 +41,7 @@ RESOURCE_SLICE = Resource(
         cells.value("spec", "pool", "name"),
         cells.age,
     ),
+    warnings=warnings,
     before_create=before_create,
     before_update=before_update,
     selectable_fields={
