@@ -91,6 +91,7 @@ class Resource:
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
     status_warnings: Callable[[Obj], list[str]] = no_status_warnings  # Of an update of the status.
     columns: tuple[Column, ...] = ()
+    table_order: Callable[[Obj], Any] | None = None  # Rows of a list; None: as it is.
     row_conditions: Callable[[Obj], list[Obj]] = no_conditions
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts

@@ -38,6 +38,6 @@ VALIDATING_ADMISSION_POLICY = Resource(
     default=default,
     before_create=generation.created({}),
     before_update=generation.updated,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
     allow_unconditional_update=False,
 )

@@ -30,14 +30,13 @@ def default(stateful_set: Obj) -> None:
         strategy.setdefault("rollingUpdate", {})
     if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
         strategy["rollingUpdate"].setdefault("partition", 0)
-        strategy["rollingUpdate"].pop("maxUnavailable", None)  # MaxUnavailableStatefulSet is off.
     retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
     retention.setdefault("whenDeleted", "Retain")
     retention.setdefault("whenScaled", "Retain")
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
-    if at(spec, "updateStrategy", "rollingUpdate") is not None:
-        spec["updateStrategy"]["rollingUpdate"].pop("maxUnavailable", None)  # Its feature is off.
+    if "rollingUpdate" in strategy:
+        strategy["rollingUpdate"].pop("maxUnavailable", None)  # MaxUnavailableStatefulSet is off.
     default_template(spec.get("template"))
     for claim in spec.get("volumeClaimTemplates") or ():
         claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"

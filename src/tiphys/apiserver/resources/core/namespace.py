@@ -65,7 +65,6 @@ NAMESPACE = Resource(
     validate_name=name_is_dns_label,
     columns=columns_of(_INFO, cells.name, cells.value("status", "phase"), cells.age),
     selectable_fields={
-        "name": lambda n: str(at(n, "metadata", "name", default="")),
         "status.phase": lambda n: str(at(n, "status", "phase", default="")),
     },
 )

@@ -26,10 +26,11 @@ def default(node: Obj) -> None:
     for resources in ("capacity", "allocatable"):
         round_up(status.get(resources) or {})
     spec = node.setdefault("spec", {})
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
-    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
+    one, many = spec.get("podCIDR", ""), spec.get("podCIDRs") or []
+    if one and [one] != many[:1]:
+        spec["podCIDRs"] = [one]
+    elif many and not one:
+        spec["podCIDR"] = many[0]
 
 
 def _status(node: Obj, _: datetime) -> Any:
@@ -125,9 +126,27 @@ _NOT_READY: Final[Obj] = {"key": "node.kubernetes.io/not-ready", "effect": "NoSc
 
 def before_create(node: Obj) -> None:
     """No pod goes to a node before it says that it is ready (TaintNodesByCondition)."""
+    _drop_removed(node, {})
     taints_of = node.setdefault("spec", {}).get("taints") or []
     if not any({k: t.get(k) for k in ("key", "effect")} == _NOT_READY for t in taints_of):
         node["spec"]["taints"] = [*taints_of, dict(_NOT_READY)]
+
+
+def _drop_removed(node: Obj, old: Obj) -> None:
+    """Kubelets take no configuration from the API any more."""
+    for part, field in (("spec", "configSource"), ("status", "config")):
+        if at(old, part, field) is None and at(node, part, field) is not None:
+            node[part] = {k: v for k, v in node[part].items() if k != field}
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    generation.keep_status(new, old)
+    _drop_removed(new, old)
+
+
+def before_status_update(new: Obj, old: Obj) -> None:
+    generation.status_updated(new, old)
+    _drop_removed(new, old)
 
 
 NODE = Resource(
@@ -138,8 +157,8 @@ NODE = Resource(
     validate_update=validate_update,
     validate_status_update=validate_update,
     default=default,
-    before_update=generation.keep_status,
-    before_status_update=generation.status_updated,
+    before_update=before_update,
+    before_status_update=before_status_update,
     allow_create_on_update=False,
     columns=columns_of(
         _INFO,

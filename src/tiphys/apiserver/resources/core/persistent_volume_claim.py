@@ -12,6 +12,7 @@ from tiphys.apiserver.resources.core.persistent_volume_claim_update import (
     validate_update,
 )
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
+from tiphys.apiserver.resources.pod_template import default_claim_spec, round_up
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
@@ -26,43 +27,43 @@ _OLD_SOURCES: Final = {
 
 
 def default(claim: Obj) -> None:
-    claim["spec"].setdefault("volumeMode", "Filesystem")
-    claim.setdefault("status", {}).setdefault("phase", "Pending")
+    default_claim_spec(claim["spec"])
+    status = claim.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    for field in ("capacity", "allocatedResources"):
+        round_up(status.get(field) or {})
 
 
 def before_create(claim: Obj) -> None:
     claim["status"] = {"phase": "Pending"}
-    if not _is_old_source(claim["spec"].get("dataSource") or {}):
-        claim["spec"].pop("dataSource", None)
-    _settle_sources(claim["spec"])
+    _settle_sources(claim["spec"], {})
 
 
 def before_update(new: Obj, old: Obj) -> None:
     generation.keep_status(new, old)
-    is_there = old["spec"].get("dataSource") is not None
-    if not is_there and not _is_old_source(new["spec"].get("dataSource") or {}):
-        new["spec"].pop("dataSource", None)
-    _settle_sources(new["spec"])
+    _settle_sources(new["spec"], old["spec"])
+
+
+def _settle_sources(spec: Obj, before: Obj) -> None:
+    """A reference into another namespace does not exist (CrossNamespaceVolumeDataSource is alpha);
+    the field that came first takes alone no more kinds than at first; either field says what the
+    other does. Source: pkg/api/persistentvolumeclaim/util.go."""
+    ref = spec.get("dataSourceRef")
+    if ref and ref.get("namespace") and "dataSourceRef" not in before:
+        ref = None
+        del spec["dataSourceRef"]
+    is_used = "dataSource" in before or "dataSourceRef" in before
+    if ref is None and not is_used and not _is_old_source(spec.get("dataSource") or {}):
+        spec.pop("dataSource", None)
+    source = spec.get("dataSource")
+    if source is not None and ref is None:
+        spec["dataSourceRef"] = dict(source)
+    elif ref is not None and source is None and not ref.get("namespace"):
+        spec["dataSource"] = {k: v for k, v in ref.items() if k != "namespace"}
 
 
 def _is_old_source(source: Obj) -> bool:
-    """The field that came first takes no more kinds than at first; of others nothing is told.
-
-    Source: pkg/api/persistentvolumeclaim/util.go (EnforceDataSourceBackwardsCompatibility).
-    """
     return (source.get("apiGroup") or "", source.get("kind")) in _OLD_SOURCES
-
-
-def _settle_sources(spec: Obj) -> None:
-    """Either of the two fields says what the other does; a reference into another namespace does
-    not exist (CrossNamespaceVolumeDataSource is alpha). Source: NormalizeDataSources."""
-    if (spec.get("dataSourceRef") or {}).get("namespace"):
-        del spec["dataSourceRef"]
-    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source is not None and ref is None:
-        spec["dataSourceRef"] = dict(source)
-    elif ref is not None and source is None:
-        spec["dataSource"] = {k: v for k, v in ref.items() if k != "namespace"}
 
 
 def _bound(cell: Cell) -> Cell:

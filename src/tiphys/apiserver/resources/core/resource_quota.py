@@ -9,9 +9,16 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core import quota_rules
+from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("", "v1", "resourcequotas")
+
+
+def default(quota: Obj) -> None:
+    round_up(at(quota, "spec", "hard", default={}))
+    for field in ("hard", "used"):
+        round_up(at(quota, "status", field, default={}))
 
 
 def before_create(quota: Obj) -> None:
@@ -52,6 +59,7 @@ RESOURCE_QUOTA = Resource(
     warnings=quota_warnings,
     validate_update=quota_rules.validate_update,
     columns=columns_of(_INFO, cells.name, _usage(limits=False), _usage(limits=True), cells.age),
+    default=default,
     before_create=before_create,
     before_update=generation.keep_status,
     before_status_update=generation.status_updated,

@@ -64,7 +64,7 @@ def before_update(new: Obj, old: Obj) -> None:
     service_update.follow_address(new["spec"], old["spec"])
     service_update.keep_allocated(new["spec"], old["spec"])
     service_update.drop_of_type(new["spec"], old["spec"])
-    if new["spec"].get("type") != "LoadBalancer" and old["spec"].get("type") == "LoadBalancer":
+    if new["spec"].get("type") != "LoadBalancer":
         new["status"] = {"loadBalancer": {}}
 
 

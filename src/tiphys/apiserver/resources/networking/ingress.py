@@ -18,12 +18,18 @@ def default(ingress: Obj) -> None:
     ingress.setdefault("status", {}).setdefault("loadBalancer", {})
 
 
+_HOSTS_MAX: Final = 3  # Shown in a Table.
+
+
 def _hosts(ingress: Obj, _: datetime) -> Any:
+    """Rules behind the third host count as more, with a host or without."""
     rules = at(ingress, "spec", "rules", default=[])
-    hosts = [r["host"] for r in rules if r.get("host")]
-    more = len(hosts) >= 3 and len(rules) > 3
-    text = ",".join(hosts[:3]) or "*"
-    return f"{text} + {len(rules) - 3} more..." if more else text
+    hosts: list[str] = []
+    for rule in rules:
+        if len(hosts) == _HOSTS_MAX:
+            return f"{','.join(hosts)} + {len(rules) - _HOSTS_MAX} more..."
+        hosts += [rule["host"]] if rule.get("host") else []
+    return ",".join(hosts) or "*"
 
 
 def _address(ingress: Obj, _: datetime) -> Any:
