@@ -8,6 +8,7 @@ from tiphys.api.errors import (
     OBJECT_MODIFIED,
     BadRequest,
     conflict,
+    failed_precondition,
     not_found,
 )
 from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
@@ -289,14 +290,9 @@ def check_uid(ctx: RequestContext, new: Obj, old: Obj) -> None:
     info, before = ctx.endpoint.info, old["metadata"]
     uid = new["metadata"].get("uid", "")
     if ctx.info.verb == "update" and uid and uid != before.get("uid"):
-        raise conflict(
-            info.group,
-            info.plural,
-            ctx.name,
-            f"StorageError: invalid object, Code: 4, Key: {_upstream_key(ctx)}, ResourceVersion: 0,"
-            f" AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object"
-            f" meta: {before['uid']}",
-        )
+        what = f"UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        why = failed_precondition(_upstream_key(ctx), what)
+        raise conflict(info.group, info.plural, ctx.name, why)
 
 
 def _upstream_key(ctx: RequestContext) -> str:
