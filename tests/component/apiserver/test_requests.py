@@ -430,3 +430,29 @@ def test_a_strict_reader_of_yaml_tells_every_line(tell: Tell) -> None:
         )
 
     tell(story)
+
+
+OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "u1"}
+TWICE = ".metadata.ownerReferences contains duplicate entries"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_an_owner_that_is_named_twice_is_kept_once(tell: Tell, method: str) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/api/v1/namespaces/default/configmaps"
+        single: dict[str, Any] = {"metadata": {"name": "a", "ownerReferences": [OWNER]}}
+        double = {"metadata": {"name": "a", "ownerReferences": [OWNER, OWNER]}}
+        kind = "application/json"
+        if method != "POST":
+            assert (await api("POST", path, single))[0] == 201
+            path = f"{path}/a"
+        if method == "PATCH":
+            kind = "application/merge-patch+json"
+        answer = await api.http.request(
+            method, path, headers={"content-type": kind}, body=json.dumps(double).encode()
+        )
+        assert json.loads(answer.body)["metadata"]["ownerReferences"] == [OWNER]
+        when = " after mutating admission happens" if method == "PATCH" else ""
+        assert f"{TWICE}{when}; API server dedups" in answer.headers["warning"]
+
+    tell(story)

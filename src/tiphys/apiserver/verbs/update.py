@@ -29,6 +29,7 @@ from tiphys.apiserver.object_meta import (
     validate_any_update,
     validate_kind_update,
 )
+from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
@@ -50,6 +51,7 @@ async def update(ctx: RequestContext) -> Answer:
     check_write_options(ctx, "UpdateOptions")
     obj = read_object(ctx, ctx.endpoint.info.gvk)
     check_name(ctx, obj)
+    keep_owners_once(ctx, obj)
     set_namespace(obj["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
     if may_create(ctx):
         check_create_allowed(ctx)
