@@ -11,8 +11,8 @@ from tiphys.api.errors import (
     failed_precondition,
     not_found,
 )
-from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
-from tiphys.api.meta import Obj, at
+from tiphys.api.field_errors import FieldError, invalid, invalid_object
+from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
 from tiphys.apiserver.as_written import quoted_as_written
@@ -31,6 +31,7 @@ from tiphys.apiserver.object_meta import (
 )
 from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.resources.certificates.rules import validate_approval
+from tiphys.apiserver.resources.core.ephemeral_container_rules import ephemeral_errors
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
@@ -244,24 +245,9 @@ PARTS: Final = {
 }
 
 
-def _ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
-    """Ephemeral containers are only ever added. Source: ValidatePodEphemeralContainersUpdate."""
-    path = "spec.ephemeralContainers"
-    now = {c.get("name"): c for c in at(new, "spec", "ephemeralContainers", default=[])}
-    errors = []
-    for container in at(old, "spec", "ephemeralContainers", default=[]):
-        name = container.get("name")
-        if now.get(name) == container:
-            continue
-        what = "changed" if name in now else "removed"
-        text = f'existing ephemeral containers "{name}" may not be {what}\n'
-        errors.append(forbidden(path, text))
-    return errors
-
-
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
 PART_RULES: Final = {
-    "ephemeralcontainers": _ephemeral_errors,
+    "ephemeralcontainers": ephemeral_errors,
     "resize": validate_resize,
     "approval": validate_approval,
 }
