@@ -100,7 +100,6 @@ def _unknown(endpoint: Endpoint, name: str) -> str:
         info = endpoint.info
         shown = f"{info.group}/{info.version}, Kind={kind}"
         return f"field label not supported for {shown}: {name}"
-    # ReplicaSets select by fields without a conversion of their own.
-    if endpoint.resource.selectable_fields and kind != "ReplicaSet":
+    if endpoint.resource.selectable_fields:
         return f"field label not supported: {name}"
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
