@@ -456,3 +456,26 @@ def test_an_owner_that_is_named_twice_is_kept_once(tell: Tell, method: str) -> N
         assert f"{TWICE}{when}; API server dedups" in answer.headers["warning"]
 
     tell(story)
+
+
+def test_words_about_the_end_of_a_namespace(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/api/v1/namespaces/n"
+        _, made = await api("POST", "/api/v1/namespaces", {"metadata": {"name": "n"}})
+        uid = made["metadata"]["uid"]
+        ending = made | {"spec": {"finalizers": ["kubernetes", "bad"]}}
+        status, refused = await api("PUT", f"{path}/finalize", ending)
+        assert status == 422
+        assert [c["field"] for c in refused["details"]["causes"]] == ["spec.finalizers[1]"]
+        labels = made["metadata"]["labels"] | {"a": "b"}
+        kept = made | {"metadata": made["metadata"] | {"labels": labels}}
+        status, changed = await api("PUT", f"{path}/finalize", kept)
+        assert (status, changed["metadata"]["labels"]) == (200, labels)
+        status, refused = await api("DELETE", path, {"preconditions": {"uid": "other"}})
+        assert (status, refused["message"]) == (
+            409,
+            'Operation cannot be fulfilled on namespaces "n": Precondition failed: UID in'
+            f" precondition: other, UID in object meta: {uid}",
+        )
+
+    tell(story)

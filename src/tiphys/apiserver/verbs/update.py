@@ -32,6 +32,7 @@ from tiphys.apiserver.object_meta import (
 from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.resources.certificates.rules import validate_approval
 from tiphys.apiserver.resources.core.ephemeral_container_rules import ephemeral_errors
+from tiphys.apiserver.resources.core.namespace import validate_finalizers
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
@@ -163,7 +164,7 @@ def prepare_update(
     server.admission.mutate(write)
     if is_status:
         resource.before_status_update(new, old)
-    elif ctx.info.subresource != "approval":  # Its part keeps everything else.
+    elif ctx.info.subresource not in _PREPARED:
         resource.before_update(new, old)
     resource.note_request(new, old, ctx.user, server.clock.now())
     if not is_status:
@@ -202,6 +203,8 @@ def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
     if ctx.info.subresource == "status":
         return meta + resource.validate_status_update(new, old)
     rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+    if ctx.info.subresource == "finalize":
+        return meta + rules(new, old)
     found = {"meta": meta, "whole": resource.validate_whole(new), "change": rules(new, old)}
     return [error for part in resource.update_order for error in found[part]]
 
@@ -237,12 +240,22 @@ def _conditions(new: Obj, old: Obj) -> Obj:
     return old | {"metadata": new["metadata"], "status": status}
 
 
+def _finalizers(new: Obj, old: Obj) -> Obj:
+    """Of a Namespace: the one spec that can change."""
+    finalizers = (new.get("spec") or {}).get("finalizers")
+    spec = {"finalizers": finalizers} if finalizers else {}
+    return old | {"metadata": new["metadata"], "spec": spec}
+
+
 # What a subresource lets change, everything else staying as it was.
 PARTS: Final = {
     "ephemeralcontainers": _ephemeral_containers,
     "resize": resized,
     "approval": _conditions,
+    "finalize": _finalizers,
 }
+# Those whose part keeps everything else, and needs no preparation by the kind.
+_PREPARED: Final = frozenset({"approval", "finalize"})
 
 
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
@@ -250,6 +263,7 @@ PART_RULES: Final = {
     "ephemeralcontainers": ephemeral_errors,
     "resize": validate_resize,
     "approval": validate_approval,
+    "finalize": validate_finalizers,
 }
 
 
