@@ -9,6 +9,7 @@ import pytest
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.registry import RESOURCES
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.user import User
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -181,3 +182,22 @@ def test_hosts_of_an_ingress(hosts: list[str], wanted: str) -> None:
 )
 def test_values_of_fields_for_selectors(path: str, field: str, obj: Obj, wanted: str) -> None:
     assert resource(path).selectable_fields[field](obj) == wanted
+
+
+def test_devices_of_a_slice() -> None:
+    kind = resource("resource.k8s.io/v1/resourceslices")
+    device = {
+        "name": "a",
+        "taints": [{"key": "k", "effect": "NoExecute"}],
+        "attributes": {"a": {"ints": [1], "int": 1}},
+        "nodeAllocatableResourceMappings": {"cpu": {}},
+    }
+    new: Obj = {"metadata": {}, "spec": {"devices": [device]}}
+    kind.before_update(new, {"metadata": {"generation": 1}, "spec": {}})
+    kind.note_request(new, None, User("a", ()), NOW)
+    assert new["metadata"]["generation"] == 2
+    assert device == {
+        "name": "a",
+        "taints": [{"key": "k", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"}],
+        "attributes": {"a": {"int": 1}},
+    }
