@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +36,13 @@ SLOW = {
 }
 
 
+_HERE = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if _HERE not in item.path.parents:  # pytest shows everything that it collected.
+            continue
         item.add_marker(pytest.mark.e2e)
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)

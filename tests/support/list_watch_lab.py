@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from support.api_server import ADMIN, Api, RunningApiServer, memory_backend, start
+from support.etcd import EtcdCluster
 from support.follower import Follower, Life, Seen
 from support.furnished import define_widgets
 from tiphys.lib import tls
 from tiphys.lib.clock import SystemClock
 from tiphys.lib.http.client import HttpClient
+from tiphys.storage.etcd.backend import EtcdBackend
 from tiphys.storage.memory import MemoryBackend
 from tiphys.storage.sqlite import SqliteBackend
 
@@ -101,31 +103,35 @@ class Change:
 
 @dataclass
 class Lab:
-    """`backend` is memory or sqlite. Everything happens in the loop of the caller."""
+    """`backend` is memory, sqlite or etcd. Everything happens in the loop of the caller."""
 
     directory: Path
     backend_kind: str
+    etcd: EtcdCluster | None = None  # Where the backend is that.
     running: RunningApiServer | None = None
     api: Api | None = None
     _backend: Any = None
     _listening: Any = None
 
     async def start(self) -> None:
-        if self._backend is None or self.backend_kind == "sqlite":
+        if self._backend is None or self.backend_kind != "memory":
             self._backend = await self._open()
         port = self.running.port if self.running is not None else 0
         self.running, self._listening = await start(self.directory, self._backend, port)
         self.api = self.running.client()
 
-    async def _open(self) -> MemoryBackend | SqliteBackend:
+    async def _open(self) -> MemoryBackend | SqliteBackend | EtcdBackend:
         if self.backend_kind == "memory":
             return memory_backend()
+        if self.etcd is not None:
+            return await EtcdBackend.open(self.etcd.endpoints, self.etcd.tls(), SystemClock())
         return await SqliteBackend.open(self.directory / "store.db", SystemClock())
 
     async def stop(self) -> None:
         await self._listening.__aexit__()
-        if self.backend_kind == "sqlite":
-            await self._backend.close()
+        assert self.running is not None
+        # The next server shares a store in memory with this one, which must not follow it further.
+        await self.running.server.store.close()
 
     async def restart(self) -> None:
         await self.stop()
@@ -133,6 +139,11 @@ class Lab:
 
     async def compact(self, revision: int) -> None:
         await self._backend.compact(revision)
+
+    async def forget(self) -> None:
+        """Compact all that is past."""
+        assert self.running is not None
+        await self._backend.compact(self.running.server.store.revision)
 
     def client(self) -> Api:
         assert self.api is not None
@@ -169,6 +180,9 @@ class KilledLab(Lab):
 
     async def compact(self, revision: int) -> None:
         """Only the process itself could."""
+
+    async def forget(self) -> None:
+        """The same."""
 
     async def define(self) -> None:
         await define_widgets(self.client())
@@ -214,6 +228,8 @@ class World:
             await follower.stop()
         assert self.canonical is not None
         await self.canonical.stop()
+        await self.lab.client()("DELETE", self.path)  # 10^5 operations would fill the memory.
+        await self.lab.forget()
 
     # --- operations
 

@@ -24,7 +24,7 @@ _METHODS_BYTES = 152
 _SECTOR_BYTES = 512
 
 _OPEN = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
 )
 _DELETE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int)
 _WRITE = ctypes.CFUNCTYPE(
@@ -79,11 +79,12 @@ class Recorder:
         ctypes.c_uint64.from_address(base + 24).value = ctypes.addressof(name)
         open_original = _OPEN(self._address(original, _X_OPEN))
 
-        def x_open(vfs: int, path: bytes | None, file: int, flags: int, out: int) -> int:
+        def x_open(vfs: int, path: int | None, file: int, flags: int, out: int) -> int:
+            # The pointer itself: SQLite names the shared memory by it as long as the file is open.
             code: int = open_original(vfs, path, file, flags, out)
             methods = self._address(file, 0)
             if code == 0 and path and methods:
-                self._wrap(file, methods, path.decode())
+                self._wrap(file, methods, ctypes.string_at(path).decode())
             return code
 
         delete_original = _DELETE(self._address(original, _X_DELETE))

@@ -39,9 +39,9 @@ _KEY_TEXT: Final = (
 )
 
 
-def _whole(pattern: str) -> Callable[[str], bool]:
-    compiled = re.compile(pattern, re.ASCII)
-    return lambda text: compiled.fullmatch(text) is not None
+def _whole(pattern: str) -> Callable[[str], object]:
+    """What is true of texts that match as a whole."""
+    return re.compile(pattern, re.ASCII).fullmatch
 
 
 _is_label: Final = _whole(_LABEL)
@@ -54,6 +54,7 @@ _is_value: Final = _whole(_VALUE)
 _is_c_identifier: Final = _whole(_C_IDENTIFIER)
 _is_percent: Final = _whole(_PERCENT)
 _is_header: Final = _whole(_HEADER)
+_is_printable_name: Final = _whole("[ -<>-~]+")
 _is_env_var: Final = _whole(_ENV_VAR)
 _is_config_key: Final = _whole(_CONFIG_KEY)
 is_http_path: Final = _whole(_HTTP_PATH)
@@ -234,7 +235,7 @@ def env_var_name(value: str) -> list[str]:
     """Any printable ASCII but `=` (RelaxedEnvironmentVariableValidation, GA in 1.34)."""
     if not value:
         return ["environment variable name must be non-empty"]
-    if all(" " <= c <= "~" and c != "=" for c in value):
+    if _is_printable_name(value):
         return []
     return [
         "a valid environment variable name must consist only of printable ASCII characters "

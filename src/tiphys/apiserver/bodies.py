@@ -15,7 +15,7 @@ from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.custom_kind import CustomKind
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML
 from tiphys.codec import json, protobuf, yaml
-from tiphys.codec.typed import DecodeError, json_kind, to_typed
+from tiphys.codec.typed import DecodeError, json_kind, to_typed_knowing
 
 _SHOWN: Final = 30  # Characters of a body that is not understood, in its error.
 _NO_STRUCT: Final = (
@@ -86,30 +86,17 @@ def typed_object(
         why = why_wrong_kind(api_version, found_kind, kind)
         raise UnreadableObject(wrong_kind(api_version, found_kind, kind), why)
     try:
-        made = to_typed(obj, type_name)
+        made, is_known = to_typed_knowing(obj, type_name)
     except DecodeError as error:
         raise UnreadableObject(_cannot_be(kind, str(error)), str(error)) from None
     validation = ctx.param("fieldValidation") if ctx.request.query else ""
     if validation != "Ignore":
-        _check_strictly(ctx, obj, kind, type_name, raw, duplicates, strict=validation == "Strict")
+        unknown = json.strict_errors(obj, raw, type_name, is_known=is_known)
+        _tell_strictly(ctx, kind, duplicates, unknown, strict=validation == "Strict")
     named: Obj = {"kind": kind.kind, "apiVersion": kind.api_version}
     made = named | made
     made.setdefault("metadata", {})
     return made
-
-
-def _check_strictly(
-    ctx: RequestContext,
-    obj: Obj,
-    kind: GroupVersionKind,
-    type_name: str,
-    raw: bytes | None,
-    duplicates: list[str],
-    *,
-    strict: bool,
-) -> None:
-    unknown = json.strict_errors(obj, raw, type_name)
-    _tell_strictly(ctx, kind, duplicates, unknown, strict=strict)
 
 
 def _tell_strictly(

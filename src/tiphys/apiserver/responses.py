@@ -19,7 +19,7 @@ from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType, error_
 from tiphys.codec import protobuf, yaml
 from tiphys.codec.typed import DecodeError
 from tiphys.lib.http.flow import BodyWriter
-from tiphys.lib.http.message import Answer, Headers, Response, StreamResponse
+from tiphys.lib.http.message import Answer, Headers, Pieces, Response, StreamResponse
 from tiphys.storage.cached_object import CachedObject
 
 CACHE_CONTROL: Final = ("Cache-Control", "no-cache, private")
@@ -53,7 +53,7 @@ def document_answer(
         obj = ctx.server.views.render(ctx, media, obj)
     body = encode(obj, media, pretty=ctx.pretty(media))
     headers: Headers = (CACHE_CONTROL, ("Content-Type", media.type), *warning_headers(ctx.warnings))
-    return bytes_answer(ctx, status, [body], headers)
+    return bytes_answer(ctx, status, body, headers)
 
 
 def status_answer(ctx: RequestContext, error: ApiError) -> Response:
@@ -97,18 +97,19 @@ def encode(obj: Obj, media: MediaType, *, pretty: bool) -> bytes:
 
 
 def bytes_answer(
-    ctx: RequestContext, status: int, pieces: Sequence[bytes], headers: Headers
+    ctx: RequestContext, status: int, body: bytes | Pieces, headers: Headers
 ) -> Answer:
     """Big bodies are compressed where the client can read that, piece by piece."""
-    size = sum(map(len, pieces))
+    size = len(body) if isinstance(body, bytes) else body.length
     if size > GZIP_BYTES_MIN and "gzip" in ctx.request.headers.get("accept-encoding", ""):
         more: Headers = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+        pieces = (body,) if isinstance(body, bytes) else body
         return StreamResponse(status, _Compressor(pieces).write, (*headers, *more))
-    return Response(status, pieces[0] if len(pieces) == 1 else pieces, headers)
+    return Response(status, body, headers)
 
 
 class _Compressor:
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
 
     async def write(self, body: BodyWriter) -> None:
@@ -147,22 +148,23 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def joined(tails: Sequence[bytes], start: bytes, end: bytes, head: bytes = b"{") -> list[bytes]:
-    """A JSON array's items from object tails, in pieces of about PIECE_BYTES."""
-    pieces: list[bytes] = []
+def joined(tails: Sequence[bytes], start: bytes, end: bytes, head: bytes = b"{") -> bytes | Pieces:
+    """A JSON array's items from object tails: whole, or in pieces of at most about PIECE_BYTES."""
+    between = b"," + head
+    length = len(start) + sum(map(len, tails)) + len(between) * len(tails) + len(end)
+    length -= 1 if tails else 0
+    if length > PIECE_BYTES:
+        return Pieces(length, lambda: _pieces(tails, start + head, between, end))
+    return start + (head if tails else b"") + between.join(tails) + end
+
+
+def _pieces(tails: Sequence[bytes], opening: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
     held: list[bytes] = []
     held_bytes = 0
-    opening, between = start + head, b"," + head
     for tail in tails:
-        held.append(tail)
-        held_bytes += len(tail)
-        if held_bytes >= PIECE_BYTES:
-            pieces.append(opening + between.join(held))
+        if held and held_bytes + len(tail) > PIECE_BYTES:
+            yield opening + between.join(held)
             opening, held, held_bytes = between, [], 0
-    if held:
-        pieces.append(opening + between.join(held) + end)
-    elif pieces:
-        pieces[-1] += end
-    else:
-        pieces.append(start + end)
-    return pieces
+        held.append(tail)
+        held_bytes += len(between) + len(tail)
+    yield opening + between.join(held) + end

@@ -76,12 +76,17 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its keys as they were written, duplicates included."""
 
 
-def strict_errors(obj: Obj, raw: bytes | None, type_name: str) -> list[str]:
+def strict_errors(
+    obj: Obj, raw: bytes | None, type_name: str, *, is_known: bool = False
+) -> list[str]:
     """`unknown field "spec.x"`, `duplicate field "spec.x"` in the order of the document.
 
     raw is the JSON text, or None where duplicates cannot be (YAML tells of them itself).
+    is_known: no field is unknown, as who decoded it says (`typed.to_typed_knowing`).
     """
     if raw is None or not has_duplicates(obj, raw):
+        if is_known:
+            return []
         found: list[str] = []
         _walk_struct(obj, type_name, "", found)
         return found[:STRICT_ERRORS_MAX]
@@ -128,9 +133,7 @@ def unknown_fields(value: Obj, type_name: str, path: str) -> list[str]:
 
 def has_duplicates(obj: Obj, raw: bytes) -> bool:
     """Whether any object of the text has a key twice; `obj` is what was read of it."""
-    # Colons that end a key: those within strings only add to them. As many as there are keys left
-    # means that none was lost; the rest is for a parser that sees every key.
-    if _SPACED_COLON.search(raw) is None and raw.count(b'":') == _count_keys(obj):
+    if _SPACED_COLON.search(raw) is None and not _may_have_lost(obj, raw):
         return False
     found = False
 
@@ -147,17 +150,18 @@ def has_duplicates(obj: Obj, raw: bytes) -> bool:
     return found
 
 
-def _count_keys(value: Any) -> int:
-    """Keys of a value and of all within, however deep."""
-    count, waiting = 0, [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            count += len(one)
-            waiting += [v for v in one.values() if isinstance(v, (dict, list))]
-        else:
-            waiting += [v for v in one if isinstance(v, (dict, list))]
-    return count
+def _may_have_lost(obj: Obj, raw: bytes) -> bool:
+    """Whether the text has more colons behind a quote than what was read of it.
+
+    Each key has one, and so may texts; written again, texts have as many as before, unless their
+    quotes were written as numbers.
+    """
+    if b"\\u0022" in raw:
+        return True
+    try:
+        return raw.count(b'":') != orjson.dumps(obj).count(b'":')
+    except (TypeError, orjson.JSONEncodeError):
+        return True
 
 
 def _items(value: Any) -> list[tuple[str, Any]] | None:

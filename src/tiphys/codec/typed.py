@@ -59,6 +59,21 @@ def to_typed(obj: Obj, type_name: str) -> Obj:
     return made
 
 
+# How many fields were met that no type knows. It only grows: servers in other threads count too, so
+# that more may be found than there are, never fewer.
+_unknown: Final = [0]
+
+
+def to_typed_knowing(obj: Obj, type_name: str) -> tuple[Obj, bool]:
+    """As `to_typed`, and whether everything in the object may be known to its type.
+
+    False sends the caller to look field by field (`codec.json.strict_errors`): most need not.
+    """
+    before = _unknown[0]
+    made = to_typed(obj, type_name)
+    return made, _unknown[0] == before
+
+
 def json_kind(value: Any) -> str:
     """Go's word for the kind of a JSON value."""
     if isinstance(value, str):
@@ -78,6 +93,7 @@ class _Slot:
     convert: Convert
     keep_empty: bool
     path: tuple[str, ...]  # Innermost first, embedded structs included.
+    is_text: bool = False  # Any text is a value as it stands.
 
 
 _ROOT_FIELDS: Final = ("apiVersion", "kind")
@@ -107,9 +123,13 @@ def _struct(type_name: str) -> Convert:
         try:
             for name, given in value.items():
                 slot = slots.get(name)
-                if slot is None or given is None:
+                if slot is None:
+                    _unknown[0] += 1
                     continue
-                made = slot.convert(given)
+                if given is None:
+                    continue
+                # Texts, the most of what there is, need no call.
+                made = given if slot.is_text and type(given) is str else slot.convert(given)
                 if made or slot.keep_empty:
                     out[name] = made
         except _WrongType as wrong:
@@ -128,7 +148,8 @@ def _struct(type_name: str) -> Convert:
 def _slot(field: Field, of: TypeDef) -> _Slot:
     convert = _converter(field, of.package)
     path = (field.name, *reversed(field.embedded))
-    return _Slot(field.name, convert, _keeps_empty(field), path)
+    is_text = field.kind == "s" and not field.container and not field.ref
+    return _Slot(field.name, convert, _keeps_empty(field), path, is_text)
 
 
 _STRUCT_KINDS: Final = frozenset("TUQIRJABC")

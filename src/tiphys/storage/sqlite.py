@@ -120,7 +120,8 @@ class SqliteBackend:
             os.close(self._lock_file)
             raise StorageError(f"cannot open the store {path}: {error}") from error
         self._reader = ThreadPoolExecutor(1, "store-reader")
-        self._pending: list[_Job] = []
+        self._gathered: list[_Job] = []  # Of this turn of the loop.
+        self._pending: list[_Job] = []  # The writer's, under `_wake`.
         self._chores: list[_Chore] = []
         self._wake = threading.Condition()
         self._closing = False
@@ -245,15 +246,22 @@ class SqliteBackend:
             raise StorageError(f"the store has failed: {self._error}") from self._error
         if self._closing:
             raise StorageError("the store is closed")
-        if len(self._pending) >= PENDING_WRITES_MAX:
+        if len(self._gathered) + len(self._pending) >= PENDING_WRITES_MAX:
             raise StorageError("too many writes are waiting for the disk")
 
     def _queue(self, write: Write) -> asyncio.Future[int]:
+        """The writer gets all of a turn of the loop at once: one commit, one switch of threads."""
         done: asyncio.Future[int] = self._loop.create_future()
-        with self._wake:
-            self._pending.append(_Job(write, done))
-            self._wake.notify()
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Job(write, done))
         return done
+
+    def _hand_over(self) -> None:
+        with self._wake:
+            self._pending += self._gathered
+            self._gathered = []
+            self._wake.notify()
 
     def _write_loop(self) -> None:
         """The writer thread: commits everything that waits, again and again."""
@@ -315,7 +323,8 @@ class SqliteBackend:
         self, jobs: list[_Job], error: sqlite3.Error, full: bool, settled: threading.Event
     ) -> None:
         with self._wake:
-            jobs, self._pending = jobs + self._pending, []
+            jobs = jobs + self._pending + self._gathered
+            self._pending, self._gathered = [], []
         cause: StorageError = StorageError(f"the store could not commit: {error}")
         try:
             if full:
@@ -421,6 +430,7 @@ class SqliteBackend:
         if self._closing:
             return
         await self._tasks.close()
+        self._hand_over()
         with self._wake:
             self._closing = True
             self._wake.notify()

@@ -152,8 +152,8 @@ def test_protocols_of_one_port_share_a_node_port(
 def test_a_port_for_health_checks_that_is_taken(tell: Tell) -> None:
     async def story(api: Api, running: RunningApiServer) -> None:
         assert (await api("POST", SERVICES, a_service("a", "", 30050, type="NodePort")))[0] == 201
-        spec = {"externalTrafficPolicy": "Local", "healthCheckNodePort": 30050}
-        balancer = a_service("b", type="LoadBalancer", **spec)
+        balancer = a_service("b", type="LoadBalancer", externalTrafficPolicy="Local")
+        balancer["spec"]["healthCheckNodePort"] = 30050
         status, refused = await api("POST", SERVICES, balancer)
         assert status == 500
         assert refused["message"] == (

@@ -13,6 +13,7 @@ from tiphys.lib import tls
 from tiphys.lib.http.flow import BodyWriter, RawStream
 from tiphys.lib.http.message import (
     Answer,
+    Pieces,
     Request,
     Response,
     StreamResponse,
@@ -60,7 +61,7 @@ def handle(request: Request) -> Answer | Awaitable[Answer]:
         case "/until-stop":
             return StreamResponse(200, until_stop)
         case "/big":
-            return Response(200, BIG)
+            return Response(200, Pieces(sum(map(len, BIG)), lambda: iter(BIG)))
         case "/shout":
             if request.wants_upgrade:
                 return UpgradeResponse(shout, (("Upgrade", "shout"), ("Connection", "Upgrade")))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tiphys.api.errors import Forbidden
-from tiphys.apiserver.admission.chain import Operation, Plugin, Write
+from tiphys.apiserver.admission.chain import Chain, Operation, Plugin, Write
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.user import User
 from tiphys.storage.backend import KeyValue
@@ -48,8 +48,9 @@ def a_pod(*resources: Obj, **spec: Any) -> Obj:
 def refusal(plugin: Plugin, write: Write) -> str:
     """Why the write is refused, without who and what; empty for none."""
     try:
-        plugin.mutate(write)
-        plugin.validate(write)
+        chain = Chain([plugin])
+        chain.mutate(write)
+        chain.validate(write)
     except Forbidden as refused:
         return refused.message.partition("is forbidden: ")[2]
     return ""

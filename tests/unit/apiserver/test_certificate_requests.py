@@ -10,7 +10,7 @@ from tiphys.api.errors import Forbidden
 from tiphys.apiserver.admission.certificate_approval import CertificateApproval
 from tiphys.apiserver.admission.certificate_signing import CertificateSigning
 from tiphys.apiserver.admission.certificate_subject_restriction import CertificateSubjectRestriction
-from tiphys.apiserver.admission.chain import Operation, Plugin, Write
+from tiphys.apiserver.admission.chain import Operation, Validating, Write
 from tiphys.apiserver.filters.authorization import Attributes, Decision, RbacAuthorizer
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.resources.certificates import rules
@@ -130,7 +130,7 @@ class Rights(RbacAuthorizer):
         return Decision(asked.resource == "signers" and (asked.verb, asked.name) == self._allowed)
 
 
-def judged(plugin: Plugin, operation: Operation, subresource: str, new: Any, old: Any) -> str:
+def judged(plugin: Validating, operation: Operation, subresource: str, new: Any, old: Any) -> str:
     info = RequestInfo(
         "", "x", True, "certificates.k8s.io", "v1", "", "certificatesigningrequests", subresource
     )

@@ -5,19 +5,17 @@ Upstream: plugin/pkg/admission/certificates/approval/admission.go.
 
 from tiphys.api.meta import at
 from tiphys.apiserver.admission.certificate_signers import GROUP, REQUESTS, may
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.filters.authorization import RbacAuthorizer
 
 
 class CertificateApproval:
     name = "CertificateApproval"
+    resources: Resources = frozenset({(GROUP, REQUESTS)})
 
     def __init__(self, authorizer: RbacAuthorizer) -> None:
         self._authorizer = authorizer
-
-    def mutate(self, write: Write) -> None:
-        """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
         """Raises Forbidden."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from tiphys.api.meta import at
 from tiphys.apiserver.admission.certificate_signers import GROUP, REQUESTS
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.user import MASTERS
 from tiphys.lib import certificate_request
@@ -18,9 +18,7 @@ _SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 
 class CertificateSubjectRestriction:
     name = "CertificateSubjectRestriction"
-
-    def mutate(self, write: Write) -> None:
-        """Nothing is changed."""
+    resources: Resources = frozenset({(GROUP, REQUESTS)})
 
     def validate(self, write: Write) -> None:
         """Raises Forbidden."""

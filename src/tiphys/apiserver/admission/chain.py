@@ -1,12 +1,13 @@
 """Admission: what may change or refuse a write after authorization, in upstream's order.
 
-A plugin is an object with `name`, `mutate(write)` and `validate(write)`; both raise ApiError.
+A plugin has `name`, `resources`, and `mutate(write)`, `validate(write)` or both.
+Both raise ApiError.
 Upstream: apiserver pkg/admission/{interfaces,chain}.go, pkg/kubeapiserver/options/plugins.go.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from tiphys.api.meta import Obj
 from tiphys.apiserver.request_info import RequestInfo
@@ -39,35 +40,77 @@ class Write:
         return (info.group, info.resource, info.subresource) == (group, resource, subresource)
 
 
-class Plugin(Protocol):
-    """One admission plugin."""
+Resources = frozenset[tuple[str, str]] | None  # (group, resource); None: whatever is written.
+ALL: Final[Resources] = None
 
+
+class _Named(Protocol):
     @property
     def name(self) -> str: ...
+
+    @property
+    def resources(self) -> Resources:
+        """Whose writes it looks at, those of their subresources included."""
+        ...
+
+
+@runtime_checkable
+class Mutating(_Named, Protocol):
+    """A plugin that changes what is written."""
 
     def mutate(self, write: Write) -> None:
         """Change write.obj, or raise ApiError."""
         ...
+
+
+@runtime_checkable
+class Validating(_Named, Protocol):
+    """A plugin that refuses."""
 
     def validate(self, write: Write) -> None:
         """Raise ApiError to refuse."""
         ...
 
 
+Plugin = Mutating | Validating  # Or both.
+
+
+class _Asked(NamedTuple):
+    """Who looks at the writes of one resource, in order."""
+
+    mutating: tuple[Mutating, ...]
+    validating: tuple[Validating, ...]
+
+
 class Chain:
     """All plugins, asked one after the other."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
-        self.plugins = tuple(plugins)
+        named = {r for plugin in plugins for r in plugin.resources or ()}
+        self._asked = {resource: _asked(plugins, resource) for resource in named}
+        self._others = _asked(plugins, None)
 
     def mutate(self, write: Write) -> None:
-        for plugin in self.plugins:
+        plugins = self._of(write).mutating
+        for plugin in plugins:
             plugin.mutate(write)
         if write.wants_again:
             write.is_again = True
-            for plugin in self.plugins:
+            for plugin in plugins:
                 plugin.mutate(write)
 
     def validate(self, write: Write) -> None:
-        for plugin in self.plugins:
+        for plugin in self._of(write).validating:
             plugin.validate(write)
+
+    def _of(self, write: Write) -> _Asked:
+        return self._asked.get((write.info.group, write.info.resource), self._others)
+
+
+def _asked(plugins: Sequence[Plugin], resource: tuple[str, str] | None) -> _Asked:
+    """resource: None for those that no plugin names."""
+    asked = [p for p in plugins if p.resources is None or resource in p.resources]
+    return _Asked(
+        tuple(p for p in asked if isinstance(p, Mutating)),
+        tuple(p for p in asked if isinstance(p, Validating)),
+    )

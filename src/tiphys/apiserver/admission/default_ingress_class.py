@@ -6,7 +6,7 @@ Upstream: plugin/pkg/admission/network/defaultingressclass/admission.go.
 from typing import Final
 
 from tiphys.api.meta import Obj, annotations_of, metadata, name_of
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.storage.watch_cache import WatchCache
 
 DEFAULT_ANNOTATION: Final = "ingressclass.kubernetes.io/is-default-class"
@@ -15,6 +15,7 @@ CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 
 class DefaultIngressClass:
     name = "DefaultIngressClass"
+    resources: Resources = frozenset({("networking.k8s.io", "ingresses")})
 
     def __init__(self, classes: WatchCache) -> None:
         self._classes = classes
@@ -33,9 +34,6 @@ class DefaultIngressClass:
         )
         if found is not None:
             spec["ingressClassName"] = name_of(found)
-
-    def validate(self, write: Write) -> None:
-        """Nothing to refuse."""
 
 
 def default_class(classes: list[Obj]) -> Obj | None:

@@ -5,12 +5,13 @@ Upstream: plugin/pkg/admission/storage/storageclass/setdefault/admission.go.
 
 from tiphys.api.meta import Obj
 from tiphys.api.volume_matching import default_class, names_class
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.storage.watch_cache import WatchCache
 
 
 class DefaultStorageClass:
     name = "DefaultStorageClass"
+    resources: Resources = frozenset({("", "persistentvolumeclaims")})
 
     def __init__(self, classes: WatchCache) -> None:
         self._classes = classes
@@ -29,6 +30,3 @@ class DefaultStorageClass:
 
     def _default(self) -> Obj | None:
         return default_class(c.decode(self._classes.head) for c in self._classes.objects.values())
-
-    def validate(self, write: Write) -> None:
-        """Nothing to refuse."""

@@ -6,7 +6,7 @@ Upstream: plugin/pkg/admission/defaulttolerationseconds/admission.go.
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 
 SECONDS: Final = 300
 TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -14,6 +14,7 @@ TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable
 
 class DefaultTolerationSeconds:
     name = "DefaultTolerationSeconds"
+    resources: Resources = frozenset({("", "pods")})
 
     def mutate(self, write: Write) -> None:
         pod = write.obj
@@ -24,9 +25,6 @@ class DefaultTolerationSeconds:
         added = [_toleration(t) for t in TAINTS if not any(_covers(p, t) for p in present)]
         if added:
             spec["tolerations"] = [*present, *added]
-
-    def validate(self, write: Write) -> None:
-        """Nothing to refuse."""
 
 
 def _covers(toleration: Obj, taint: str) -> bool:

@@ -10,7 +10,7 @@ from tiphys.api import quantity
 from tiphys.api.meta import Obj, at, is_terminating
 from tiphys.api.quantity import ZERO
 from tiphys.api.quota_usage import pod_resources
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.storage.watch_cache import WatchCache
 
@@ -21,6 +21,7 @@ Amounts = Mapping[str, quantity.Quantity]
 
 class LimitRanger:
     name = "LimitRanger"
+    resources: Resources = frozenset({("", "pods"), ("", "persistentvolumeclaims")})
 
     def __init__(self, ranges: WatchCache) -> None:
         self._ranges = ranges

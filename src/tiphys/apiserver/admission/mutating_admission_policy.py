@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.api.errors import ApiError, StatusCause
 from tiphys.api.meta import Obj
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import ALL, Resources, Write
 from tiphys.apiserver.admission.policy_plugin import PolicyPlugin
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.endpoint import Endpoint
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 class MutatingAdmissionPolicy(PolicyPlugin["MutatingPolicy"]):
     name = "MutatingAdmissionPolicy"
+    resources: Resources = ALL
 
     def __init__(
         self, endpoints: dict[tuple[str, str, str], Endpoint], authorizer: RbacAuthorizer
@@ -52,9 +53,6 @@ class MutatingAdmissionPolicy(PolicyPlugin["MutatingPolicy"]):
                 reason = reason or ("Forbidden" if call.error else "Invalid")
         if errors:
             raise _refusal(write, errors, reason)
-
-    def validate(self, write: Write) -> None:
-        """Nothing is refused."""
 
     def _endpoint(self, write: Write, obj: Obj) -> Endpoint | None:
         """None where the request's object is not of the resource's kind: what is bound, evicted."""

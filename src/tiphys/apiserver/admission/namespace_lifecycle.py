@@ -7,7 +7,7 @@ from typing import Final
 
 from tiphys.api.errors import StatusCause, not_found
 from tiphys.api.meta import is_terminating
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import ALL, Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.storage.watch_cache import WatchCache
 
@@ -16,6 +16,7 @@ IMMORTAL: Final = frozenset({"default", "kube-system", "kube-public"})
 
 class NamespaceLifecycle:
     name = "NamespaceLifecycle"
+    resources: Resources = ALL
 
     def __init__(self, namespaces: WatchCache) -> None:
         self._namespaces = namespaces
@@ -46,6 +47,3 @@ class NamespaceLifecycle:
                 "metadata.namespace",
             )
             raise refuse(write, text, [cause])
-
-    def validate(self, write: Write) -> None:
-        """All is said in mutate."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from tiphys.api.errors import not_found
 from tiphys.api.meta import Obj, at, metadata, name_of
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import ALL, Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.filters.node_authorization import (
     LEASE_NAMESPACE,
@@ -48,12 +48,10 @@ _ISOLATION_NAMESPACE: Final = "node-restriction.kubernetes.io"
 
 class NodeRestriction:
     name = "NodeRestriction"
+    resources: Resources = ALL
 
     def __init__(self, pods: WatchCache) -> None:
         self._pods = pods
-
-    def mutate(self, write: Write) -> None:
-        """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
         """Raises Forbidden, NotFound."""

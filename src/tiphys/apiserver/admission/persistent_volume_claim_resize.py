@@ -7,19 +7,17 @@ from tiphys.api import quantity
 from tiphys.api.meta import Obj, at
 from tiphys.api.quantity import Quantity
 from tiphys.api.volume_matching import class_of
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.storage.watch_cache import WatchCache
 
 
 class PersistentVolumeClaimResize:
     name = "PersistentVolumeClaimResize"
+    resources: Resources = frozenset({("", "persistentvolumeclaims")})
 
     def __init__(self, classes: WatchCache) -> None:
         self._classes = classes
-
-    def mutate(self, write: Write) -> None:
-        """Nothing to change."""
 
     def validate(self, write: Write) -> None:
         new, old = write.obj, write.old

@@ -11,7 +11,7 @@ from tiphys.api.errors import StatusCause
 from tiphys.api.meta import Obj, at, labels_of, name_of
 from tiphys.api.quantity import ZERO, Quantity
 from tiphys.api.quota_usage import pod_resources
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.storage.watch_cache import WatchCache
 
@@ -21,12 +21,10 @@ _PARTS: Final = ("containers", "initContainers", "resources")
 
 class PodResizeValidator:
     name = "PodResizeValidator"
+    resources: Resources = frozenset({("", "pods")})
 
     def __init__(self, nodes: WatchCache) -> None:
         self._nodes = nodes
-
-    def mutate(self, write: Write) -> None:
-        """Nothing to change."""
 
     def validate(self, write: Write) -> None:
         new, old = write.obj, write.old

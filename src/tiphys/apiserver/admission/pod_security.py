@@ -10,7 +10,7 @@ from typing import Final
 
 from tiphys.api.field_errors import invalid_object
 from tiphys.api.meta import Obj, at, labels_of, name_of
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.pod_security.evaluation import details, reasons, violations
 from tiphys.apiserver.pod_security.policy import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
@@ -40,13 +40,11 @@ _NOTHING: Final = Policy()
 
 class PodSecurity:
     name = "PodSecurity"
+    resources: Resources = frozenset({("", "namespaces"), ("", "pods"), *TEMPLATES})
 
     def __init__(self, namespaces: WatchCache, pods: WatchCache) -> None:
         self._namespaces = namespaces
         self._pods = pods
-
-    def mutate(self, write: Write) -> None:
-        """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
         """Raises Forbidden for a pod, Invalid for a namespace with labels that say nothing."""

@@ -6,7 +6,7 @@ Upstream: plugin/pkg/admission/podtopologylabels/admission.go, KEP-4742.
 from typing import Final
 
 from tiphys.api.meta import Obj, at, labels_of
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.storage.watch_cache import WatchCache
 
 LABELS: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
@@ -14,6 +14,7 @@ LABELS: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 class PodTopologyLabels:
     name = "PodTopologyLabels"
+    resources: Resources = frozenset({("", "pods")})
 
     def __init__(self, nodes: WatchCache) -> None:
         self._nodes = nodes
@@ -29,9 +30,6 @@ class PodTopologyLabels:
             node = at(obj, "target", "name", default="")
         if node and (found := self._labels(node)):
             obj["metadata"]["labels"] = {**labels_of(obj), **found}
-
-    def validate(self, write: Write) -> None:
-        """Nothing to refuse."""
 
     def _labels(self, name: str) -> Obj:
         """None for a node that is not there: it may come later."""

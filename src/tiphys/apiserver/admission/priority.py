@@ -3,7 +3,7 @@
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.storage.watch_cache import WatchCache
 
@@ -12,6 +12,7 @@ DEFAULT_PREEMPTION: Final = "PreemptLowerPriority"
 
 class Priority:
     name = "Priority"
+    resources: Resources = frozenset({("", "pods"), ("scheduling.k8s.io", "priorityclasses")})
 
     def __init__(self, classes: WatchCache) -> None:
         self._classes = classes

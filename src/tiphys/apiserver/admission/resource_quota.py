@@ -19,7 +19,7 @@ from tiphys.api import quantity
 from tiphys.api import quota_usage as usage
 from tiphys.api.meta import Obj, at, name_of
 from tiphys.api.quota_usage import Usage
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import ALL, Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.lib.clock import Clock
 from tiphys.storage.backend import RevisionMismatch, StorageError
@@ -43,15 +43,13 @@ _UNCOUNTED: Final = frozenset({("", "events"), ("events.k8s.io", "events")})
 
 class ResourceQuota:
     name = "ResourceQuota"
+    resources: Resources = ALL
 
     def __init__(self, quotas: WatchCache, store: Store, clock: Clock) -> None:
         self._quotas = quotas
         self._store = store
         self._clock = clock
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def mutate(self, write: Write) -> None:
-        """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
         """Raises Forbidden."""

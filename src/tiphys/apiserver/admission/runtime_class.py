@@ -8,7 +8,7 @@ from typing import Final
 
 from tiphys.api import quantity
 from tiphys.api.meta import Obj, at
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.storage.watch_cache import WatchCache
 
@@ -20,6 +20,7 @@ _NO_CLASS: Final = (
 
 class RuntimeClass:
     name = "RuntimeClass"
+    resources: Resources = frozenset({("", "pods")})
 
     def __init__(self, classes: WatchCache) -> None:
         self._classes = classes

@@ -7,7 +7,7 @@ import random
 from typing import Final
 
 from tiphys.api.meta import Obj
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.object_meta import random_suffix
 from tiphys.storage.watch_cache import WatchCache
@@ -23,6 +23,7 @@ MIRROR_POD: Final = "kubernetes.io/config.mirror"
 
 class ServiceAccount:
     name = "ServiceAccount"
+    resources: Resources = frozenset({("", "pods")})
 
     def __init__(self, accounts: WatchCache, rng: random.Random) -> None:
         self._accounts = accounts

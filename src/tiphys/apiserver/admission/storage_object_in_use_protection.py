@@ -5,7 +5,7 @@ Upstream: plugin/pkg/admission/storage/storageobjectinuseprotection/admission.go
 
 from typing import Final
 
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import Resources, Write
 
 # By group and resource.
 FINALIZERS: Final = {
@@ -17,6 +17,7 @@ FINALIZERS: Final = {
 
 class StorageObjectInUseProtection:
     name = "StorageObjectInUseProtection"
+    resources: Resources = frozenset(FINALIZERS)
 
     def mutate(self, write: Write) -> None:
         wanted = FINALIZERS.get((write.info.group, write.info.resource))
@@ -27,6 +28,3 @@ class StorageObjectInUseProtection:
         finalizers = write.obj["metadata"].setdefault("finalizers", [])
         if wanted not in finalizers:
             finalizers.append(wanted)
-
-    def validate(self, write: Write) -> None:
-        """Nothing to refuse."""

@@ -9,7 +9,7 @@ import orjson
 
 from tiphys.api.errors import ApiError, StatusCause
 from tiphys.api.meta import Obj
-from tiphys.apiserver.admission.chain import Write
+from tiphys.apiserver.admission.chain import ALL, Resources, Write
 from tiphys.apiserver.admission.policy_plugin import PolicyPlugin
 from tiphys.apiserver.admission.refusal import refuse
 from tiphys.apiserver.endpoint import Endpoint
@@ -26,14 +26,12 @@ _CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge":
 
 class ValidatingAdmissionPolicy(PolicyPlugin["ValidatingPolicy"]):
     name = "ValidatingAdmissionPolicy"
+    resources: Resources = ALL
 
     def __init__(
         self, endpoints: dict[tuple[str, str, str], Endpoint], authorizer: RbacAuthorizer
     ) -> None:
         super().__init__(endpoints, authorizer, "validatingadmissionpolicy")
-
-    def mutate(self, write: Write) -> None:
-        """Nothing is changed."""
 
     def validate(self, write: Write) -> None:
         """Raises ApiError with what the first policy that denies says."""

@@ -16,6 +16,10 @@ from tiphys.storage.backend import Event
 from tiphys.storage.watch_cache import WatchCache
 
 RBAC_GROUP: Final = "rbac.authorization.k8s.io"
+EVERYTHING: Final[tuple[Obj, ...]] = (
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["*"]},
+)
 DECISIONS_MAX: Final = 4096  # Remembered per user.
 DECISION_CHARS_MAX: Final = 1024  # Longer paths and names are decided anew each time.
 _GENERATION: Final = "generation"

@@ -10,17 +10,18 @@ from typing import Final
 
 from tiphys.api.errors import Forbidden, not_found
 from tiphys.api.meta import Obj
-from tiphys.apiserver.filters.authorization import RBAC_GROUP, Attributes, RbacAuthorizer
+from tiphys.apiserver.filters.authorization import (
+    EVERYTHING,
+    RBAC_GROUP,
+    Attributes,
+    RbacAuthorizer,
+)
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.user import MASTERS, User
 
 _ROLES: Final = frozenset({"roles", "clusterroles"})
 _BINDINGS: Final = frozenset({"rolebindings", "clusterrolebindings"})
 _GC_FIELDS: Final = ("ownerReferences", "finalizers", "managedFields")
-EVERYTHING: Final[tuple[Obj, ...]] = (
-    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
-    {"nonResourceURLs": ["*"], "verbs": ["*"]},
-)
 # In the order in which upstream shows a rule.
 _SHOWN: Final = (
     ("apiGroups", "APIGroups"),

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.filters.authorization import (
+    EVERYTHING,
     Attributes,
     Decision,
+    Grant,
     RbacAuthorizer,
     Rule,
     compile_rules,
 )
 from tiphys.apiserver.filters.node_graph import Need, NodeGraph
-from tiphys.apiserver.user import User
+from tiphys.apiserver.user import ALL_UNAUTHENTICATED, User
 from tiphys.storage.watch_cache import WatchCache
 
 if TYPE_CHECKING:
@@ -158,11 +160,14 @@ _CHECKS: Final[dict[tuple[str, str], _Check]] = {
 class Authorizer(RbacAuthorizer):
     """Node, RBAC, and the webhook where there is one: the first that allows decides."""
 
+    allows_all: bool = False  # AlwaysAllow: whoever says who they are.
     nodes: NodeAuthorizer | None = None
     webhook: "WebhookAuthorizer | None" = None
 
     def decide(self, user: User, asked: Attributes) -> Decision:
         """Raises Unasked where there is a webhook."""
+        if self.allows_all and ALL_UNAUTHENTICATED not in user.groups:
+            return _ALLOWED
         found = self._decide_here(user, asked)
         if found.allowed or self.webhook is None:
             return found
@@ -170,6 +175,11 @@ class Authorizer(RbacAuthorizer):
         if said.allowed or said.denied:
             return said
         return said._replace(reason="\n".join(r for r in (found.reason, said.reason) if r))
+
+    def grants_of(self, user: User) -> list[Grant]:
+        if self.allows_all and ALL_UNAUTHENTICATED not in user.groups:
+            return [Grant("", compile_rules(EVERYTHING), missing="")]
+        return super().grants_of(user)
 
     def _decide_here(self, user: User, asked: Attributes) -> Decision:
         is_node = NODES_GROUP in user.groups and user.name.startswith(NODE_USER_PREFIX)

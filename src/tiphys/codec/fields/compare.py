@@ -113,6 +113,8 @@ def fields_of_new(shape: Shape, zero: Any, new: Any) -> FieldSet | None:
             made[key] = found
         return made
     held = zero if zero is not ABSENT and zero else {}
+    if zero is ABSENT and (plain := shape.leaves(tuple(new))) is not None:
+        return plain
     for name in sorted(new):
         value, child = new[name], shape.child(name)
         before = held.get(name, ABSENT)

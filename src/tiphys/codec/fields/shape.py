@@ -10,6 +10,9 @@ from typing import Any, Final, Protocol
 import orjson
 
 from tiphys.api.schema import SCHEMA, Field
+from tiphys.codec.fields.field_set import SELF, FieldSet
+
+LEAVES_MAX: Final = 64  # Of one struct; clients write few combinations of its fields.
 
 
 class Shape(Protocol):
@@ -31,6 +34,13 @@ class Shape(Protocol):
 
     def has_field(self, key: str) -> bool:
         """Whether the schema names the key; it is a map's own otherwise."""
+        ...
+
+    def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
+        """A member with these below it, when the schema names all of them and all are leaves.
+
+        Many items of lists are of that form, such as variables. Not to be changed: it is shared.
+        """
         ...
 
     @property
@@ -62,6 +72,9 @@ class Deduced:
 
     def has_field(self, key: str) -> bool:
         return False
+
+    def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
+        return None
 
     @property
     def element(self) -> Shape:
@@ -106,6 +119,7 @@ class StructShape(Deduced):
     def __init__(self, fields: Callable[[], Mapping[str, Shape]]) -> None:
         self._load = fields
         self._fields: Mapping[str, Shape] | None = None
+        self._leaves: dict[tuple[str, ...], FieldSet] = {}
 
     @property
     def fields(self) -> Mapping[str, Shape]:
@@ -125,6 +139,14 @@ class StructShape(Deduced):
     def has_field(self, key: str) -> bool:
         return key in self.fields
 
+    def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
+        found = self._leaves.get(keys)
+        if found is None and all(self.child(key) is LEAF for key in keys):
+            found = {SELF: {}, **{f"f:{key}": {} for key in sorted(keys)}}
+            if len(self._leaves) < LEAVES_MAX:
+                self._leaves[keys] = found
+        return found
+
 
 class ListShape(Deduced):
     """A list whose items have names: by the value of their keys, or, without keys, their own."""
@@ -134,6 +156,7 @@ class ListShape(Deduced):
     ) -> None:
         self._element = element
         self.list_keys = list_keys
+        self._only_key = list_keys[0] if len(list_keys) == 1 else ""
         self._defaults = defaults
 
     def is_list(self, value: Any) -> bool:
@@ -153,6 +176,8 @@ class ListShape(Deduced):
             return f"v:{_json(item)}"
         if not isinstance(item, dict):
             raise ValueError("associative list with keys may not have non-map elements")
+        if self._only_key and (text := item.get(self._only_key)).__class__ is str:
+            return f'k:{{"{self._only_key}":{_json(text)}}}'  # Most lists: a name.
         found = {}
         for key in self.list_keys:
             value = item.get(key)

@@ -9,7 +9,7 @@ import logging
 import re
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
@@ -19,6 +19,7 @@ from tiphys.lib.http.head import encode_head, encode_upgrade_head
 from tiphys.lib.http.message import (
     Answer,
     Peer,
+    Pieces,
     Request,
     Response,
     StreamResponse,
@@ -314,7 +315,7 @@ class Connection(asyncio.Protocol):
             return
         self._task = self._server.tasks.start(self._complete(request, answer), "http answer")
 
-    def _is_small(self, body: bytes | Sequence[bytes]) -> bool:
+    def _is_small(self, body: bytes | Pieces) -> bool:
         return isinstance(body, bytes) and len(body) <= PIECE_BYTES_MAX
 
     def _write_small(self, request: Request, answer: Response, body: Any) -> None:
@@ -368,8 +369,8 @@ class Connection(asyncio.Protocol):
             await self._upgrade(answer)
 
     async def _write_pieces(self, request: Request, answer: Response) -> None:
-        pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
-        length = sum(map(len, pieces))
+        body = answer.body
+        pieces, length = ((body,), len(body)) if isinstance(body, bytes) else (body, body.length)
         close = not request.keep_alive or self._server.is_stopping
         head = encode_head(
             answer.status, answer.headers, length, close=close, own=answer.own_headers
@@ -420,7 +421,7 @@ class Connection(asyncio.Protocol):
     async def _upgrade(self, answer: UpgradeResponse) -> None:
         if answer.send_head:
             self._transport.write(encode_upgrade_head(answer.headers, answer.own_headers))
-        self._raw = RawStream(self._transport, self._flow)
+        self._raw = RawStream(self._transport, self._flow, self._server.stopping)
         if self._held is not None:
             self._raw.feed(bytes(self._held))
             self._held = None
@@ -443,8 +444,8 @@ class Connection(asyncio.Protocol):
         self._rejected = True
         if self._task is None:
             response = self._server.error_response(status, why)
-            head = encode_head(response.status, response.headers, len(response.body), close=True)
             body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+            head = encode_head(response.status, response.headers, len(body), close=True)
             self._transport.write(head + body)
         # A client that still sends must get to read this answer: closing at once would reset it.
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close)

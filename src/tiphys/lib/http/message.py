@@ -5,7 +5,7 @@
 (101, then the raw byte stream belongs to the handler).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from urllib.parse import parse_qs, unquote
 
@@ -101,8 +101,24 @@ class Peer:
         self.notes: Any = None
 
 
+class Pieces:
+    """A body that is made piece by piece while it is written; its length is known before.
+
+    A list of 50 MB that is put together at once holds everybody up, and its memory too.
+    """
+
+    __slots__ = ("_make", "length")
+
+    def __init__(self, length: int, make: Callable[[], Iterator[bytes]]) -> None:
+        self.length = length
+        self._make = make
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._make()
+
+
 class Response:
-    """A complete answer. `body` may be pieces that are written one after the other.
+    """A complete answer.
 
     `headers` are kept encoded, as the same ones come again; `own_headers` are this answer's
     alone, as lines that end with CRLF: see `header_line`.
@@ -113,7 +129,7 @@ class Response:
     def __init__(
         self,
         status: int,
-        body: bytes | Sequence[bytes] = b"",
+        body: bytes | Pieces = b"",
         headers: Headers = (),
     ) -> None:
         self.status = status
