@@ -144,6 +144,16 @@ def test_a_pods_status_keeps_what_its_writer_does_not_know() -> None:
     }
 
 
+def test_fields_of_a_pods_status_whose_gates_are_off() -> None:
+    mount = {"name": "v", "mountPath": "/v"}
+    mounts = [mount | {"volumeStatus": {"image": {"imageRef": "x"}}}]
+    status: Obj = {"containerStatuses": [{"name": "c", "volumeMounts": mounts}]}
+    status["nodeAllocatableResourceClaimStatuses"] = [{"resourceClaimName": "r"}]
+    new = {"metadata": {}, "status": status}
+    resource("/v1/pods").before_status_update(new, {"metadata": {}, "spec": {}})
+    assert new["status"] == {"containerStatuses": [{"name": "c", "volumeMounts": [mount]}]}
+
+
 def allocated(*names: str) -> Obj:
     devices = [{"driver": "d", "pool": "p", "device": name} for name in names]
     return {"allocation": {"devices": {"results": devices}}}

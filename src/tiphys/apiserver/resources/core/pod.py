@@ -169,6 +169,7 @@ def before_status_update(new: Obj, old: Obj) -> None:
             status[field] = before[field]
     _keep_generations(status, before)
     _settle_addresses(status)
+    _drop_ungated(status)
 
 
 def _keep_generations(status: Obj, before: Obj) -> None:
@@ -181,6 +182,15 @@ def _keep_generations(status: Obj, before: Obj) -> None:
         number = numbers.pop(0) if numbers else 0
         if number and not one.get("observedGeneration"):
             one["observedGeneration"] = number
+
+
+def _drop_ungated(status: Obj) -> None:
+    """Upstream: dropDisabledPodStatusFields, for the gates that are off."""
+    status.pop("nodeAllocatableResourceClaimStatuses", None)
+    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(kind) or ():
+            for mount in container.get("volumeMounts") or ():
+                mount.pop("volumeStatus", None)
 
 
 def _settle_addresses(status: Obj) -> None:
