@@ -8,6 +8,7 @@ import pytest
 
 from support.api_server import NOBODY, Api, RunningApiServer, Story
 
+PODS = "/api/v1/namespaces/default/pods"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -441,6 +442,27 @@ def test_an_empty_table_of_default_columns_has_no_rows(tell: Tell) -> None:
         roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"
         assert (await api("GET", roles, None, TABLE))[1]["rows"] is None
         assert (await api("GET", CONFIG_MAPS, None, TABLE))[1]["rows"] == []
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/api/v1/namespaces/default/status", None, 200),
+        ("PUT", "/api/v1/namespaces/default/finalize", {"metadata": {"name": "default"}}, 406),
+        ("POST", "/api/v1/namespaces/default/bindings", {"metadata": {"name": "a"}}, 406),
+        ("POST", f"{PODS}/a/binding", {"metadata": {"name": "a"}}, 406),
+        ("POST", f"{PODS}/a/eviction", {"metadata": {"name": "a"}}, 406),
+        ("GET", f"{PODS}/a/resize", None, 406),
+        ("GET", f"{PODS}/a/status", None, 404),
+    ],
+)
+def test_subresources_that_are_no_table(
+    tell: Tell, method: str, path: str, body: dict[str, Any] | None, status: int
+) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        assert (await api(method, path, body, TABLE))[0] == status
 
     tell(story)
 

@@ -11,6 +11,7 @@ from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.negotiation import NO_TABLES
 from tiphys.apiserver.pod_conditions import with_condition
 from tiphys.apiserver.resources.rules.texts import unsupported
 from tiphys.apiserver.responses import document_answer
@@ -30,6 +31,7 @@ SUCCESS: Final[Obj] = {
 
 async def create_binding(ctx: RequestContext) -> Answer:
     """`pods/NAME/binding`, and `bindings`, whose body names the pod."""
+    media = ctx.media(views=NO_TABLES)  # For `bindings` as well.
     check_write_options(ctx, "CreateOptions")
     binding = read_object(ctx, KIND)
     name = ctx.name or binding["metadata"].get("name", "")
@@ -45,7 +47,7 @@ async def create_binding(ctx: RequestContext) -> Answer:
     admit(ctx, "CREATE", binding)
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
-    return document_answer(ctx, 201, SUCCESS)
+    return document_answer(ctx, 201, SUCCESS, media)
 
 
 def _validate(binding: Obj) -> list[FieldError]:

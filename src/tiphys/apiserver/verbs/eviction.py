@@ -40,6 +40,7 @@ _FREE_PHASES: Final = frozenset({"Succeeded", "Failed", "Pending"})
 
 async def create_eviction(ctx: RequestContext) -> Answer:
     """Raises NotFound, TooManyRequests, BadRequest."""
+    ctx.media()
     eviction = read_object(ctx, KIND)
     if eviction["metadata"].get("name", "") != ctx.name:
         raise BadRequest("name in URL does not match name in Eviction object")

@@ -11,7 +11,6 @@ from tiphys.api.field_errors import FieldError, invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339, uid_of
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.negotiation import NO_TABLES
 from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
@@ -28,7 +27,7 @@ _BOUND: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node"
 
 async def create_token(ctx: RequestContext) -> Answer:
     """Raises NotFound, Invalid, Conflict, BadRequest."""
-    ctx.media(views=NO_TABLES)
+    ctx.media()
     check_write_options(ctx, "CreateOptions")
     request = read_object(ctx, KIND)
     _check_names(ctx, request["metadata"])

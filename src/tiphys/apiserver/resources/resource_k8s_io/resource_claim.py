@@ -85,6 +85,7 @@ RESOURCE_CLAIM = Resource(
     validate_create_in=validate_create_in,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    has_status_table=False,
     columns=columns_of(_INFO, cells.name, _state, cells.age),
     default=default,
     before_create=before_create,
