@@ -14,12 +14,13 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import GroupVersionKind, Obj, rfc3339
 from tiphys.api.schema import SCHEMA
 from tiphys.apiserver.meta_checks import MetaChecks, meta_checks, wants_qualified_finalizers
-from tiphys.apiserver.resources.rules.texts import kube_finalizers
+from tiphys.apiserver.resources.rules.texts import NOT_NEGATIVE, kube_finalizers
 
 GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGeneratedNameLength.
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
+_OWNERS: Final = "metadata.ownerReferences"
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
 _TEMPLATE_FIELDS: Final = {"uid": "uID"}
 # What a new object's maker cannot say. Source: rest.WipeObjectMetaSystemFields.
@@ -121,6 +122,9 @@ def validate_meta(obj: Obj, *, namespaced: bool, validate_name: ValidateName) ->
         errors += [
             invalid("metadata.namespace", namespace, text) for text in names.dns_label(namespace)
         ]
+    generation = metadata.get("generation", 0)
+    if generation < 0:
+        errors.append(invalid("metadata.generation", generation, NOT_NEGATIVE))
     errors += validate_labels(metadata.get("labels") or {})
     errors += validate_annotations(metadata.get("annotations") or {})
     errors += validate_owners(metadata.get("ownerReferences") or [])
@@ -166,30 +170,42 @@ def only_labels_and_annotations(metadata: Obj, path: str) -> list[FieldError]:
 
 def validate_owners(owners: list[Obj]) -> list[FieldError]:
     errors: list[FieldError] = []
-    controllers = [o for o in owners if o.get("controller")]
+    first = ""
     for owner in owners:
-        at = "metadata.ownerReferences"
-        api_version = owner.get("apiVersion", "")
-        if not api_version:
-            errors.append(invalid(f"{at}.apiVersion", "", "version must not be empty"))
-        errors += [
-            invalid(f"{at}.{field}", "", "must not be empty")
-            for field in OWNER_REFERENCE_FIELDS[1:]
-            if not owner.get(field)
-        ]
-        if (api_version, owner.get("kind")) == ("v1", "Event"):
-            errors.append(invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner"))
-    if len(controllers) > 1:
-        first, second = (f"{c.get('kind', '')}/{c.get('name', '')}" for c in controllers[:2])
-        errors.append(
-            invalid(
-                "metadata.ownerReferences",
-                owners,
+        errors += _owner(owner, _OWNERS)
+        if not owner.get("controller"):
+            continue
+        name = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+        if first:
+            text = (
                 "Only one reference can have Controller set to true."
-                f' Found "true" in references for {first} and {second}',
+                f' Found "true" in references for {first} and {name}'
             )
-        )
+            errors.append(invalid(_OWNERS, [_shown_owner(o) for o in owners], text))
+        first = first or name
     return errors
+
+
+def _owner(owner: Obj, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    api_version = owner.get("apiVersion", "")
+    if not api_version.rpartition("/")[2] or api_version.count("/") > 1:
+        errors.append(invalid(f"{path}.apiVersion", api_version, "version must not be empty"))
+    errors += [
+        invalid(f"{path}.{field}", "", "must not be empty")
+        for field in OWNER_REFERENCE_FIELDS[1:]
+        if not owner.get(field)
+    ]
+    if (api_version, owner.get("kind")) == ("v1", "Event"):
+        text = "/v1, Kind=Event is disallowed from being an owner"
+        errors.append(invalid(path, _shown_owner(owner), text))
+    return errors
+
+
+def _shown_owner(owner: Obj) -> Obj:
+    """In the order of Go's struct, with what is empty."""
+    more = {f: owner[f] for f in ("controller", "blockOwnerDeletion") if f in owner}
+    return {f: owner.get(f, "") for f in OWNER_REFERENCE_FIELDS} | more
 
 
 def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
@@ -214,7 +230,7 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
     if before.get("deletionTimestamp"):
         kept = before.get("finalizers") or []
-        added = [f for f in metadata.get("finalizers") or [] if f not in kept]
+        added = sorted(set(metadata.get("finalizers") or ()) - set(kept))
         if added:
             texts = ", ".join(f'"{f}"' for f in added)
             errors.append(
@@ -248,9 +264,10 @@ def validate_kind_update(
     namespaced: bool,
     validate_name: ValidateName,
     is_custom: bool,
+    of_status: bool = False,
 ) -> list[FieldError]:
     """Those that the kind's own rules check again, as often as upstream does."""
-    checks = MetaChecks() if is_custom else meta_checks(gvk)
+    checks = MetaChecks() if is_custom else meta_checks(gvk, of_status=of_status)
     qualified: list[FieldError] = []
     if not is_custom and wants_qualified_finalizers(gvk):
         qualified = kube_finalizers(new)

@@ -86,6 +86,17 @@ def test_from_the_clients_side_to_the_servers(kubectl: Kubectl, tmp_path: Path) 
     assert json.loads(told)["spec"]["replicas"] == 2
 
 
+def test_what_others_changed_is_not_taken_from_the_clients_side(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    path = tmp_path / "web.json"
+    kubectl("apply", "-f", written(path))
+    kubectl("scale", "deployment", "web", "--replicas=5")
+    refused = kubectl.run("apply", "--server-side", "-f", written(path, replicas=2))
+    assert refused.returncode == 1
+    assert ".spec.replicas" in refused.stderr
+
+
 @pytest.mark.parametrize("words", [("--dry-run=server",), ()])
 def test_a_field_that_there_is_not(
     kubectl: Kubectl, tmp_path: Path, words: tuple[str, ...]

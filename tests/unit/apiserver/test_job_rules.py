@@ -21,6 +21,7 @@ def test_indexes_are_counted(text: str, count: int) -> None:
     [
         ("0-9", 'too large index: "9"'),
         ("3,1", "non-increasing order, previous: 3, current: 1"),
+        ("3,1-9", 'too large index: "9"'),
         ("2-2", "non-increasing order, previous: 2, current: 2"),
         ("a", 'cannot convert string to integer for index: "a"'),
         ("0-1-2", "can have at most two parts separated by '-'"),
@@ -92,6 +93,40 @@ def test_a_generated_selector_stays_that_of_the_job() -> None:
     ]
 
 
+MANY = {"completions": 100_001, "backoffLimitPerIndex": 1}
+
+
+@pytest.mark.parametrize(
+    ("spec", "paths"),
+    [
+        (MANY, ["maxFailedIndexes"]),
+        (MANY | {"maxFailedIndexes": 10_000, "parallelism": 10_000}, []),
+        (MANY | {"maxFailedIndexes": 10_001, "parallelism": 10_001}, [
+            "parallelism", "maxFailedIndexes",
+        ]),
+        ({"maxFailedIndexes": 100_001, "backoffLimitPerIndex": 1}, ["maxFailedIndexes"] * 2),
+    ],
+)  # fmt: skip
+def test_jobs_of_many_indexes(spec: Obj, paths: list[str]) -> None:
+    assert [e.path.removeprefix("spec.") for e in validate(a_job(**spec))] == paths
+
+
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        ({"completions": 4, "parallelism": 4}, []),
+        ({"completions": 4, "parallelism": 3}, ["in tandem with spec.parallelism"]),
+        ({"completions": 4, "completionMode": "NonIndexed"}, ["field is immutable"] * 2),
+    ],
+)
+def test_completions_change_with_the_parallelism(change: Obj, texts: list[str]) -> None:
+    old = a_job(parallelism=3)
+    spec: Obj = {"parallelism": 3} | change
+    found = validate_update(a_job(**spec), old)
+    assert len(found) == len(texts)
+    assert all(text in e.detail for text, e in zip(texts, found, strict=True))
+
+
 def with_pod(job: Obj, **pod: Any) -> Obj:
     template = job["spec"]["template"]
     changed = template | {"spec": template["spec"] | pod}
@@ -105,12 +140,16 @@ def with_pod(job: Obj, **pod: Any) -> Obj:
         pytest.param(True, False, {"tolerations": [{"operator": "Exists"}]}, "", id="taints"),
         pytest.param(True, False, {"hostPID": True}, "spec.template.spec", id="something-else"),
         pytest.param(True, True, {"nodeSelector": {"a": "b"}}, "spec.template", id="started"),
+        pytest.param(True, None, {"nodeSelector": {"a": "b"}}, "", id="stopped-again"),
         pytest.param(False, False, {"nodeSelector": {"a": "b"}}, "spec.template", id="not-held"),
     ],
 )
 def test_a_suspended_job_can_be_sent_elsewhere(
-    *, suspended: bool, started: bool, change: Obj, path: str
+    *, suspended: bool, started: bool | None, change: Obj, path: str
 ) -> None:
-    old = a_job(suspend=suspended) | ({"status": {"startTime": "t"}} if started else {})
+    """Whether it was started; None: and has stopped."""
+    stopped = [{"type": "Suspended", "status": "True"}] if started is None else []
+    status = {} if started is False else {"startTime": "t", "conditions": stopped}
+    old = a_job(suspend=suspended) | {"status": status}
     found = validate_update(with_pod(old, **change), old)
     assert [e.path for e in found] == ([path] if path else [])

@@ -10,6 +10,7 @@ from tiphys.apiserver.resources.rules import workload_status
 
 NEGATIVE = "must be greater than or equal to 0"
 TRUE = {"status": "True"}
+TIME, LATER = "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z"
 
 
 def paths(errors: list[FieldError]) -> list[str]:
@@ -67,11 +68,33 @@ def a_job(*conditions: str, **status: Any) -> dict[str, Any]:
         (a_job(succeeded=-1), a_job(), ["succeeded", "succeeded"]),
         (a_job(succeeded=1), a_job(succeeded=2), ["succeeded"]),
         (a_job(ready=2, active=1), a_job(), ["ready"]),
+        (a_job(ready=2, active=1), a_job(ready=2, active=1), []),
+        (a_job(startTime=LATER), a_job(startTime=TIME), ["startTime"]),
+        (
+            a_job("Complete", "SuccessCriteriaMet", completionTime=TIME, startTime=LATER),
+            a_job(),
+            ["completionTime"],
+        ),
+        (
+            a_job("SuccessCriteriaMet", "Failed", "FailureTarget", startTime=TIME),
+            a_job(),
+            [
+                "conditions",
+                "conditions",
+            ],
+        ),
+        (a_job(completedIndexes="1"), a_job(), ["completedIndexes"]),
+        (a_job(failedIndexes="1"), a_job(), ["failedIndexes"]),
+        (
+            a_job(uncountedTerminatedPods={"succeeded": ["a", ""], "failed": ["a"]}),
+            a_job(),
+            ["uncountedTerminatedPods.succeeded[1]", "uncountedTerminatedPods.failed[0]"],
+        ),
         (a_job("Complete"), a_job(), ["completionTime", "conditions", "startTime"]),
         (a_job(), a_job("Failed"), ["conditions"]),
-        (a_job("Failed", "FailureTarget", startTime="x"), a_job("FailureTarget"), []),
+        (a_job("Failed", "FailureTarget", startTime=TIME), a_job("FailureTarget"), []),
         (
-            a_job("Complete", "SuccessCriteriaMet", completionTime="y", startTime="x", active=1),
+            a_job("Complete", "SuccessCriteriaMet", completionTime=TIME, startTime=TIME, active=1),
             a_job(),
             ["active"],
         ),
@@ -81,6 +104,13 @@ def test_job(new: dict[str, Any], old: dict[str, Any], wanted: list[str]) -> Non
     assert paths(validate_status_update(new, old)) == wanted
 
 
+def test_indexes_that_overlap() -> None:
+    new = a_job(completedIndexes="0-2,5", failedIndexes="4-5")
+    new["spec"] = {"completionMode": "Indexed", "completions": 9, "backoffLimitPerIndex": 1}
+    [found] = validate_status_update(new, a_job())
+    assert found.detail == "failedIndexes and completedIndexes overlap at index: 5"
+
+
 def test_an_indexed_job_may_be_scaled_down() -> None:
     new, old = a_job(succeeded=1), a_job(succeeded=2)
     new["spec"] = {"completionMode": "Indexed", "completions": 1, "parallelism": 1}
@@ -88,5 +118,5 @@ def test_an_indexed_job_may_be_scaled_down() -> None:
 
 
 def test_budget() -> None:
-    errors = workload_status.DISRUPTION_BUDGET({"status": {"disruptionsAllowed": -1}}, {})
+    errors = workload_status.disruption_budget({"status": {"disruptionsAllowed": -1}}, {})
     assert [(e.path, e.detail) for e in errors] == [("status.disruptionsAllowed", NEGATIVE)]

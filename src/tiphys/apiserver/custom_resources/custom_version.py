@@ -227,13 +227,12 @@ class CustomVersion:
         return errors if errors and not check_lists(old, self.schema) else []
 
     def _status_errors(self, new: Obj, old: Obj) -> list[FieldError]:
-        """Only the status is looked at: the rest did not change."""
+        """Of the status and of what needs the whole: the rest did not change."""
         status, schema = new.get("status"), (self.schema.get("properties") or {}).get("status")
         errors: list[FieldError] = []
         if status is not None and schema is not None:
             errors += validate(status, schema, under="status", old=old.get("status"))
-            errors += check_lists(status, schema, "status")
-        errors += self._scale_errors(new, spec=False)
+        errors += [*self._scale_errors(new, spec=False), *self._list_errors(new, old)]
         return errors + self._rule_errors(errors, new, old)
 
     def _warnings(self, new: Obj, old: Obj | None) -> list[str]:

@@ -4,8 +4,9 @@ What all versions have alike is told of as if it stood once for all, as in upstr
 Upstream: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go.
 """
 
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from tiphys.api import names
@@ -16,10 +17,14 @@ from tiphys.api.field_errors import (
     invalid,
     not_supported,
     required,
+    too_many,
 )
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.custom_resources.defaulting import has_defaults
+from tiphys.apiserver.custom_resources.go_schema import go_version
 from tiphys.apiserver.custom_resources.schema_rules import schema_errors, unknown_formats
+from tiphys.apiserver.resources.rules.texts import each
+from tiphys.apiserver.resources.rules.webhook_client import webhook_client
 
 APPROVED: Final = "api-approved.kubernetes.io"
 _APPROVAL: Final = ", see https://github.com/kubernetes/enhancements/pull/1111"
@@ -36,8 +41,9 @@ _COLUMN_FORMATS: Final = (
     "int64",
     "password",
 )
+_TOKEN: Final = re.compile(r"[.\[\]]|[^.\[\]]+")
 SELECTABLE_MAX: Final = 8  # MaxSelectableFields
-WARNING_CHARS_MAX: Final = 256
+WARNING_BYTES_MAX: Final = 256
 _NO_WEBHOOK: Final = (
     "conversion webhooks are not called by this server: objects are converted by changing their"
     " apiVersion only"
@@ -59,7 +65,8 @@ def definition_errors(definition: Obj, old: Obj | None = None) -> list[FieldErro
     """`old`: what an update changes."""
     spec = definition.get("spec") or {}
     errors = [*_spec(spec), *(_changes(definition, old) if old is not None else ())]
-    errors += [*_stored_versions(definition), *_approval(definition)]
+    errors += [*accepted_name_errors(definition), *_stored_versions(definition)]
+    errors += _approval(definition, old)
     if spec.get("preserveUnknownFields"):
         errors.append(
             invalid(
@@ -72,6 +79,11 @@ def definition_errors(definition: Obj, old: Obj | None = None) -> list[FieldErro
     return errors
 
 
+def accepted_name_errors(definition: Obj) -> Iterator[FieldError]:
+    found = at(definition, "status", "acceptedNames", default={})
+    return _well_formed_names(found, "status.acceptedNames")
+
+
 def _changes(new: Obj, old: Obj) -> list[FieldError]:
     """Once established, what names the objects stays."""
     is_established = any(
@@ -79,7 +91,7 @@ def _changes(new: Obj, old: Obj) -> list[FieldError]:
         for c in at(old, "status", "conditions", default=[])
     )
     always = (("group",), ("names", "plural"))  # Keys are made of these.
-    established = (("scope",), ("group",), ("names", "plural"), ("names", "kind"))
+    established = (("scope",), ("names", "kind"), *always)
     return [
         invalid(f"spec.{'.'.join(path)}", at(new, "spec", *path, default=""), "field is immutable")
         for path in (established if is_established else always)
@@ -125,8 +137,14 @@ def _spec(spec: Obj) -> Iterator[FieldError]:
     yield from _versions(versions, shared, is_given=given is not None)
     yield from _names(spec.get("names") or {})
     if versions:
-        yield from _parts(versions[0], shared, "spec", "spec.validation")
-    yield from _conversion(spec.get("conversion") or {})
+        has_status = any(at(v, "subresources", "status") is not None for v in versions)
+        yield from _parts(versions[0], shared, "spec", "spec.validation", has_status=has_status)
+    conversion = spec.get("conversion") or {}
+    strategy = conversion.get("strategy") or ""
+    if spec.get("preserveUnknownFields") and strategy != "None":
+        text = "must be None if spec.preserveUnknownFields is true"
+        yield invalid("spec.conversion.strategy", strategy, text)
+    yield from _conversion(conversion)
 
 
 def _group(group: str) -> Iterator[FieldError]:
@@ -147,11 +165,13 @@ def _versions(versions: list[Obj], shared: set[str], *, is_given: bool) -> Itera
         warning = version.get("deprecationWarning")
         if warning is not None:
             yield from _deprecation(warning, f"{path}.deprecationWarning", version)
-        yield from _parts(version, set(_SHARED) - shared, path, f"{path}.schema")
+        has_status = at(version, "subresources", "status") is not None
+        own = set(_SHARED) - shared
+        yield from _parts(version, own, path, f"{path}.schema", has_status=has_status)
         if version.get("selectableFields") and _schema(version) is None:
             text = "may only be set when `version.schema.openAPIV3Schema` is not included"
             yield invalid(f"{path}.selectableFields", "", text)
-    shown = [_shown(version, shared) for version in versions] if is_given else None
+    shown = [go_version(version, shared) for version in versions] if is_given else None
     named = [version.get("name") for version in versions]
     if len(set(named)) != len(named):
         yield invalid("spec.versions", shown, "must contain unique version names")
@@ -166,31 +186,27 @@ def _versions(versions: list[Obj], shared: set[str], *, is_given: bool) -> Itera
 def _deprecation(text: str, path: str, version: Obj) -> Iterator[FieldError]:
     if not version.get("deprecated"):
         yield invalid(path, text, "can only be set for deprecated versions")
+        return
+    if len(text.encode()) > WARNING_BYTES_MAX:
+        yield invalid(path, text, f"must be <= {WARNING_BYTES_MAX} characters long")
     if not text:
         yield invalid(path, text, "must not be an empty string")
-    elif len(text) > WARNING_CHARS_MAX:
-        yield invalid(path, text, f"must be <= {WARNING_CHARS_MAX} characters long")
+    for index, char in enumerate(text):
+        if not char.isprintable():
+            where = len(text[:index].encode())
+            why = f"non-printable character found at index {where}"
+            yield invalid(path, text, f"must only contain printable UTF-8 characters; {why}")
+            return
 
 
-def _shown(version: Obj, shared: set[str]) -> Obj:
-    """As Go writes the internal form."""
-    made: Obj = {
-        "Name": version.get("name", ""),
-        "Served": bool(version.get("served")),
-        "Storage": bool(version.get("storage")),
-        "Deprecated": bool(version.get("deprecated")),
-        "DeprecationWarning": version.get("deprecationWarning"),
-    }
-    for field in _SHARED:
-        made[field[0].upper() + field[1:]] = None if field in shared else version.get(field)
-    return made
-
-
-def _parts(version: Obj, which: set[str], path: str, schema_path: str) -> Iterator[FieldError]:
+def _parts(
+    version: Obj, which: set[str], path: str, schema_path: str, *, has_status: bool
+) -> Iterator[FieldError]:
     """What versions have alike, or one of them for itself."""
     schema = _schema(version)
     if "schema" in which and schema is not None:
-        yield from schema_errors(schema, f"{schema_path}.openAPIV3Schema")
+        where = f"{schema_path}.openAPIV3Schema"
+        yield from schema_errors(schema, where, has_status=has_status)
     if "subresources" in which:
         scale = at(version, "subresources", "scale")
         if scale is not None:
@@ -225,7 +241,7 @@ def _scale(scale: Obj, path: str) -> Iterator[FieldError]:
 
 
 def _is_simple(path: str) -> bool:
-    return path.startswith(".") and len(path) > 1
+    return path.startswith(".")
 
 
 def _column(column: Obj, path: str) -> Iterator[FieldError]:
@@ -249,36 +265,47 @@ def _column(column: Obj, path: str) -> Iterator[FieldError]:
 
 def _selectable(fields: list[Obj], schema: Obj, path: str) -> Iterator[FieldError]:
     seen: set[str] = set()
-    if len(fields) > SELECTABLE_MAX:
-        text = f"must have at most {SELECTABLE_MAX} items"
-        yield FieldError("FieldValueTooMany", path, len(fields), text)
     for index, field in enumerate(fields):
         where, json_path = f"{path}[{index}].jsonPath", field.get("jsonPath") or ""
         if not json_path:
             yield required(where)
             continue
-        if why := _why_not_selectable(json_path, schema):
-            yield invalid(where, json_path, why)
+        try:
+            found = _schema_at(json_path, schema)
+        except ValueError as error:
+            yield invalid(where, json_path, f"is an invalid path: {error}")
+            continue
+        if json_path.startswith(".metadata"):
+            yield invalid(where, json_path, "must not point to fields in metadata")
+        if found.get("type") not in ("string", "boolean", "integer"):
+            text = (
+                "must point to a field of type string, boolean or integer. Enum string fields and"
+                " strings with formats are allowed."
+            )
+            yield invalid(where, json_path, text)
         if json_path in seen:
             yield duplicate(where, json_path)
         seen.add(json_path)
+    if len(seen) > SELECTABLE_MAX:
+        yield too_many(path, len(seen), SELECTABLE_MAX)
 
 
-def _why_not_selectable(json_path: str, schema: Any) -> str:
-    if "[" in json_path:
-        return "is an invalid path: array notation is not allowed"
-    if not json_path.startswith("."):
-        return "is an invalid path: must be a simple json path starting with ."
-    for name in json_path[1:].split("."):
-        schema = (schema.get("properties") or {}).get(name) if isinstance(schema, dict) else None
-    if schema is None or json_path.startswith(".metadata"):
-        return "is an invalid path: does not refer to a valid field"
-    if schema.get("type") in ("string", "boolean", "integer"):
-        return ""
-    return (
-        "must point to a field of type string, boolean or integer. Enum string fields and strings"
-        " with formats are allowed."
-    )
+def _schema_at(json_path: str, schema: Obj) -> Obj:
+    """What a path like ".spec.size" leads to. Raises ValueError, with upstream's words."""
+    tokens = _TOKEN.findall(json_path)
+    while tokens:
+        sign = tokens.pop(0)
+        if sign == "[":
+            raise ValueError("array notation is not allowed")
+        if sign != ".":
+            raise ValueError(f"expected [ or . but got: {sign}")
+        if not tokens:
+            raise ValueError("unexpected end of JSON path")
+        found = (schema.get("properties") or {}).get(tokens.pop(0))
+        if found is None:
+            raise ValueError("does not refer to a valid field")
+        schema = found
+    return schema
 
 
 def _names(given: Obj) -> Iterator[FieldError]:
@@ -286,6 +313,10 @@ def _names(given: Obj) -> Iterator[FieldError]:
     for field in ("plural", "singular", "kind", "listKind"):
         if not given.get(field):
             yield required(f"{path}.{field}")
+    yield from _well_formed_names(given, path)
+
+
+def _well_formed_names(given: Obj, path: str) -> Iterator[FieldError]:
     for field in ("plural", "singular"):
         value = given.get(field) or ""
         if value and (texts := names.dns1035_label(value)):
@@ -295,13 +326,17 @@ def _names(given: Obj) -> Iterator[FieldError]:
         value = given.get(field) or ""
         if value and (texts := names.dns1035_label(value.lower())):
             yield invalid(f"{path}.{field}", value, mixed + ",".join(texts))
-    if given.get("kind") and given.get("kind") == given.get("listKind"):
-        text = "kind and listKind may not be the same"
-        yield invalid(f"{path}.listKind", given["listKind"], text)
     for field in ("shortNames", "categories"):
+        if field == "categories" and _has_same_kinds(given):
+            text = "kind and listKind may not be the same"
+            yield invalid(f"{path}.listKind", given["listKind"], text)
         for index, value in enumerate(given.get(field) or ()):
             if texts := names.dns1035_label(value):
                 yield invalid(f"{path}.{field}[{index}]", value, ",".join(texts))
+
+
+def _has_same_kinds(given: Obj) -> bool:
+    return bool(given.get("kind")) and given.get("kind") == given.get("listKind")
 
 
 def _conversion(conversion: Obj) -> Iterator[FieldError]:
@@ -319,38 +354,21 @@ def _conversion(conversion: Obj) -> Iterator[FieldError]:
         if reviews:
             yield forbidden(f"{path}.conversionReviewVersions", text)
         return
-    yield from _client(client, f"{path}.webhookClientConfig")
+    if client is None:
+        text = "required when strategy is set to Webhook"
+        yield required(f"{path}.webhookClientConfig", text)
+    else:
+        yield from webhook_client(client, f"{path}.webhookClientConfig")
     where = f"{path}.conversionReviewVersions"
     if not reviews:
         yield required(where)
     for index, name in enumerate(reviews):
         if name in reviews[:index]:
             yield invalid(f"{where}[{index}]", name, "duplicate version")
-        elif texts := names.dns1035_label(name):
-            yield invalid(f"{where}[{index}]", name, ",".join(texts))
+        else:
+            yield from each(f"{where}[{index}]", name, names.dns1035_label(name))
     if reviews and not {"v1", "v1beta1"} & set(reviews):
         yield invalid(where, reviews, "must include at least one of v1, v1beta1")
-
-
-def _client(client: Obj | None, path: str) -> Iterator[FieldError]:
-    if client is None:
-        yield required(path, "required when strategy is set to Webhook")
-        return
-    url, service = client.get("url"), client.get("service")
-    if (url is None) == (service is None):
-        yield required(path, "exactly one of url or service is required")
-    elif url is not None:
-        form = "; desired format: https://host[/path]"
-        parts = urlsplit(url)
-        if parts.scheme != "https":
-            text = f"'https' is the only allowed URL scheme{form}"
-            yield invalid(f"{path}.url", parts.scheme, text)
-        if not parts.netloc:
-            yield invalid(f"{path}.url", "", f"host must be specified{form}")
-    elif service is not None:
-        for field in ("name", "namespace"):
-            if not service.get(field):
-                yield required(f"{path}.service.{field}", f"service {field} is required")
 
 
 def _stored_versions(definition: Obj) -> Iterator[FieldError]:
@@ -380,17 +398,29 @@ def is_protected(group: str) -> bool:
     return group in _PROTECTED or group.endswith(tuple(f".{name}" for name in _PROTECTED))
 
 
-def _approval(definition: Obj) -> Iterator[FieldError]:
+def _approval(definition: Obj, old: Obj | None) -> list[FieldError]:
+    """A state that stays is not told of again."""
     if not is_protected(at(definition, "spec", "group", default="")):
-        return
+        return []
+    state, value = _approval_state(definition)
+    if state in {"approved", "bypassed"} or (old is not None and _approval_state(old)[0] == state):
+        return []
     path = f"metadata.annotations[{APPROVED}]"
     text = f'protected groups must have approval annotation "{APPROVED}"'
+    if state == "missing":
+        return [required(path, text + _APPROVAL)]
+    words = ' with either a URL or a reason starting with "unapproved"'
+    return [invalid(path, value, text + words + _APPROVAL)]
+
+
+def _approval_state(definition: Obj) -> tuple[str, str]:
+    """The state and the annotation's text."""
     value = (definition["metadata"].get("annotations") or {}).get(APPROVED) or ""
     if not value:
-        yield required(path, text + _APPROVAL)
-    elif not value.startswith("unapproved") and not _is_url(value):
-        words = ' with either a URL or a reason starting with "unapproved"'
-        yield invalid(path, value, text + words + _APPROVAL)
+        return "missing", value
+    if value.startswith("unapproved"):
+        return "bypassed", value
+    return ("approved" if _is_url(value) else "invalid"), value
 
 
 def _is_url(text: str) -> bool:

@@ -62,7 +62,9 @@ def embedded_errors(value: Any, schema: Obj, path: str = "") -> Iterator[FieldEr
         for key in sorted(value):
             inner = of_key(schema, key)
             if inner is not None:
-                yield from embedded_errors(value[key], inner, f"{path}.{key}" if path else key)
+                known = key in (schema.get("properties") or {})
+                child = f"{path}.{key}" if path else key
+                yield from embedded_errors(value[key], inner, child if known else f"{path}[{key}]")
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for index, item in enumerate(value):
             yield from embedded_errors(item, schema["items"], f"{path}[{index}]")
@@ -72,7 +74,7 @@ def _resource(obj: Obj, path: str) -> Iterator[FieldError]:
     for field in ("apiVersion", "kind"):
         value, where = obj.get(field), f"{path}.{field}"
         if field not in obj:
-            yield required(where, "must not be empty")
+            yield required(where, "")
         elif not isinstance(value, str):
             yield invalid(where, value, "must be a string")
         elif not value:
@@ -84,7 +86,10 @@ def _resource(obj: Obj, path: str) -> Iterator[FieldError]:
             yield invalid(where, value, text + ",".join(texts))
     metadata = obj.get("metadata")
     if isinstance(metadata, dict):
-        # An embedded resource may be a template, which has no name.
-        named = obj | {"metadata": {"name": "x"} | metadata}
-        for error in validate_meta(named, namespaced=False, validate_name=names.path_segment_name):
+        # An embedded resource may be a template, which has no name; and of any scope.
+        named = obj | {"metadata": metadata | {"name": metadata.get("name") or "fakename"}}
+        namespaced = bool(metadata.get("namespace"))
+        for error in validate_meta(
+            named, namespaced=namespaced, validate_name=names.path_segment_name
+        ):
             yield FieldError(error.kind, f"{path}.{error.path}", error.value, error.detail)

@@ -7,20 +7,20 @@ from typing import Any
 
 import orjson
 
-from tiphys.api.field_errors import FieldError, duplicate
+from tiphys.api.field_errors import FieldError, duplicate, invalid
 from tiphys.api.meta import Obj
 from tiphys.apiserver.custom_resources.defaulting import of_key
 
 
 def check_lists(value: Any, schema: Obj, path: str = "") -> list[FieldError]:
-    """Of a value and of all within."""
+    """Of a value and of all within; of what the schema does not name first."""
     errors: list[FieldError] = []
     if isinstance(value, dict):
-        for key in sorted(value):
+        known = schema.get("properties") or {}
+        for key in sorted(value, key=lambda key: (key in known, key)):
             inner = of_key(schema, key)
             if inner is not None:
-                known = key in (schema.get("properties") or {})
-                where = _below(path, key) if known else f"{path}[{key}]"
+                where = _below(path, key) if key in known else f"{path}[{key}]"
                 errors += check_lists(value[key], inner, where)
     elif isinstance(value, list):
         items = schema.get("items")
@@ -38,21 +38,26 @@ def _below(path: str, key: str) -> str:
 def _check_list(value: list[Any], schema: Obj, path: str) -> list[FieldError]:
     kind = schema.get("x-kubernetes-list-type")
     if kind == "set":
-        named = [(item, item) for item in value]
-    elif kind == "map":
-        keys = schema.get("x-kubernetes-list-map-keys") or []
-        named = [
-            ({k: item[k] for k in keys if k in item}, item)
-            for item in value
-            if isinstance(item, dict)
-        ]
-    else:
+        return _repeated(value, path)
+    if kind != "map":
         return []
-    seen: set[bytes] = set()
+    for index, item in enumerate(value):
+        if item is not None and not isinstance(item, dict):
+            text = "must be an object for an array of list-type map"
+            return [invalid(f"{path}[{index}]", item, text)]
+    keys = schema.get("x-kubernetes-list-map-keys") or []
+    return _repeated(
+        [{k: item[k] for k in keys if k in item} if item else {} for item in value], path
+    )
+
+
+def _repeated(values: list[Any], path: str) -> list[FieldError]:
+    """Each value that is there more than once, where it is there the second time."""
+    seen: dict[bytes, int] = {}
     errors = []
-    for index, (name, _) in enumerate(named):
-        text = orjson.dumps(name, option=orjson.OPT_SORT_KEYS)
-        if text in seen:
-            errors.append(duplicate(f"{path}[{index}]", name))
-        seen.add(text)
+    for index, value in enumerate(values):
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        seen[text] = seen.get(text, 0) + 1
+        if seen[text] == 2:
+            errors.append(duplicate(f"{path}[{index}]", value))
     return errors

@@ -12,6 +12,7 @@ import orjson
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
+from tiphys.apiserver.custom_resources.go_schema import go_rule
 from tiphys.apiserver.custom_resources.rule_compiling import (
     RULES,
     CompiledRule,
@@ -38,16 +39,7 @@ class ShownRule:
         self._rule = rule
 
     def __str__(self) -> str:
-        rule = self._rule
-        shown = {
-            "Rule": rule.get("rule") or "",
-            "Message": rule.get("message") or "",
-            "MessageExpression": rule.get("messageExpression") or "",
-            "Reason": rule.get("reason"),
-            "FieldPath": rule.get("fieldPath") or "",
-            "OptionalOldSelf": rule.get("optionalOldSelf"),
-        }
-        text = orjson.dumps(shown).decode()
+        text = orjson.dumps(go_rule(self._rule)).decode()
         for sign in "<>&":
             text = text.replace(sign, f"\\u{ord(sign):04x}")
         return text

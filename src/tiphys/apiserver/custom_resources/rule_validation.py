@@ -64,19 +64,20 @@ _UNKNOWN: Final = _Match(None, None, False)
 
 
 class RuleValidator:
-    """All rules of a schema."""
+    """All rules of a schema: of a whole resource, or of a part of it."""
 
-    def __init__(self, schema: Obj) -> None:
-        own = root_type(schema)
-        self._root = _node(schema, own, is_root=True) if own is not None else None
+    def __init__(self, schema: Obj, *, is_root: bool = True) -> None:
+        own = root_type(schema) if is_root else type_within(schema)
+        self._root = _node(schema, own, is_root=is_root) if own is not None else None
 
-    def check(self, new: Obj, old: Obj | None) -> Findings:
+    def check(self, new: Any, old: Any, path: str = "") -> Findings:
+        """path: where the value stands."""
         found = Findings()
         if self._root is None:
             return found
         match = _Match(new, old, True) if old is not None else _UNKNOWN
         with suppress(_Stop):
-            self._root.check(new, old, "", match, found)
+            self._root.check(new, old, path, match, found)
         return found
 
 

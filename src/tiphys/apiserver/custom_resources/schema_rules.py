@@ -7,13 +7,13 @@ Upstream: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.g
 import copy
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
 from tiphys.api.meta import Obj
 from tiphys.apiserver.custom_resources import formats
+from tiphys.apiserver.custom_resources.go_schema import AT_ROOT, fields_of, go_schema
 from tiphys.apiserver.custom_resources.list_types import check_lists
-from tiphys.apiserver.custom_resources.patterns import BadPattern, compiled
 from tiphys.apiserver.custom_resources.pruning import EMBEDDED, PRESERVES, prune
 from tiphys.apiserver.custom_resources.rules import RULES, has_rules
 from tiphys.apiserver.custom_resources.structural import structural_errors
@@ -28,27 +28,53 @@ _NOT_SUPPORTED: Final = (
 _REASONS: Final = (
     "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired",
 )  # fmt: skip
+_META_FIELDS: Final = frozenset({"metadata", "kind", "apiVersion"})
+_LINE_BREAK: Final = re.compile(r"[\n\r]")
 _FIELD_PATH: Final = re.compile(r"(\.[A-Za-z_$][\w$]*|\['(?:[^'\\]|\\.)*'\])+", re.ASCII)
 
 
-def schema_errors(schema: Obj, path: str) -> list[FieldError]:
-    """All that is wrong with the schema of a version."""
-    errors: list[FieldError] = []
+class _Place(NamedTuple):
+    """What a schema within another must not have."""
+
+    no_default: str = ""  # Why not.
+    in_meta: bool = False  # Of a resource: its metadata, kind or apiVersion.
+
+
+def schema_errors(schema: Obj, path: str, *, has_status: bool = False) -> list[FieldError]:
+    """All that is wrong with the schema of a version; has_status: status is a subresource."""
+    errors = _root(schema, path) if has_status else []
     if schema.get("nullable"):
         errors.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
-    errors += [e for where, one in _places(schema, path) for e in _basic(one, where)]
-    structure = [] if _has_no_structure(schema) else structural_errors(schema, path)
-    if not errors and not structure:
-        structure = [e for where, one in _places(schema, path) for e in _default(one, where)]
-    errors += structure
-    own = errors[: len(errors) - len(structure)]
-    extensions = [e for where, one in _places(schema, path) for e in _extensions(one, where)]
+    structure: list[FieldError] = []
+    if not _has_no_structure(schema):
+        structure = structural_errors(schema, path)
+        structure = structure or list(_defaults(schema, path))
+    found = list(_within(schema, path, _Place(), is_root=True))
+    errors += structure + found
     if structure or not has_rules(schema):
-        return errors + extensions
+        return errors
     # The language is loaded with the first definition that has rules.
     from tiphys.apiserver.custom_resources.rule_definitions import rule_errors
 
-    return errors + extensions + rule_errors(schema, path, own + extensions)
+    return errors + rule_errors(schema, path, found)
+
+
+def _root(schema: Obj, path: str) -> list[FieldError]:
+    """Status is checked with what the root says of it alone. The first that is wrong."""
+    for name in fields_of(schema):
+        if name == "Type" and schema["type"] != "object":
+            text = (
+                'only "object" is allowed as the type at the root of the schema if the status'
+                " subresource is enabled"
+            )
+            return [invalid(f"{path}.type", schema["type"], text)]
+        if name not in AT_ROOT:
+            text = (
+                f"only [{' '.join(AT_ROOT)}] fields are allowed at the root of the schema if the"
+                " status subresource is enabled"
+            )
+            return [invalid(path, go_schema(schema), text)]
+    return []
 
 
 def _has_no_structure(schema: Obj) -> bool:
@@ -78,25 +104,56 @@ def _places(schema: Obj, path: str) -> Iterator[tuple[str, Obj]]:
             yield from _places(inner, f"{path}.{word}[{index}]")
 
 
-def _basic(schema: Obj, path: str) -> Iterator[FieldError]:
+def _within(
+    schema: Obj, path: str, place: _Place, *, is_root: bool = False
+) -> Iterator[FieldError]:
+    """Of a schema and of those in it."""
+    yield from _basic(schema, path, place)
+    others = schema.get("additionalProperties")
+    if isinstance(others, dict):
+        reason = "inside additionalProperties applying to object metadata"
+        inner = place._replace(no_default=reason) if place.in_meta else place
+        yield from _within(others, f"{path}.additionalProperties", inner)
+    for name, one in (schema.get("properties") or {}).items():
+        inner = place
+        if (is_root or schema.get(EMBEDDED)) and name in _META_FIELDS:
+            reason = f"in top-level {name}" if is_root else place.no_default
+            inner = _Place(reason, in_meta=True)
+        yield from _within(one, f"{path}.properties[{name}]", inner)
+    for where, one in _in_logic(schema, path):
+        yield from _within(one, where, place)
+    if isinstance(schema.get("items"), dict):
+        yield from _within(schema["items"], f"{path}.items", place)
+    yield from _extensions(schema, path)
+
+
+def _in_logic(schema: Obj, path: str) -> Iterator[tuple[str, Obj]]:
+    if isinstance(schema.get("not"), dict):
+        yield f"{path}.not", schema["not"]
+    for word in ("allOf", "oneOf", "anyOf"):
+        for index, inner in enumerate(schema.get(word) or ()):
+            yield f"{path}.{word}[{index}]", inner
+    for name, inner in (schema.get("definitions") or {}).items():
+        yield f"{path}.definitions[{name}]", inner
+
+
+def _basic(schema: Obj, path: str, place: _Place) -> Iterator[FieldError]:
+    kind = schema.get("type")
+    if kind and kind not in TYPES:
+        yield not_supported(f"{path}.type", kind, TYPES)
+    if schema.get("default") is not None and place.no_default:
+        yield forbidden(f"{path}.default", f"must not be set {place.no_default}")
     for word in _NOT_SUPPORTED:
         if schema.get(word):
             yield forbidden(f"{path}.{word}", f"{word} is not supported")
-    kind = schema.get("type")
     if kind == "null":
         text = "type cannot be set to null, use nullable as an alternative"
         yield forbidden(f"{path}.type", text)
-    elif kind and kind not in TYPES:
-        yield not_supported(f"{path}.type", kind, TYPES)
     if isinstance(schema.get("items"), list):
         text = "items must be a schema object and not an array"
         yield forbidden(f"{path}.items", text)
-    if pattern := schema.get("pattern"):
-        try:
-            compiled(pattern)
-        except BadPattern as error:
-            text = f"must be a valid regular expression, but isn't: {error}"
-            yield invalid(f"{path}.pattern", pattern, text)
+    if place.in_meta and schema.get(EMBEDDED):
+        yield forbidden(f"{path}.{EMBEDDED}", "must not be used inside of resource meta")
     if schema.get("uniqueItems"):
         text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         yield forbidden(f"{path}.uniqueItems", text)
@@ -104,6 +161,15 @@ def _basic(schema: Obj, path: str) -> Iterator[FieldError]:
     if schema.get("properties") and (others is False or isinstance(others, dict)):
         text = "additionalProperties and properties are mutual exclusive"
         yield forbidden(f"{path}.additionalProperties", text)
+
+
+def _defaults(schema: Obj, path: str) -> Iterator[FieldError]:
+    """Where there is a value to put them in: not under additionalProperties, nor in logic."""
+    yield from _default(schema, path)
+    if isinstance(schema.get("items"), dict):
+        yield from _defaults(schema["items"], f"{path}.items")
+    for name, inner in (schema.get("properties") or {}).items():
+        yield from _defaults(inner, f"{path}.properties[{name}]")
 
 
 def _default(schema: Obj, path: str) -> Iterator[FieldError]:
@@ -115,8 +181,12 @@ def _default(schema: Obj, path: str) -> Iterator[FieldError]:
     inner = {"properties": {"x": schema}}
     if prune({"x": pruned}, inner):
         yield invalid(where, default, "must not have unknown fields")
-    yield from validate(default, schema, under=where)
-    yield from check_lists(default, schema, where)
+    found = [*validate(default, schema, under=where), *check_lists(default, schema, where)]
+    yield from found
+    if not found and has_rules(schema):
+        from tiphys.apiserver.custom_resources.rule_validation import RuleValidator
+
+        yield from RuleValidator(schema, is_root=False).check(default, None, where).errors
 
 
 # --- lists, maps and rules
@@ -132,10 +202,13 @@ def _extensions(schema: Obj, path: str) -> Iterator[FieldError]:
             yield _wrong_type(path, kind, "object", MAP_TYPE)
         if map_type not in ("atomic", "granular"):
             yield _not_supported(f"{path}.{MAP_TYPE}", map_type, ("atomic", "granular"))
+    items = schema.get("items")
     if list_type is not None:
         if kind != "array":
             yield _wrong_type(path, kind, "array", LIST_TYPE)
-        elif list_type not in ("atomic", "set", "map"):
+        elif list_type == "set" and isinstance(items, dict):
+            yield from _set_items(items, path)
+        if list_type not in ("atomic", "set", "map"):
             yield _not_supported(f"{path}.{LIST_TYPE}", list_type, ("atomic", "set", "map"))
     yield from _list(schema, list_type, path)
     for index, rule in enumerate(schema.get(RULES) or ()):
@@ -167,18 +240,27 @@ def _list(schema: Obj, list_type: str | None, path: str) -> Iterator[FieldError]
             yield required(f"{path}.items", f"must have a schema if {LIST_TYPE} is map")
         elif isinstance(items, dict):
             yield from _keyed_items(items, keys, path)
-    if list_type == "set" and isinstance(items, dict):
-        yield from _set_items(items, path)
-    if list_type in ("set", "map") and isinstance(items, dict) and items.get("nullable"):
+    if list_type not in ("set", "map") or not isinstance(items, dict):
+        return
+    if items.get("nullable"):
         text = f"cannot be nullable when {LIST_TYPE} is {list_type}"
         yield forbidden(f"{path}.items.nullable", text)
+    needed = set(items.get("required") or ())
+    for key in keys if list_type == "map" else ():
+        inner = (items.get("properties") or {}).get(key)
+        if inner is not None:
+            where = f"{path}.items.properties[{key}]"
+            yield from _key_field(inner, where, is_required=key in needed)
 
 
 def _set_items(items: Obj, path: str) -> Iterator[FieldError]:
-    for kind, extension in (("object", MAP_TYPE), ("array", LIST_TYPE)):
-        if items.get("type") == kind and items.get(extension) != "atomic":
-            text = f"must be atomic as item of a list with {LIST_TYPE}=set"
-            yield invalid(f"{path}.items.{extension}", items.get(extension), text)
+    """Lists are atomic by themselves, maps are not. Upstream shows the list's type for both."""
+    found = items.get(LIST_TYPE)
+    text = f"must be atomic as item of a list with {LIST_TYPE}=set"
+    if items.get("type") == "array" and found not in (None, "atomic"):
+        yield invalid(f"{path}.items.{LIST_TYPE}", found, text)
+    if items.get("type") == "object" and items.get(MAP_TYPE) != "atomic":
+        yield invalid(f"{path}.items.{MAP_TYPE}", found, text)
 
 
 def _keyed_items(items: Obj, keys: list[str], path: str) -> Iterator[FieldError]:
@@ -186,7 +268,7 @@ def _keyed_items(items: Obj, keys: list[str], path: str) -> Iterator[FieldError]
         text = f"must be object if parent array's {LIST_TYPE} is map"
         yield invalid(f"{path}.items.type", items.get("type") or "", text)
         return
-    properties, needed = items.get("properties") or {}, set(items.get("required") or ())
+    properties = items.get("properties") or {}
     seen: set[str] = set()
     for key in keys:
         where, inner = f"{path}.items.properties[{key}]", properties.get(key)
@@ -195,12 +277,10 @@ def _keyed_items(items: Obj, keys: list[str], path: str) -> Iterator[FieldError]
             yield invalid(f"{path}.{LIST_KEYS}", keys, text)
         elif inner.get("type") in ("array", "object"):
             text = f"must be a scalar type if parent array's {LIST_TYPE} is map"
-            yield invalid(f"{where}.type", inner["type"], text)
+            yield invalid(f"{where}.type", "object", text)  # Upstream shows the item's.
         if key in seen:
             yield invalid(f"{path}.{LIST_KEYS}", keys, "must not contain duplicate entries")
         seen.add(key)
-        if inner is not None:
-            yield from _key_field(inner, where, is_required=key in needed)
 
 
 def _key_field(schema: Obj, path: str, *, is_required: bool) -> Iterator[FieldError]:
@@ -218,10 +298,10 @@ def _rule(rule: Obj, schema: Obj, path: str) -> Iterator[FieldError]:
     if not expression.strip():
         yield required(f"{path}.rule", "rule is not specified")
     elif message and not message.strip():
-        yield invalid(f"{path}.message", message, "message must be non-empty if specified")
-    elif "\n" in message.strip():
+        yield invalid(f"{path}.message", message, "must be non-empty if specified")
+    elif _LINE_BREAK.search(message.strip()):
         yield invalid(f"{path}.message", message, "must not contain line breaks")
-    elif "\n" in expression.strip() and not message:
+    elif _LINE_BREAK.search(expression.strip()) and not message:
         text = "message must be specified if rule contains line breaks"
         yield required(f"{path}.message", text)
     if (told := rule.get("messageExpression")) and not told.strip():
@@ -233,7 +313,7 @@ def _rule(rule: Obj, schema: Obj, path: str) -> Iterator[FieldError]:
     field_path = rule.get("fieldPath") or ""
     if field_path and not field_path.strip():
         yield invalid(f"{path}.fieldPath", field_path, "must be non-empty if specified")
-    if "\n" in field_path:
+    if _LINE_BREAK.search(field_path):
         yield invalid(f"{path}.fieldPath", field_path, "must not contain line breaks")
     if field_path and not _leads_somewhere(field_path, schema):
         yield invalid(f"{path}.fieldPath", field_path, "must be a valid path")

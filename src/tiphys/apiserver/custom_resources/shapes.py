@@ -6,10 +6,15 @@ Upstream: apiextensions-apiserver pkg/controller/openapi/builder, kube-openapi p
 from typing import Any, Final
 
 from tiphys.api.meta import Obj
+from tiphys.codec.fields import go_value
 from tiphys.codec.fields.shape import (
+    BOOLEAN,
     DEDUCED,
     LEAF,
-    Leaf,
+    NUMBER,
+    STRING,
+    WHOLE_LIST,
+    WHOLE_MAP,
     ListShape,
     MapShape,
     Shape,
@@ -51,7 +56,7 @@ def _struct(schema: Obj, named: dict[str, Shape]) -> Shape:
 
 def _map(schema: Obj) -> Shape:
     if schema.get("x-kubernetes-map-type") == "atomic":
-        return LEAF
+        return WHOLE_MAP
     others = schema.get("additionalProperties")
     if isinstance(others, dict):
         return Values(schema_shape(others))
@@ -67,12 +72,12 @@ def _list(schema: Obj) -> Shape:
     one = schema_shape(items) if isinstance(items, dict) else DEDUCED
     match schema.get("x-kubernetes-list-type"):
         case "set":
-            return Items(LEAF, (), {})
+            return Items(one, (), {})
         case "map":
             keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
             return Items(one, keys, _key_defaults(items or {}, keys))
         case _:
-            return LEAF
+            return WHOLE_LIST
 
 
 def _key_defaults(items: Obj, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -81,40 +86,7 @@ def _key_defaults(items: Obj, keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: default for key, default in found.items() if default is not None}
 
 
-class Scalar(Leaf):
-    """A leaf whose type is known. The words are structured-merge-diff's."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-
-    def unfit(self, value: Any) -> str:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        match self._kind:
-            case "integer" | "number" if not is_number:
-                return f"expected numeric (int or float), got {_go_kind(value)}"
-            case "string" if not isinstance(value, str):
-                return f"expected string, got {_go_value(value)}"
-            case "boolean" if not isinstance(value, bool):
-                return f"expected boolean, got {_go_value(value)}"
-            case _:
-                return ""
-
-
-_SCALARS: Final = {kind: Scalar(kind) for kind in ("integer", "number", "string", "boolean")}
-
-
-def _go_kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "bool"
-    return "[]interface {}" if isinstance(value, list) else "map[string]interface {}"
-
-
-def _go_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+_SCALARS: Final = {"integer": NUMBER, "number": NUMBER, "string": STRING, "boolean": BOOLEAN}
 
 
 # What a client sends may be of any type: it is taken as a whole then, and validation refuses it.
@@ -127,7 +99,7 @@ class Fields(StructShape):
         return value is not None and not isinstance(value, dict)
 
     def unfit(self, value: Any) -> str:
-        return f"expected map, got {_go_value(value)}"
+        return f"expected map, got {go_value.printed(value)}"
 
 
 class Values(MapShape):
@@ -137,7 +109,7 @@ class Values(MapShape):
         return value is not None and not isinstance(value, dict)
 
     def unfit(self, value: Any) -> str:
-        return f"expected map, got {_go_value(value)}"
+        return f"expected map, got {go_value.printed(value)}"
 
 
 class Items(ListShape):
@@ -150,7 +122,7 @@ class Items(ListShape):
         return value is not None and not isinstance(value, list)
 
     def unfit(self, value: Any) -> str:
-        return f"expected list, got {_go_value(value)}"
+        return f"expected list, got {go_value.printed(value)}"
 
 
 class Open(Fields):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import Obj
+from tiphys.apiserver.custom_resources.patterns import BadPattern, compiled
 from tiphys.apiserver.custom_resources.pruning import EMBEDDED, PRESERVES
 
 INT_OR_STRING: Final = "x-kubernetes-int-or-string"
@@ -55,8 +56,13 @@ def _place(schema: Obj, level: str, path: str) -> Iterator[FieldError]:
         yield required(f"{path}.items", "must be specified")
     yield from _logic_of(schema, level, path)
     yield from _type(schema, level, path)
+    if schema.get(INT_OR_STRING):
+        for extension in (PRESERVES, EMBEDDED):
+            if schema.get(extension):
+                text = f"must be false if {INT_OR_STRING} is true"
+                yield invalid(f"{path}.{extension}", True, text)
     if level == _ROOT or schema.get(EMBEDDED):
-        yield from _resource_fields(schema, path)
+        yield from _resource_fields(schema, path, is_root=level == _ROOT)
 
 
 def _type(schema: Obj, level: str, path: str) -> Iterator[FieldError]:
@@ -84,7 +90,7 @@ def _wrong(path: str, value: str, text: str) -> FieldError:
     return invalid(path, value, text) if value else required(path, text)
 
 
-def _resource_fields(schema: Obj, path: str) -> Iterator[FieldError]:
+def _resource_fields(schema: Obj, path: str, *, is_root: bool) -> Iterator[FieldError]:
     """What a resource has anyhow may be restricted in its names only."""
     properties = schema.get("properties") or {}
     for name in ("kind", "apiVersion"):
@@ -98,7 +104,7 @@ def _resource_fields(schema: Obj, path: str) -> Iterator[FieldError]:
     if (kind := metadata.get("type") or "") != "object":
         yield invalid(f"{where}.type", kind, "must be object")
     named = set(metadata.get("properties") or {}) - {"name", "generateName"}
-    if named or set(metadata) - {"type", "properties", "default"}:
+    if is_root and (named or set(metadata) - {"type", "properties", "default"}):
         yield forbidden(
             where,
             "must not specify anything other than name and generateName, but metadata is"
@@ -122,6 +128,12 @@ def _logic_of(schema: Obj, level: str, path: str) -> Iterator[FieldError]:
 
 
 def _nested(schema: Obj, level: str, path: str, typed: Sequence[str] = ()) -> Iterator[FieldError]:
+    if pattern := schema.get("pattern"):
+        try:
+            compiled(pattern)
+        except BadPattern as error:
+            text = f"must be a valid regular expression, but isn't: {error}"
+            yield invalid(f"{path}.pattern", pattern, text)
     for word, index, inner in _logic(schema):
         where = f"{path}.{word}" if index is None else f"{path}.{word}[{index}]"
         skips: tuple[str, ...] = (

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from tiphys.api.field_errors import FieldError, invalid, required, too_many
+from tiphys.api.field_errors import FieldError, invalid, required, too_long, too_many
 from tiphys.api.meta import Obj
 from tiphys.apiserver.custom_resources import formats
 from tiphys.apiserver.custom_resources.patterns import BadPattern, compiled
@@ -115,32 +115,35 @@ class _Checker:
         where = self._where(path)
         return [FieldError("FieldValueNotSupported", where, value, f"supported values: {quoted}")]
 
-    def _string(self, value: str, schema: Obj, path: str) -> list[FieldError]:
-        errors = []
+    def _text(self, value: str, schema: Obj, path: str) -> list[FieldError]:
+        """The first that is wrong of length and pattern."""
         most, least = schema.get("maxLength"), schema.get("minLength")
         if most is not None and len(value) > most:
-            unit = "byte" if most == 1 else "bytes"
-            text = f"may not be more than {most} {unit}"
-            errors.append(FieldError("FieldValueTooLong", self._where(path), None, text))
+            return [too_long(self._where(path), most)]
         if least is not None and len(value) < least:
-            errors.append(self._invalid(path, value, f"should be at least {least} chars long"))
+            return [self._invalid(path, value, f"should be at least {least} chars long")]
         pattern = schema.get("pattern")
         if pattern and not _matches(pattern, value):
-            errors.append(self._invalid(path, value, f"should match '{pattern}'"))
+            return [self._invalid(path, value, f"should match '{pattern}'")]
+        return []
+
+    def _string(self, value: str, schema: Obj, path: str) -> list[FieldError]:
+        errors = self._text(value, schema, path)
         wanted = schema.get("format")
         if wanted and not formats.is_valid(wanted, value):
             errors.append(self._wrong_type(path, wanted, value))
         return errors
 
     def _number(self, value: float, schema: Obj, path: str) -> list[FieldError]:
-        kind = next(iter(_types(schema)), "")
-        errors = []
-        if not _is_in_range(value, kind, schema.get("format") or ""):
-            named = schema.get("format")
-            how = f" with format {named}" if named else " (default format)"
-            text = f"Checked value must be of type {kind}{how} in {path}"
-            errors.append(self._plain(text))
+        errors = self._range(value, schema, path, "Checked")
         return errors + self._multiple(value, schema, path) + self._bounds(value, schema, path)
+
+    def _range(self, value: float, schema: Obj, path: str, what: str) -> list[FieldError]:
+        kind, named = next(iter(_types(schema)), ""), schema.get("format")
+        if _is_in_range(value, kind, named or ""):
+            return []
+        how = f" with format {named}" if named else " (default format)"
+        return [self._plain(f"{what} value must be of type {kind}{how} in {path}")]
 
     def _multiple(self, value: float, schema: Obj, path: str) -> list[FieldError]:
         factor = schema.get("multipleOf")
@@ -158,18 +161,20 @@ class _Checker:
         return [self._invalid(path, value, f"should be a multiple of {_go_number(factor)}")]
 
     def _bounds(self, value: float, schema: Obj, path: str) -> list[FieldError]:
-        errors = []
-        most, least = schema.get("maximum"), schema.get("minimum")
-        if most is not None:
-            exclusive = bool(schema.get("exclusiveMaximum"))
-            if value > most or (exclusive and value == most):
-                words = "less than" if exclusive else "less than or equal to"
-                errors.append(self._invalid(path, value, f"should be {words} {_go_number(most)}"))
-        if least is not None:
-            exclusive = bool(schema.get("exclusiveMinimum"))
-            if value < least or (exclusive and value == least):
-                words = "greater than" if exclusive else "greater than or equal to"
-                errors.append(self._invalid(path, value, f"should be {words} {_go_number(least)}"))
+        errors: list[FieldError] = []
+        for name, sign, words in (("Minimum", -1, "greater than"), ("Maximum", 1, "less than")):
+            limit = schema.get(name.lower())
+            if limit is None:
+                continue
+            exclusive = bool(schema.get(f"exclusive{name}"))
+            wrong = self._range(limit, schema, path, f"{name} boundary")
+            errors += wrong
+            if isinstance(value, int) and not wrong:
+                limit = int(limit)  # Upstream compares integers with the integral part.
+            if sign * value > sign * limit or (exclusive and value == limit):
+                rest = "" if exclusive else " or equal to"
+                text = f"should be {words}{rest} {_go_number(limit)}"
+                errors.append(self._invalid(path, value, text))
         return errors
 
     # --- what is within
@@ -200,22 +205,22 @@ class _Checker:
             found.errors.append(self._invalid(path, len(value), text))
         if most is not None and len(value) > most:
             found.errors.append(too_many(self._where(path), len(value), most))
-        for name in schema.get("required") or ():
-            if name not in value:
-                found.errors.append(required(self._where(_below(path, name))))
         properties, others = schema.get("properties") or {}, schema.get("additionalProperties")
         before = old if isinstance(old, dict) else {}
-        for name in sorted(value):
-            inner = properties.get(name)
-            if inner is None:
-                inner = others
+        # First what no property is known for, as upstream.
+        for name in sorted(value, key=lambda name: (name in properties, name)):
+            inner = properties.get(name, others)
             if isinstance(inner, dict):
                 was = before.get(name, _NOTHING)
                 found.merge(self.check(value[name], inner, _below(path, name), was))
             elif others is False:
-                where = _below(path, name)
-                text = f"{where} in body is a forbidden property"
-                found.errors.append(invalid(self._where(where), "", text))
+                text = f"{path}.{name} in body is a forbidden property"
+                found.errors.append(invalid(self._where(path), name, text))
+        found.errors += [
+            required(self._where(_below(path, name)))
+            for name in schema.get("required") or ()
+            if name not in value
+        ]
         return found
 
     # --- several schemas at once

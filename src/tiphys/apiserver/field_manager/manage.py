@@ -32,8 +32,8 @@ from tiphys.apiserver.field_manager.tracking import (
     created,
     updated,
 )
-from tiphys.codec.fields.compare import field_set
-from tiphys.codec.fields.field_set import FieldSet
+from tiphys.codec.fields.compare import compare, field_set
+from tiphys.codec.fields.field_set import FieldSet, difference
 from tiphys.codec.fields.shape import shape_of, zero_of
 from tiphys.codec.fields.unfit import why_unfit
 
@@ -92,7 +92,7 @@ def _scope(ctx: RequestContext) -> Scope:
     info, custom = ctx.endpoint.info, ctx.endpoint.custom
     if custom is not None:
         ignored = _ignored(ctx.info.subresource, has_status=custom.has_status)
-        return Scope(custom.shape, {}, ignored)
+        return Scope(custom.shape, {}, ignored, varies=True)
     return scope_of(
         info.schema_type, ctx.info.subresource, has_status="status" in info.subresources
     )
@@ -200,7 +200,7 @@ def apply(ctx: RequestContext, live: Obj | None, config: Obj, *, force: bool) ->
         raise InternalError(text, code=500, reason="")
     live = live or {}
     managers = _read(ctx, (live.get("metadata") or {}).get("managedFields"))
-    allowed = _last_applied(scope, live) if key.name == _KUBECTL else None
+    allowed = _last_applied(scope, live, version) if key.name == _KUBECTL else None
     try:
         if live and not managers:
             before = ManagerKey.of(BEFORE_FIRST_APPLY, "Update", version, "")
@@ -232,15 +232,24 @@ def _annotations(obj: Mapping[str, Any]) -> Mapping[str, str]:
     return found
 
 
-def _last_applied(scope: Scope, live: Obj) -> FieldSet | None:
-    """What kubectl has applied on its own side before: that it may take without force."""
+def _last_applied(scope: Scope, live: Obj, version: str) -> FieldSet | None:
+    """What kubectl has applied on its own side before: that it may take without force.
+
+    Not what somebody has changed since. Upstream: lastappliedmanager.go.
+    """
     text = _annotations(live).get(LAST_APPLIED)
     if not text:
         return None
     try:
-        return field_set(scope.shape, orjson.loads(text))
+        found = orjson.loads(text)
+        if found.get("apiVersion") != version or why_unfit(scope.shape, found):
+            return None
+        fields = field_set(scope.shape, found)
+        for changed in compare(scope.shape, found, live):
+            fields = difference(fields, changed)
     except (ValueError, AttributeError):
         return None
+    return fields
 
 
 def _renew_last_applied(metadata: Obj, config: Obj) -> None:

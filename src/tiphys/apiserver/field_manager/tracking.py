@@ -12,7 +12,6 @@ from tiphys.api.errors import Conflict, StatusCause
 from tiphys.api.meta import Obj
 from tiphys.apiserver.field_manager.entries import Entry, ManagerKey, Managers
 from tiphys.codec.fields.compare import (
-    ABSENT,
     Comparison,
     compare,
     field_set,
@@ -27,7 +26,7 @@ from tiphys.codec.fields.field_set import (
     path_text,
     union,
 )
-from tiphys.codec.fields.merge import merge, remove, with_named_fields
+from tiphys.codec.fields.merge import merge, remove, with_named_fields, with_wholes
 from tiphys.codec.fields.shape import Shape
 
 # Nobody's fields: they name the object, or are the server's. Source: internal/stripmeta.go.
@@ -52,11 +51,15 @@ BEFORE_FIRST_APPLY: Final = "before-first-apply"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Of one endpoint's writes. `ignored`: what the strategy takes out of what is written."""
+    """Of one endpoint's writes. `ignored`: what the strategy takes out of what is written.
+
+    `varies`: the schema may have been another when fields were noted.
+    """
 
     shape: Shape
     zero: Mapping[str, Any]
     ignored: FieldSet | None = None
+    varies: bool = False
 
 
 def created(scope: Scope, new: Obj) -> FieldSet | None:
@@ -74,13 +77,22 @@ def updated(
     if change.is_same:
         return managers
     taken = union(change.added, change.modified)
-    left = _without(managers, taken, change.removed)
+    left = _without(_as_now(scope, managers), taken, change.removed)
     if taken is None:
         return left
     before = left.get(key)
     fields = union(taken, before.fields if before else None)
     assert fields is not None
     return left | {key: Entry(fields, version, now)}
+
+
+def _as_now(scope: Scope, managers: Managers) -> Managers:
+    if not scope.varies:
+        return managers
+    return {
+        key: replace(entry, fields=with_wholes(scope.shape, entry.fields))
+        for key, entry in managers.items()
+    }
 
 
 def _bare(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +137,7 @@ def applied(
 
     Raises Conflict, and ValueError for lists whose items cannot be told apart.
     """
+    managers = _as_now(scope, managers)
     bare_live, bare_config = _bare(live), _bare(config)
     merged = merge(scope.shape, bare_live, bare_config)
     fields = difference_below(field_set(scope.shape, bare_config), scope.ignored)
@@ -137,7 +150,7 @@ def applied(
         merged = _pruned(scope.shape, merged, after, last)
     change = _filtered(compare(scope.shape, bare_live, merged), scope.ignored)
     after = _resolved(after, key, change, force=force, allowed=allowed)
-    same = change.is_same
+    same = bare_live == merged  # In another order they are not.
     owned_as_before = _fields_of(after) == _fields_of(managers)
     if same and owned_as_before:
         return Applied(None, managers)
@@ -190,7 +203,7 @@ def _resolved(
 
 def _pruned(shape: Shape, merged: Any, managers: Managers, last: Entry) -> Any:
     """Without what the applier had set before and nobody sets now."""
-    pruned = _value(remove(shape, merged, with_named_fields(shape, last.fields)))
+    pruned = remove(shape, merged, with_named_fields(shape, last.fields))
     owned: FieldSet | None = None
     for entry in managers.values():
         owned = union(owned, entry.fields)
@@ -201,7 +214,7 @@ def _pruned(shape: Shape, merged: Any, managers: Managers, last: Entry) -> Any:
 def _with_owned(shape: Shape, merged: Any, pruned: Any, owned: FieldSet | None) -> Any:
     """What somebody owns comes back."""
     kept = union(_named(shape, field_set(shape, pruned)), _named(shape, owned))
-    return _value(remove(shape, merged, difference(_named(shape, field_set(shape, merged)), kept)))
+    return remove(shape, merged, difference(_named(shape, field_set(shape, merged)), kept))
 
 
 def _with_dangling(shape: Shape, merged: Any, pruned: Any, last: FieldSet) -> Any:
@@ -209,15 +222,11 @@ def _with_dangling(shape: Shape, merged: Any, pruned: Any, last: FieldSet) -> An
     gone = difference(
         _named(shape, field_set(shape, merged)), _named(shape, field_set(shape, pruned))
     )
-    return _value(remove(shape, merged, intersection(gone, _named(shape, last))))
+    return remove(shape, merged, intersection(gone, _named(shape, last)))
 
 
 def _named(shape: Shape, fields: FieldSet | None) -> FieldSet | None:
     return None if fields is None else with_named_fields(shape, fields)
-
-
-def _value(found: Any) -> Any:
-    return {} if found is ABSENT else found
 
 
 def _conflict(conflicts: Mapping[ManagerKey, FieldSet], managers: Managers) -> Conflict:

@@ -23,6 +23,14 @@ _PREFIXES: Final = {
 _EXTENSIONS: Final = _PREFIXES["apiextensions.v1"]
 _META: Final = _PREFIXES["meta.v1"]
 
+# What a patch is called; it may say anything.
+PATCH: Final = f"{_META}.Patch"
+PATCH_BODY: Final[Obj] = {
+    "description": "Patch is provided to give a concrete name and type to the Kubernetes PATCH"
+    " request body.",
+    "type": "object",
+}
+
 # Kinds of values that are definitions of their own: letter -> (name, body).
 SPECIAL: Final[Mapping[str, tuple[str, Obj]]] = {
     "T": (f"{_META}.Time", {"type": "string", "format": "date-time"}),

@@ -31,8 +31,8 @@ from tiphys.apiserver.object_meta import (
 )
 from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.resources.certificates.rules import validate_approval
-from tiphys.apiserver.resources.core.ephemeral_container_rules import ephemeral_errors
 from tiphys.apiserver.resources.core.namespace import validate_finalizers
+from tiphys.apiserver.resources.core.pod_ephemeral_rules import validate_ephemeral, with_ephemeral
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
@@ -199,6 +199,7 @@ def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
         namespaced=info.namespaced,
         validate_name=validate_name_of(endpoint),
         is_custom=endpoint.custom is not None,
+        of_status=ctx.info.subresource == "status",
     )  # fmt: skip
     if ctx.info.subresource == "status":
         return meta + resource.validate_status_update(new, old)
@@ -220,18 +221,6 @@ def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:
     return made | ({"status": new["status"]} if "status" in new else {})
 
 
-def _ephemeral_containers(new: Obj, old: Obj) -> Obj:
-    given = (new.get("spec") or {}).get("ephemeralContainers") or []
-    return old | {
-        "metadata": dict(old["metadata"]),
-        "spec": _with(old, "ephemeralContainers", given),
-    }
-
-
-def _with(old: Obj, field: str, value: object) -> Obj:
-    return {k: v for k, v in old["spec"].items() if k != field} | ({field: value} if value else {})
-
-
 def _conditions(new: Obj, old: Obj) -> Obj:
     status = dict(old.get("status") or {})
     conditions = (new.get("status") or {}).get("conditions")
@@ -249,7 +238,7 @@ def _finalizers(new: Obj, old: Obj) -> Obj:
 
 # What a subresource lets change, everything else staying as it was.
 PARTS: Final = {
-    "ephemeralcontainers": _ephemeral_containers,
+    "ephemeralcontainers": with_ephemeral,
     "resize": resized,
     "approval": _conditions,
     "finalize": _finalizers,
@@ -260,7 +249,7 @@ _PREPARED: Final = frozenset({"approval", "finalize"})
 
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
 PART_RULES: Final = {
-    "ephemeralcontainers": ephemeral_errors,
+    "ephemeralcontainers": validate_ephemeral,
     "resize": validate_resize,
     "approval": validate_approval,
     "finalize": validate_finalizers,

@@ -3,9 +3,10 @@
 Upstream: structured-merge-diff typed/merge.go, typed/remove.go.
 """
 
+from collections import Counter
 from typing import Any
 
-from tiphys.codec.fields.compare import ABSENT, items_of
+from tiphys.codec.fields.compare import ABSENT, items_of, keyed
 from tiphys.codec.fields.field_set import SELF, FieldSet, is_member
 from tiphys.codec.fields.shape import Shape
 
@@ -14,7 +15,9 @@ def merge(shape: Shape, live: Any, applied: Any) -> Any:
     """What is applied wins; what it does not name stays. Raises ValueError as `items_of`."""
     if applied is ABSENT:
         return live
-    if live is ABSENT or live is None or applied is None or shape.is_leaf(applied):
+    if applied is None:  # Names nothing of what is within.
+        return live if live and live is not ABSENT and not shape.is_leaf(live) else None
+    if live is ABSENT or live is None or shape.is_leaf(applied):
         return applied
     if shape.is_list(applied):
         return _merged_list(shape, live, applied)
@@ -28,35 +31,36 @@ def merge(shape: Shape, live: Any, applied: Any) -> Any:
 
 def _merged_list(shape: Shape, live: list[Any], applied: list[Any]) -> list[Any]:
     """Items in the order in which they are applied; others stay where they stood among them."""
-    before, after = dict(items_of(shape, live)), dict(items_of(shape, applied))
-    shared = [key for key in after if key in before]
-    made: list[Any] = []
-    old, new = list(before), list(after)
-    at_old = at_new = at_shared = 0
+    old, after = list(keyed(shape, live)), items_of(shape, applied)
+    before, new = dict(old), list(after)
+    for key in (key for key, count in Counter(key for key, _ in old).items() if count > 1):
+        before[key] = None  # There is no telling which of them to merge with.
+    shared = iter([key for key in new if key in before])
+    following, merged, made = next(shared, None), set[str](), list[Any]()
+    at_old = at_new = 0
     while at_old < len(old) or at_new < len(new):
-        following = shared[at_shared] if at_shared < len(shared) else None
-        if at_old < len(old):
-            key = old[at_old]
-            if key not in after:
-                made.append(before[key])
-                at_old += 1
-                continue
-            if key != following:  # Shared, and its turn comes elsewhere or has been.
-                at_old += 1
-                continue
-        if at_new < len(new):
-            key = new[at_new]
-            made.append(merge(shape.element, before.get(key, ABSENT), after[key]))
+        key, item = old[at_old] if at_old < len(old) else ("", None)
+        turn = new[at_new] if at_new < len(new) else ""
+        if key and turn and key in after and key != turn and following not in (None, key):
+            at_old += 1  # Its turn comes elsewhere or has been.
+            continue
+        if key and key not in after:
+            made.append(item)
+            at_old += 1
+            continue
+        if key and (key == turn or key in merged):
+            at_old += 1
+        if turn:
+            merged.add(turn)
+            made.append(merge(shape.element, before.get(turn, ABSENT), after[turn]))
             at_new += 1
-            if key == following:
-                at_shared += 1
-                if at_old < len(old) and old[at_old] == key:
-                    at_old += 1
+            if turn == following:
+                following = next(shared, None)
     return made
 
 
 def remove(shape: Shape, value: Any, fields: FieldSet | None) -> Any:
-    """The value without those fields; ABSENT where nothing is left of a list or map."""
+    """The value without those fields; of a list or map of which nothing is left an empty one."""
     if fields is None or shape.is_leaf(value) or not value:
         return value
     if shape.is_list(value):
@@ -64,24 +68,18 @@ def remove(shape: Shape, value: Any, fields: FieldSet | None) -> Any:
     made = {}
     for name, inner in value.items():
         node = fields.get(f"f:{name}")
-        if node is not None and is_member(node):
-            continue
-        left = remove(shape.child(name), inner, node)
-        if left is not ABSENT:
-            made[name] = left
-    return made if made else ABSENT
+        if node is None or not is_member(node):
+            made[name] = remove(shape.child(name), inner, node)
+    return made
 
 
-def _without_items(shape: Shape, value: list[Any], fields: FieldSet) -> Any:
+def _without_items(shape: Shape, value: list[Any], fields: FieldSet) -> list[Any]:
     made = []
-    for key, item in items_of(shape, value):
+    for key, item in keyed(shape, value):
         node = fields.get(key)
-        if node is not None and is_member(node):
-            continue
-        left = remove(shape.element, item, node)
-        if left is not ABSENT:
-            made.append(left)
-    return made if made else ABSENT
+        if node is None or not is_member(node):
+            made.append(remove(shape.element, item, node))
+    return made
 
 
 def with_named_fields(shape: Shape, node: FieldSet) -> FieldSet:
@@ -100,4 +98,18 @@ def with_named_fields(shape: Shape, node: FieldSet) -> FieldSet:
         if name and shape.has_field(name) and found and SELF not in found:
             found = {SELF: {}, **found}
         made[key] = found
+    return made
+
+
+def with_wholes(shape: Shape, node: FieldSet) -> FieldSet:
+    """The set after a change of the schema: what is a whole now is owned as one.
+
+    Upstream: typed/reconcile_schema.go.
+    """
+    if not node or shape.always_leaf:
+        return {}
+    made: FieldSet = {}
+    for key, inner in node.items():
+        child = shape.child(key[2:]) if key.startswith("f:") else shape.element
+        made[key] = inner if key == SELF else with_wholes(child, inner)
     return made

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from tiphys.api.schema import SCHEMA, Field
+from tiphys.codec.fields import go_value
 from tiphys.codec.fields.field_set import SELF, FieldSet
 
 LEAVES_MAX: Final = 64  # Of one struct; clients write few combinations of its fields.
@@ -19,6 +20,7 @@ class Shape(Protocol):
     """One place in the schema."""
 
     list_keys: tuple[str, ...]  # The fields by which an item of a list is known.
+    always_leaf: bool  # Whatever the value.
 
     def is_list(self, value: Any) -> bool: ...
 
@@ -57,6 +59,7 @@ class Deduced:
     """No schema: objects are maps of fields, lists are wholes."""
 
     list_keys: tuple[str, ...] = ()
+    always_leaf = False
 
     def is_list(self, value: Any) -> bool:
         return isinstance(value, list)
@@ -90,11 +93,54 @@ DEDUCED: Final[Shape] = Deduced()
 class Leaf(Deduced):
     """A scalar, or an atomic list, map or struct."""
 
+    always_leaf = True
+
     def is_leaf(self, value: Any) -> bool:
         return True
 
 
 LEAF: Final[Shape] = Leaf()
+
+
+class Scalar(Leaf):
+    """A leaf whose type is known. The words are structured-merge-diff's."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def unfit(self, value: Any) -> str:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        match self._kind:
+            case "number" if not is_number:
+                return f"expected numeric (int or float), got {go_value.kind(value)}"
+            case "string" if not isinstance(value, str):
+                return f"expected string, got {go_value.as_source(value)}"
+            case "boolean" if not isinstance(value, bool):
+                return f"expected boolean, got {go_value.printed(value)}"
+            case _:
+                return ""
+
+
+STRING: Final[Shape] = Scalar("string")
+NUMBER: Final[Shape] = Scalar("number")
+BOOLEAN: Final[Shape] = Scalar("boolean")
+
+
+class Whole(Leaf):
+    """A list or a map that is owned as a whole."""
+
+    def __init__(self, word: str, kind: type) -> None:
+        self._word = word
+        self._kind = kind
+
+    def unfit(self, value: Any) -> str:
+        if isinstance(value, self._kind):
+            return ""
+        return f"expected {self._word}, got {go_value.printed(value)}"
+
+
+WHOLE_LIST: Final[Shape] = Whole("list", list)
+WHOLE_MAP: Final[Shape] = Whole("map", dict)
 
 
 class MapShape(Deduced):
@@ -141,7 +187,7 @@ class StructShape(Deduced):
 
     def leaves(self, keys: tuple[str, ...]) -> FieldSet | None:
         found = self._leaves.get(keys)
-        if found is None and all(self.child(key) is LEAF for key in keys):
+        if found is None and all(self.child(key).always_leaf for key in keys):
             found = {SELF: {}, **{f"f:{key}": {} for key in sorted(keys)}}
             if len(self._leaves) < LEAVES_MAX:
                 self._leaves[keys] = found
@@ -171,9 +217,9 @@ class ListShape(Deduced):
 
     def item_key(self, item: Any) -> str:
         if not self.list_keys:
-            if isinstance(item, (dict, list)) or item is None:
-                raise ValueError("set items must be scalars")
-            return f"v:{_json(item)}"
+            return f"v:{_json(_scalar(item))}"
+        if item is None:
+            raise ValueError("associative list with keys may not have a null element")
         if not isinstance(item, dict):
             raise ValueError("associative list with keys may not have non-map elements")
         if self._only_key and (text := item.get(self._only_key)).__class__ is str:
@@ -186,12 +232,22 @@ class ListShape(Deduced):
             if value is not None:
                 found[key] = value
         if not found:
-            names = ", ".join(f'"{key}"' for key in self.list_keys)
+            names = " ".join(f'"{key}"' for key in self.list_keys)
             raise ValueError(
-                f"associative list with keys has an element that omits key field {names}"
-                " (and doesn't have default value)"
+                f"associative list with keys has an element that omits all key fields [{names}]"
+                " (and doesn't have default values for any key fields)"
             )
         return f"k:{_json(found)}"
+
+
+def _scalar(item: Any) -> Any:
+    if isinstance(item, dict):
+        raise ValueError("associative list without keys has an element that's a map type")
+    if isinstance(item, list):
+        raise ValueError("not supported: associative list with lists as elements")
+    if item is None:
+        raise ValueError("associative list without keys has an element that's an explicit null")
+    return item
 
 
 def _json(value: Any) -> str:
@@ -216,32 +272,44 @@ def _key_defaults(type_name: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
     return {**zeros, **_DEFAULTS.get(type_name, {})}
 
 
+# Letters of the schema's kinds; times, quantities and the like may be written in several ways.
+_OF_KINDS: Final[Mapping[str, Shape]] = {
+    "s": STRING,
+    "i": NUMBER,
+    "l": NUMBER,
+    "e": NUMBER,
+    "b": BOOLEAN,
+    "R": DEDUCED,
+    "J": DEDUCED,
+}
+
+
 @lru_cache(maxsize=1024)
 def shape_of(type_name: str) -> Shape:
     """The shape of a built-in type, `apps.v1.Deployment`."""
     definition = SCHEMA.types[type_name]
     if definition.atomic:
-        return LEAF
+        return WHOLE_MAP
     return StructShape(
         lambda: {name: _shape_of_field(field) for name, field in definition.fields.items()}
     )
 
 
 def _shape_of_field(field: Field) -> Shape:
-    one = shape_of(field.ref) if field.ref else DEDUCED if field.kind in "RJ" else LEAF
+    one = shape_of(field.ref) if field.ref else _OF_KINDS.get(field.kind, LEAF)
     match field.container:
         case "list" if field.list_type == "map":
             return ListShape(one, field.map_keys, _key_defaults(field.ref, field.map_keys))
         case "list" if field.list_type == "set":
-            return ListShape(LEAF, (), {})
+            return ListShape(one, (), {})
         case "list":
-            return LEAF
+            return WHOLE_LIST
         case "map":
-            return LEAF if field.map_type == "atomic" else MapShape(one)
+            return WHOLE_MAP if field.map_type == "atomic" else MapShape(one)
         case "map of list":
-            return MapShape(LEAF)
+            return MapShape(WHOLE_LIST)
         case _:
-            return LEAF if field.map_type == "atomic" else one
+            return WHOLE_MAP if field.map_type == "atomic" else one
 
 
 @lru_cache(maxsize=256)

@@ -1,48 +1,69 @@
 """Why an applied object does not fit the schema, in upstream's words.
 
-Upstream: structured-merge-diff typed/validate.go.
+Upstream: structured-merge-diff typed/validate.go, typed/helpers.go.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
+from tiphys.codec.fields import go_value
 from tiphys.codec.fields.field_set import path_text
 from tiphys.codec.fields.shape import Shape, StructShape
 
 
-def why_unfit(shape: Shape, value: Any, above: tuple[str, ...] = ()) -> str:
-    """`.spec.x: field not declared in schema`, or an empty text."""
+def why_unfit(shape: Shape, value: Any) -> str:
+    """`.spec.x: field not declared in schema`, several below each other, or an empty text."""
+    found = list(_unfit(shape, value, ()))
+    if len(found) > 1:
+        return "\n  ".join(["errors:", *found])
+    return found[0] if found else ""
+
+
+def _unfit(shape: Shape, value: Any, above: tuple[str, ...]) -> Iterator[str]:
     if value is None:
-        return ""
+        return
     if shape.is_leaf(value):
         why = shape.unfit(value)
-        return f"{path_text(above)}: {why}" if why else ""
-    if shape.is_list(value):
-        return _why_list(shape, value, above)
-    if not isinstance(value, dict):
-        return f"{path_text(above) or '.'}: expected map, got {value!r}"
+        if why:
+            yield _told(above, why)
+    elif shape.is_list(value):
+        yield from _unfit_items(shape, value, above)
+    elif not isinstance(value, dict):
+        yield _told(above, f"expected map, got {go_value.printed(value)}")
+    else:
+        yield from _unfit_fields(shape, value, above)
+
+
+def _told(path: tuple[str, ...], why: str) -> str:
+    return f"{path_text(path)}: {why}" if path else why
+
+
+def _unfit_fields(shape: Shape, value: dict[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+    """Of names that the schema does not know the first is told."""
+    unknown = ""
     for name, inner in value.items():
         path = (*above, f"f:{name}")
         if isinstance(shape, StructShape) and not shape.has_field(name):
             if above or name not in ("apiVersion", "kind"):
-                return f"{path_text(path)}: field not declared in schema"
+                unknown = unknown or _told(path, "field not declared in schema")
             continue
-        if why := why_unfit(shape.child(name), inner, path):
-            return why
-    return ""
+        yield from _unfit(shape.child(name), inner, path)
+    if unknown:
+        yield unknown
 
 
-def _why_list(shape: Shape, value: Any, above: tuple[str, ...]) -> str:
+def _unfit_items(shape: Shape, value: Any, above: tuple[str, ...]) -> Iterator[str]:
     if not isinstance(value, list):
-        return f"{path_text(above)}: expected list, got {value!r}"
+        yield _told(above, f"expected list, got {go_value.printed(value)}")
+        return
     seen = set()
     for index, item in enumerate(value):
         try:
             key = shape.item_key(item)
         except ValueError as exc:
-            return f"{path_text(above)}: element {index}: {exc}"
+            yield _told(above, f"element {index}: {exc}")
+            return
         if key in seen:
-            return f"{path_text(above)}: duplicate entries for key {path_text((key,))}"
+            yield _told(above, f"duplicate entries for key {path_text((key,))}")
         seen.add(key)
-        if why := why_unfit(shape.element, item, (*above, key)):
-            return why
-    return ""
+        yield from _unfit(shape.element, item, (*above, key))

@@ -110,6 +110,40 @@ def field(schema: dict[str, Any]) -> dict[str, Any]:
                 " x-kubernetes-preserve-unknown-fields"
             ],
         ),
+        (field({"type": "null"}), [
+            's.properties[a].type: Unsupported value: "null": supported values: "array", "boolean",'
+            ' "integer", "number", "object", "string"',
+            "s.properties[a].type: Forbidden: type cannot be set to null, use nullable as an"
+            " alternative",
+        ]),
+        (field({"x-kubernetes-int-or-string": True, "x-kubernetes-embedded-resource": True,
+                "type": "object", "properties": {"b": {"type": "string"}}}), [
+            "s.properties[a].x-kubernetes-embedded-resource: Invalid value: true: must be false if"
+            " x-kubernetes-int-or-string is true",
+        ]),
+        ({"type": "object", "properties": {"metadata": {"type": "object", "default": {}},
+                                           "kind": {"type": "string", "default": "A"}}}, [
+            "s.properties[metadata].default: Forbidden: must not be set in top-level metadata",
+            "s.properties[kind].default: Forbidden: must not be set in top-level kind",
+        ]),
+        (field({"type": "object", "x-kubernetes-embedded-resource": True, "properties": {
+            "metadata": {"type": "object", "properties": {"labels": {"type": "object",
+                "additionalProperties": {"type": "string", "default": "b"}}}}}}), [
+            "s.properties[a].properties[metadata].properties[labels].additionalProperties.default:"
+            " Forbidden: must not be set inside additionalProperties applying to object metadata",
+        ]),
+        (field({"type": "array", "x-kubernetes-list-type": "set",
+                "items": {"type": "array", "items": {"type": "string"}}}), []),
+        (field({"type": "string", "x-kubernetes-list-type": "x"}), [
+            "s.properties[a].type: Invalid value: \"string\": must be array if"
+            " x-kubernetes-list-type is specified",
+            's.properties[a].x-kubernetes-list-type: Unsupported value: "x": supported values:'
+            ' "atomic", "set", "map"',
+        ]),
+        (field({"type": "integer", "default": 3,
+                "x-kubernetes-validations": [{"rule": "self > 4", "message": "more"}]}), [
+            "s.properties[a].default: Invalid value: 3: more",
+        ]),
     ],
 )  # fmt: skip
 def test_schemas(schema: dict[str, Any], texts: list[str]) -> None:
@@ -124,6 +158,14 @@ def test_schemas(schema: dict[str, Any], texts: list[str]) -> None:
         ({"scope": "Nope"}, ["spec.scope"]),
         ({"names": {"kind": "bad_kind"}}, ["spec.names.kind"]),
         ({"names": {"listKind": "Widget"}}, ["spec.names.listKind"]),
+        ({"names": {"listKind": "Widget", "shortNames": ["A"], "categories": ["B"]}},
+         ["spec.names.shortNames[0]", "spec.names.listKind", "spec.names.categories[0]"]),
+        ({"version": {"deprecated": True, "deprecationWarning": "a\u0007"}},
+         ["spec.versions[0].deprecationWarning"]),
+        ({"preserveUnknownFields": True, "conversion": {"strategy": "Webhook", "webhook": {
+            "clientConfig": {"url": "http://u@h/?q#f"}, "conversionReviewVersions": ["V1", "v1"]}}},
+         ["spec.conversion.strategy", *["spec.conversion.webhookClientConfig.url"] * 4,
+          "spec.conversion.conversionReviewVersions[0]", "spec.preserveUnknownFields"]),
         ({"version": {"name": "V1"}}, ["spec.versions[0].name", "spec.version",
                                        "status.storedVersions", "status.storedVersions[0]"]),
         ({"version": {"storage": False}}, ["spec.versions"]),

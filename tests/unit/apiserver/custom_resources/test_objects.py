@@ -70,6 +70,19 @@ def test_a_default_is_each_objects_own() -> None:
     assert other == {"a": {"b": []}}
 
 
+def test_errors_of_embedded_resources() -> None:
+    schema = {"properties": {"e": {"additionalProperties": EMBEDDED}}}
+    value = {"e": {"k": {"apiVersion": "a/b/c", "metadata": {"namespace": "N"}}}}
+    text = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'"
+    errors = [str(e) for e in embedded_errors(value, schema)]
+    assert errors[:2] == [
+        'e[k].apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
+        "e[k].kind: Required value",
+    ]
+    assert len(errors) == 3
+    assert errors[2].startswith(f'e[k].metadata.namespace: Invalid value: "N": {text}')
+
+
 def test_embedded_resources_say_what_they_are() -> None:
     schema = {"properties": {"e": EMBEDDED}}
     value: dict[str, Any] = {"e": {"kind": "Po d", "metadata": {"labels": {"a": "b"}, "zz": 1}}}

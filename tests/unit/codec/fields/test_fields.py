@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.codec.fields.compare import ABSENT, compare, field_set, fields_of_new
+from tiphys.codec.fields.compare import compare, field_set, fields_of_new
 from tiphys.codec.fields.field_set import (
     difference,
     difference_below,
@@ -186,7 +186,7 @@ def test_taking_fields_out() -> None:
     assert left == containers({"name": "a"}, {"name": "b"})
     left = remove(POD, value, {"f:containers": {'k:{"name":"a"}': {".": {}, "f:image": {}}}})
     assert left == containers({"name": "b"})
-    assert remove(POD, containers({"name": "a"}), {"f:containers": {}}) is ABSENT
+    assert remove(POD, containers({"name": "a"}), {"f:containers": {}}) == {}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,28 @@ def test_taking_fields_out() -> None:
             {"metadata": {"finalizers": ["a", "a"]}},
             '.metadata.finalizers: duplicate entries for key [="a"]',
         ),
-        ({"spec": {"template": []}}, ".spec.template: expected map, got []"),
+        ({"spec": {"template": []}}, ".spec.template: expected map, got &{[]}"),
+        (
+            {"spec": {"replicas": "x"}},
+            ".spec.replicas: expected numeric (int or float), got string",
+        ),
+        ({"spec": {"selector": "x"}}, ".spec.selector: expected map, got &{x}"),
+        ({"metadata": {"finalizers": "x"}}, ".metadata.finalizers: expected list, got &{x}"),
+        (
+            {"metadata": {"finalizers": [None]}},
+            ".metadata.finalizers: element 0: associative list without keys has an element that's"
+            " an explicit null",
+        ),
+        (
+            {"metadata": {"labels": {"a": 1}}, "spec": {"paused": [True, "b"]}},
+            "errors:\n  .metadata.labels.a: expected string, got"
+            " &value.valueUnstructured{Value:1}\n  .spec.paused: expected boolean, got"
+            " &{[true b]}",
+        ),
+        (
+            {"metadata": {"ownerReferences": [{"name": "x"}]}},
+            "",
+        ),
     ],
 )
 def test_why_an_object_does_not_fit(value: Any, why: str) -> None:

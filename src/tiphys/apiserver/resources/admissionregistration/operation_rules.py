@@ -59,12 +59,15 @@ def _resources(resources: list[str], path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     whole: set[str] = set()
     subresources: set[str] = set()
+    last = "*"  # Of those without a subresource: upstream looks at that one only.
     for index, resource in enumerate(resources):
         where = f"{path}[{index}]"
         if not resource:
             errors.append(required(where))
+            continue
         name, slash, subresource = resource.partition("/")
         if not slash:
+            last = name
             continue
         if name in whole:
             text = f"if '{name}/*' is present, must not specify {resource}"
@@ -79,7 +82,7 @@ def _resources(resources: list[str], path: str) -> list[FieldError]:
     if len(resources) > 1 and "*/*" in resources:
         text = "if '*/*' is present, must not specify other resources"
         errors.append(invalid(path, resources, text))
-    if "*" in resources and any("/" not in r and r not in {"", "*"} for r in resources):
+    if "*" in resources and last != "*":
         text = "if '*' is present, must not specify other resources without subresources"
         errors.append(invalid(path, resources, text))
     return errors

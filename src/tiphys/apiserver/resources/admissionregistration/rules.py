@@ -3,8 +3,7 @@
 Upstream: pkg/apis/admissionregistration/validation/validation.go.
 """
 
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, duplicate, invalid, required
@@ -12,6 +11,7 @@ from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.admissionregistration.match_conditions import condition_errors
 from tiphys.apiserver.resources.admissionregistration.operation_rules import rule_errors
 from tiphys.apiserver.resources.rules.texts import each, label_selector, unsupported
+from tiphys.apiserver.resources.rules.webhook_client import webhook_client
 
 _REVIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 _SIDE_EFFECTS: Final = ("None", "NoneOnDryRun")
@@ -22,7 +22,6 @@ _CHOICES: Final = {
 _REINVOCATION: Final = ("IfNeeded", "Never")
 _TIMEOUT_SECONDS_MAX: Final = 30
 _SEGMENTS_MIN: Final = 3
-_URL_FORM: Final = "; desired format: https://host[/path]"
 
 
 def validate(configuration: Obj) -> list[FieldError]:
@@ -54,10 +53,10 @@ def _webhook(webhook: Obj, path: str) -> list[FieldError]:
         errors.append(invalid(f"{path}.timeoutSeconds", timeout, text))
     for field in ("namespaceSelector", "objectSelector"):
         errors += label_selector(webhook[field], f"{path}.{field}")
-    errors += _client(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
     reinvocation = webhook.get("reinvocationPolicy", "Never")
     if reinvocation not in _REINVOCATION:
         errors.append(unsupported(f"{path}.reinvocationPolicy", reinvocation, _REINVOCATION))
+    errors += webhook_client(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
     where = f"{path}.matchConditions"
     errors += condition_errors(webhook.get("matchConditions") or [], where, has_params=False)
     return errors
@@ -93,60 +92,4 @@ def _review_versions(versions: list[str], path: str) -> list[FieldError]:
         errors += each(where, version, names.dns1035_label(version))
     if _REVIEW_VERSIONS.isdisjoint(versions):
         errors.append(invalid(path, versions, "must include at least one of v1, v1beta1"))
-    return errors
-
-
-def _client(client: Obj, path: str) -> list[FieldError]:
-    if ("url" in client) == ("service" in client):
-        return [required(path, "exactly one of url or service is required")]
-    if "url" in client:
-        return _url(client["url"], f"{path}.url")
-    return _service(client["service"], f"{path}.service")
-
-
-def _url(value: str, path: str) -> list[FieldError]:
-    try:
-        url = urlsplit(value)
-    except ValueError as error:
-        text = f"url must be a valid URL: {error}{_URL_FORM}"
-        return [required(path, text)]
-    user, at_sign, host = url.netloc.rpartition("@")
-    problems: list[tuple[Any, str]] = []
-    if url.scheme != "https":
-        problems.append((url.scheme, f"'https' is the only allowed URL scheme{_URL_FORM}"))
-    if not host:
-        problems.append((host, f"host must be specified{_URL_FORM}"))
-    if at_sign:
-        problems.append((user, "user information is not permitted in the URL"))
-    if url.fragment:
-        problems.append((url.fragment, "fragments are not permitted in the URL"))
-    if url.query:
-        problems.append((url.query, "query parameters are not permitted in the URL"))
-    return [invalid(path, shown, text) for shown, text in problems]
-
-
-def _service(service: Obj, path: str) -> list[FieldError]:
-    # Upstream names the field "name" for both.
-    errors = [required(f"{path}.name") for f in ("name", "namespace") if not service.get(f)]
-    texts = names.port_number(service["port"])
-    if texts:
-        text = "port is not valid: " + ",".join(texts)
-        errors.append(invalid(f"{path}.port", service["port"], text))
-    return errors + _service_path(service.get("path", ""), f"{path}.path")
-
-
-def _service_path(value: str, path: str) -> list[FieldError]:
-    if value in {"", "/"}:
-        return []
-    if value == "//":
-        return [invalid(path, value, "segment[0] may not be empty")]
-    errors: list[FieldError] = []
-    if not value.startswith("/"):
-        errors.append(invalid(path, value, "must start with a '/'"))
-    for index, segment in enumerate(value[1:].removesuffix("/").split("/")):
-        texts = names.dns_subdomain(segment)
-        if not segment:
-            errors.append(invalid(path, value, f"segment[{index}] may not be empty"))
-        else:
-            errors += each(path, value, (f"segment[{index}]: {t}" for t in texts))
     return errors

@@ -10,6 +10,7 @@ from typing import Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, duplicate, invalid, required
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.policies.compiling import PolicyCompiler
 from tiphys.apiserver.resources.admissionregistration import policy_rules
@@ -57,9 +58,9 @@ def _validation(validation: Obj, compiler: PolicyCompiler, path: str) -> list[Fi
         errors.append(invalid(f"{path}.messageExpression", told, error))
     message = validation.get("message") or ""
     if message and not message.strip():
-        errors.append(invalid(f"{path}.message", message, "message must be non-empty if specified"))
+        errors.append(invalid(f"{path}.message", message, "must be non-empty if specified"))
     elif _LINE_BREAK.search(message.strip()):
-        errors.append(invalid(f"{path}.message", message, "message must not contain line breaks"))
+        errors.append(invalid(f"{path}.message", message, "must not contain line breaks"))
     reason = validation.get("reason")
     if reason is not None and reason not in _REASONS:
         errors.append(unsupported(f"{path}.reason", reason, _REASONS))
@@ -73,7 +74,8 @@ def _annotations(
     path = "spec.auditAnnotations"
     if len(annotations) > _ANNOTATIONS_MAX:
         text = f"must not have more than {_ANNOTATIONS_MAX} auditAnnotations"
-        errors.append(invalid(path, annotations, text))
+        shown = [go_form(a, "admissionregistration.v1.AuditAnnotation") for a in annotations]
+        errors.append(invalid(path, shown, text))
     seen: set[str] = set()
     for index, annotation in enumerate(annotations):
         where, key = f"{path}[{index}]", annotation.get("key") or ""

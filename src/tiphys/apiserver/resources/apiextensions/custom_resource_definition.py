@@ -71,6 +71,12 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return definition_errors(new, old)
 
 
+def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
+    from tiphys.apiserver.custom_resources.definition_rules import accepted_name_errors
+
+    return list(accepted_name_errors(new))
+
+
 def warnings(new: Obj, old: Obj | None) -> list[str]:
     if old is not None and new["spec"] == old["spec"]:
         return []
@@ -95,6 +101,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     before_delete=before_delete,
     validate_create=validate_create,
     validate_update=validate_update,
+    validate_status_update=validate_status_update,
     warnings=warnings,
     allow_unconditional_update=False,
 )

@@ -61,4 +61,5 @@ API_SERVICE = Resource(
     before_create=before_create,
     before_update=generation.keep_status,
     before_status_update=generation.status_alone_updated,
+    validate_status_update=rules.validate_status_update,
 )

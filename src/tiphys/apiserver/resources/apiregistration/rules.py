@@ -1,9 +1,13 @@
 """Validation of APIServices. Upstream: kube-aggregator pkg/apis/apiregistration/validation."""
 
+from typing import Final
+
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, invalid, required
-from tiphys.api.meta import Obj
-from tiphys.apiserver.resources.rules.texts import each
+from tiphys.api.meta import Obj, at
+from tiphys.apiserver.resources.rules.texts import each, unsupported
+
+_STATUSES: Final = ("True", "False", "Unknown")
 
 
 def validate(api_service: Obj) -> list[FieldError]:
@@ -31,6 +35,14 @@ def validate(api_service: Obj) -> list[FieldError]:
         text = "must be positive and less than 1000"
         errors.append(invalid("spec.versionPriority", own, text))
     return errors + _service(spec)
+
+
+def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
+    return [
+        unsupported(f"status.conditions[{index}].status", condition.get("status", ""), _STATUSES)
+        for index, condition in enumerate(at(new, "status", "conditions", default=[]))
+        if condition.get("status", "") not in _STATUSES
+    ]
 
 
 def _service(spec: Obj) -> list[FieldError]:

@@ -50,15 +50,23 @@ def _ready(stateful_set: Obj, _: datetime) -> Any:
 
 
 def validate(stateful_set: Obj) -> list[FieldError]:
-    return _rules(stateful_set["spec"], with_claims=True)
+    spec = stateful_set["spec"]
+    claims = [
+        error
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ())
+        for error in claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
+    ]
+    name = named(spec.get("serviceName", ""), "spec.serviceName", dns_label, needed=False)
+    return _policies(spec) + claims + _numbers(spec) + name + _pods(spec)
 
 
 def validate_again(stateful_set: Obj) -> list[FieldError]:
-    """Without the claims, which cannot change."""
-    return _rules(stateful_set["spec"], with_claims=False)
+    """Without the claims and the service's name, which cannot change."""
+    spec = stateful_set["spec"]
+    return _policies(spec) + _numbers(spec) + _pods(spec)
 
 
-def _rules(spec: Obj, *, with_claims: bool) -> list[FieldError]:
+def _policies(spec: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
     policy = spec.get("podManagementPolicy")
     if policy not in {"OrderedReady", "Parallel"}:
@@ -71,22 +79,25 @@ def _rules(spec: Obj, *, with_claims: bool) -> list[FieldError]:
         value = retention.get(field, "")
         if value not in {"Retain", "Delete"}:
             errors.append(unsupported(where, value, ("Retain", "Delete")))
-    for index, claim in enumerate(spec.get("volumeClaimTemplates") or () if with_claims else ()):
-        errors += claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
-    errors += workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
-    errors += workload.not_negative_at(spec.get("ordinals") or {}, "spec.ordinals", "start")
-    name = spec.get("serviceName", "")
-    errors += named(name, "spec.serviceName", dns_label, needed=False)
+    return errors
+
+
+def _numbers(spec: Obj) -> list[FieldError]:
+    errors = workload.not_negative_at(spec, "spec", "replicas", "minReadySeconds")
+    return errors + workload.not_negative_at(spec.get("ordinals") or {}, "spec.ordinals", "start")
+
+
+def _pods(spec: Obj) -> list[FieldError]:
     text = "empty selector is invalid for statefulset"
-    errors += workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
+    errors = workload.selector(spec.get("selector"), "spec.selector", empty_text=text)
     template = spec.get("template")
     if not workload.is_well_formed(spec.get("selector")):
         shown = workload.shown_selector(spec.get("selector"))
         errors.append(invalid("spec.selector", shown, ""))
     else:
         errors += workload.template_matches(spec.get("selector"), template, "spec.template")
+        errors += workload.template(_as_pods_are(spec), "spec.template")
         errors += workload.template_meta(template, "spec.template")
-        errors += workload.template(_with_claims(spec), "spec.template")
     restart = at(template, "spec", "restartPolicy", default="")
     if restart != "Always":
         errors.append(unsupported("spec.template.spec.restartPolicy", restart, ("Always",)))
@@ -96,13 +107,19 @@ def _rules(spec: Obj, *, with_claims: bool) -> list[FieldError]:
     return errors
 
 
-def _with_claims(spec: Obj) -> Obj:
-    """The template with the volumes that the claims will make."""
+def _as_pods_are(spec: Obj) -> Obj:
+    """The template with the volumes that the claims will make, without the names that the
+    controller sets.
+    """
     template: Obj = spec.get("template") or {}
     claims = {c["metadata"].get("name", "") for c in spec.get("volumeClaimTemplates") or ()}
-    if not claims:
-        return template
     pod_spec = dict(template.get("spec") or {})
+    if not claims and not pod_spec.keys() & _NAMES_OF_PODS:
+        return template
+    for field in _NAMES_OF_PODS:
+        pod_spec.pop(field, None)
+    if not claims:
+        return template | {"spec": pod_spec}
     own = [v for v in pod_spec.get("volumes") or () if v.get("name") not in claims]
     made = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in sorted(claims)]
     return template | {"spec": pod_spec | {"volumes": [*made, *own]}}
@@ -122,6 +139,7 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     return workload.not_negative_at(rolling or {}, f"{path}.rollingUpdate", "partition")
 
 
+_NAMES_OF_PODS: Final = frozenset({"hostname", "subdomain"})
 _MUTABLE: Final = frozenset(
     {
         "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",

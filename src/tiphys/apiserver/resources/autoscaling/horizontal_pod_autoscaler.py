@@ -9,6 +9,7 @@ from tiphys.apiserver.resources.autoscaling import conversion, rules
 from tiphys.apiserver.resources.autoscaling.hpa_cells import metrics, min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload_status
 
 _INFO = built_in("autoscaling", "v2", "horizontalpodautoscalers")
 
@@ -46,6 +47,7 @@ def before_create(autoscaler: Obj) -> None:
 HORIZONTAL_POD_AUTOSCALER = Resource(
     _INFO,
     validate=rules.validate,
+    validate_status_update=workload_status.AUTOSCALER,
     columns=columns_of(
         _INFO,
         cells.name,

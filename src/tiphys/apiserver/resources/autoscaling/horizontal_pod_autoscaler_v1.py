@@ -11,6 +11,7 @@ from tiphys.apiserver.resources.autoscaling.conversion import has_metrics, to_v2
 from tiphys.apiserver.resources.autoscaling.hpa_cells import metrics, min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import workload_status
 
 _INFO = built_in("autoscaling", "v1", "horizontalpodautoscalers")
 
@@ -39,6 +40,7 @@ def before_create(autoscaler: Obj) -> None:
 HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     _INFO,
     validate=rules.validate_v1,
+    validate_status_update=workload_status.AUTOSCALER,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -5,12 +5,20 @@ from typing import Final
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import Obj
-from tiphys.api.quantity import of
+from tiphys.api.quantity import normal, of
 from tiphys.apiserver.resources.autoscaling.conversion import to_v2
-from tiphys.apiserver.resources.rules.texts import each, unsupported
+from tiphys.apiserver.resources.rules.resource_requirements import container_resource_name
+from tiphys.apiserver.resources.rules.texts import NOT_NEGATIVE, each, unsupported
 
 _TYPES: Final = ("ContainerResource", "External", "Object", "Pods", "Resource")
-_SOURCES: Final = {t: t[0].lower() + t[1:] for t in _TYPES}
+# Type -> field, in the order in which upstream looks for sources.
+_SOURCES: Final = {
+    "Object": "object",
+    "External": "external",
+    "Pods": "pods",
+    "Resource": "resource",
+    "ContainerResource": "containerResource",
+}
 _TARGETS: Final = ("Utilization", "Value", "AverageValue")
 _WINDOW_MAX: Final = 3600
 _PERIOD_MAX: Final = 1800
@@ -22,17 +30,11 @@ def validate_v1(autoscaler: Obj) -> list[FieldError]:
 
 def validate(autoscaler: Obj) -> list[FieldError]:
     spec = autoscaler["spec"]
-    least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
-    errors: list[FieldError] = []
-    if least is not None and least < 1:
-        text = "must be greater than or equal to 1"
-        errors.append(invalid("spec.minReplicas", least, text))
-    if most < 1:
-        errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
-    if least is not None and most < least:
-        text = "must be greater than or equal to `minReplicas`"
-        errors.append(invalid("spec.maxReplicas", most, text))
-    errors += _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
+    least, target = spec.get("minReplicas"), spec.get("scaleTargetRef") or {}
+    # The only kind of the core group that has a scale.
+    needs_group = target.get("kind") != "ReplicationController"
+    errors = _counts(least, spec.get("maxReplicas", 0))
+    errors += _reference(target, "spec.scaleTargetRef", needs_group=needs_group)
     for index, metric in enumerate(spec.get("metrics") or ()):
         errors += _metric(metric, f"spec.metrics[{index}]")
     kinds = {metric.get("type") for metric in spec.get("metrics") or ()}
@@ -46,10 +48,29 @@ def validate(autoscaler: Obj) -> list[FieldError]:
     return errors
 
 
-def _reference(ref: Obj, path: str) -> list[FieldError]:
+def _counts(least: int | None, most: int) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if least is not None and least < 1:
+        text = "must be greater than or equal to 1"
+        errors.append(invalid("spec.minReplicas", least, text))
+    if most == 0:
+        errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
+    elif most < 0:
+        text = "must be greater than or equal to 1"
+        errors.append(invalid("spec.maxReplicas", most, text))
+    if least is not None and most < least:
+        text = "must be greater than or equal to `minReplicas`"
+        errors.append(invalid("spec.maxReplicas", most, text))
+    return errors
+
+
+def _reference(ref: Obj, path: str, *, needs_group: bool) -> list[FieldError]:
     errors = _named(ref, path)
     version = ref.get("apiVersion", "")
-    if "/" not in version and version != "v1":
+    if version.count("/") > 1:
+        text = f"unexpected GroupVersion string: {version}"
+        errors.append(invalid(f"{path}.apiVersion", version, text))
+    elif needs_group and not version.rpartition("/")[0]:
         errors.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
     return errors
 
@@ -66,36 +87,33 @@ def _named(ref: Obj, path: str) -> list[FieldError]:
 
 
 def _metric(metric: Obj, path: str) -> list[FieldError]:
+    """The first source is looked at, whatever the type says; then whether it is the type's only."""
     kind = metric.get("type", "")
-    errors = _sources(metric, path)
-    if kind not in _TYPES:
-        wrong = unsupported(f"{path}.type", kind, _TYPES)
-        return [*errors, wrong, wrong]  # Upstream looks twice.
-    where, source = f"{path}.{_SOURCES[kind]}", metric.get(_SOURCES[kind])
-    if source is None:
-        return [*errors, required(where, "must populate information for the given metric source")]
-    return errors + _source(kind, source, where)
-
-
-def _sources(metric: Obj, path: str) -> list[FieldError]:
-    """There is a type, and no other source beside its own."""
-    kind = metric.get("type", "")
+    found = [(k, field) for k, field in _SOURCES.items() if metric.get(field) is not None]
+    errors: list[FieldError] = []
     if not kind:
-        return [required(f"{path}.type", "must specify a metric source type")]
-    text = "must populate the given metric source only"
+        errors.append(required(f"{path}.type", "must specify a metric source type"))
+    wrong = [] if kind in _SOURCES else [unsupported(f"{path}.type", kind, _TYPES)]
+    errors += wrong
+    for first, field in found[:1]:
+        errors += _source(first, metric[field], f"{path}.{field}")
     own = _SOURCES.get(kind)
-    return [
-        forbidden(f"{path}.{field}", text)
-        for field in _SOURCES.values()
-        if field in metric and field != own and own is not None
-    ]
+    if own is not None and metric.get(own) is None:
+        text = "must populate information for the given metric source"
+        errors.append(required(f"{path}.{own}", text))
+    errors += wrong  # Upstream looks twice.
+    if len(found) == 1:
+        return errors
+    text = "must populate the given metric source only"
+    return errors + [forbidden(f"{path}.{field}", text) for _, field in found if field != own]
 
 
 def _source(kind: str, source: Obj, where: str) -> list[FieldError]:
     target = source.get("target") or {}
     match kind:
         case "Object":
-            errors = _named(source.get("describedObject") or {}, f"{where}.describedObject")
+            described = source.get("describedObject") or {}
+            errors = _reference(described, f"{where}.describedObject", needs_group=False)
             errors += _identifier(source, where) + _target(target, f"{where}.target")
             return errors + _value_or_average(target, where, "averageValue")
         case "External":
@@ -160,14 +178,17 @@ def _external(target: Obj, path: str) -> list[FieldError]:
 
 def _resource(source: Obj, target: Obj, path: str, kind: str) -> list[FieldError]:
     errors: list[FieldError] = []
+    name = source.get("name")
+    if not name:
+        errors.append(required(f"{path}.name", "must specify a resource name"))
+    elif kind == "ContainerResource":
+        errors += container_resource_name(name, f"{path}.name")
     if kind == "ContainerResource":
         container = source.get("container", "")
         if not container:
             errors.append(required(f"{path}.container", "must specify a container"))
         else:
             errors += each(f"{path}.container", container, names.dns_label(container))
-    if not source.get("name"):
-        errors.append(required(f"{path}.name", "must specify a resource name"))
     errors += _target(target, f"{path}.target")
     percent, average = target.get("averageUtilization"), target.get("averageValue")
     if percent is None and average is None:
@@ -195,6 +216,9 @@ def _rules(rules: Obj, path: str) -> list[FieldError]:
         errors.append(required(f"{path}.policies", "must specify at least one Policy"))
     for index, one in enumerate(policies):
         errors += _policy(one, f"{path}.policies[{index}]")
+    tolerance = rules.get("tolerance")
+    if tolerance is not None and of(tolerance).nanos < 0:
+        errors.append(invalid(f"{path}.tolerance", normal(tolerance), NOT_NEGATIVE))
     return errors
 
 

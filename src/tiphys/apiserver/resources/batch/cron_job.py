@@ -43,15 +43,11 @@ _NAME_MAX = 52  # 63 less the suffix of the jobs' names.
 
 def validate(cron_job: Obj) -> list[FieldError]:
     spec = cron_job["spec"]
-    errors: list[FieldError] = []
-    errors += schedule_rules.schedule(spec.get("schedule", ""), "spec.schedule")
+    errors = schedule_rules.schedule(spec.get("schedule", ""), "spec.schedule")
     errors += workload.not_negative_at(spec, "spec", "startingDeadlineSeconds")
     errors += schedule_rules.time_zone(spec.get("timeZone"), "spec.timeZone")
     valid = ("Allow", "Forbid", "Replace")
     errors += one_of(spec.get("concurrencyPolicy", ""), "spec.concurrencyPolicy", valid)
-    errors += workload.not_negative_at(
-        spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
-    )
     job, path = spec["jobTemplate"]["spec"], "spec.jobTemplate.spec"
     errors += job_spec(job, path)
     if job.get("selector") is not None:
@@ -59,7 +55,9 @@ def validate(cron_job: Obj) -> list[FieldError]:
         errors.append(invalid(f"{path}.selector", shown, "`selector` will be auto-generated"))
     if job.get("manualSelector"):
         errors.append(unsupported(f"{path}.manualSelector", True, ("nil", "false")))
-    return errors
+    return errors + workload.not_negative_at(
+        spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
+    )
 
 
 def validate_name_length(cron_job: Obj) -> list[FieldError]:

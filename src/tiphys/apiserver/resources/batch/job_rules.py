@@ -16,10 +16,11 @@ from tiphys.api.field_errors import (
 )
 from tiphys.api.go_form import go_form
 from tiphys.api.labels import from_object
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj, at, condition
 from tiphys.apiserver.resources.rules import workload
 from tiphys.apiserver.resources.rules.texts import (
     IMMUTABLE,
+    domain_path,
     label_name,
     label_selector,
     unsupported,
@@ -32,6 +33,9 @@ _NUMBERS: Final = (
 _ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
 _MANAGED_BY_MAX: Final = 63
 PARALLELISM_MAX: Final = 100_000  # Of indexed jobs.
+FAILED_INDEXES_MAX: Final = 100_000
+_MANY_INDEXES: Final = 100_000
+_OF_MANY_MAX: Final = 10_000  # Running at once, and failed.
 _RULES_MAX: Final = 20
 _EXIT_CODES_MAX: Final = 255
 _PATTERNS_MAX: Final = 20
@@ -105,7 +109,7 @@ def job_spec(spec: Obj, path: str) -> list[FieldError]:
         errors.append(required(f"{path}.backoffLimitPerIndex", text))
     manager = spec.get("managedBy")
     if manager is not None:
-        errors += _domain_path(manager, f"{path}.managedBy")
+        errors += domain_path(manager, f"{path}.managedBy")
         if len(manager) > _MANAGED_BY_MAX:
             errors.append(too_long(f"{path}.managedBy", _MANAGED_BY_MAX))
     errors += _completion_mode(spec, path)
@@ -126,19 +130,6 @@ def job_spec(spec: Obj, path: str) -> list[FieldError]:
     return errors
 
 
-def _domain_path(value: str, path: str) -> list[FieldError]:
-    if not value:
-        return [required(path)]
-    host, _, rest = value.partition("/")
-    if not host or not rest:
-        return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-    errors = [invalid(path, host, text) for text in names.dns_subdomain(host)]
-    if not names.is_http_path(rest):
-        pattern = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
-        errors.append(invalid(path, rest, names.regex_text("Invalid path", pattern)))
-    return errors
-
-
 def _completion_mode(spec: Obj, path: str) -> list[FieldError]:
     mode = spec.get("completionMode")
     failed, completions = spec.get("maxFailedIndexes"), spec.get("completions")
@@ -156,6 +147,10 @@ def _completion_mode(spec: Obj, path: str) -> list[FieldError]:
         if completions is not None and failed is not None and failed > completions:
             text = "must be less than or equal to completions"
             errors.append(invalid(f"{path}.maxFailedIndexes", failed, text))
+        if (failed or 0) > FAILED_INDEXES_MAX:
+            text = f"must be less than or equal to {FAILED_INDEXES_MAX}"
+            errors.append(invalid(f"{path}.maxFailedIndexes", failed, text))
+        errors += _many_indexes(spec, path)
     if mode in {None, "NonIndexed"}:
         errors += [
             invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
@@ -165,13 +160,33 @@ def _completion_mode(spec: Obj, path: str) -> list[FieldError]:
     return errors
 
 
+def _many_indexes(spec: Obj, path: str) -> list[FieldError]:
+    """Above a number of indexes with limits of their own, less may run and fail."""
+    if (spec.get("completions") or 0) <= _MANY_INDEXES or spec.get("backoffLimitPerIndex") is None:
+        return []
+    errors: list[FieldError] = []
+    if spec.get("maxFailedIndexes") is None:
+        text = f"must be specified when completions is above {_MANY_INDEXES}"
+        errors.append(required(f"{path}.maxFailedIndexes", text))
+    text = (
+        f"must be less than or equal to {_OF_MANY_MAX} when completions are above {_MANY_INDEXES} "
+        "and used with backoff limit per index"
+    )
+    return errors + [
+        invalid(f"{path}.{field}", spec[field], text)
+        for field in ("parallelism", "maxFailedIndexes")
+        if (spec.get(field) or 0) > _OF_MANY_MAX
+    ]
+
+
 def _failure_policy(spec: Obj, path: str) -> list[FieldError]:
     rules = spec["podFailurePolicy"].get("rules") or ()
+    errors = []
     if len(rules) > _RULES_MAX:
-        return [too_many(f"{path}.rules", len(rules), _RULES_MAX)]
+        errors = [too_many(f"{path}.rules", len(rules), _RULES_MAX)]
     pod = at(spec, "template", "spec", default={})
     containers = {c.get("name") for f in ("containers", "initContainers") for c in pod.get(f) or ()}
-    return [
+    return errors + [
         error
         for index, rule in enumerate(rules)
         for error in _failure_rule(spec, rule, f"{path}.rules[{index}]", containers)
@@ -293,24 +308,36 @@ def index_count(text: str, completions: int) -> int:
     """How many indexes "0,2-5" names. Raises ValueError, with upstream's words."""
     total, last = 0, -1
     for part in text.split(",") if text else ():
-        limits = part.split("-")
-        if len(limits) > 2:
-            raise ValueError(
-                f'the fragment "{part}" violates the requirement that an index interval can have'
-                " at most two parts separated by '-'"
-            )
-        numbers = []
-        for limit in limits:
-            if not _NUMBER.fullmatch(limit):
-                raise ValueError(f'cannot convert string to integer for index: "{limit}"')
-            if int(limit) >= completions:
-                raise ValueError(f'too large index: "{limit}"')
-            if int(limit) <= last:
-                raise ValueError(f"non-increasing order, previous: {last}, current: {int(limit)}")
-            last = int(limit)
-            numbers.append(last)
-        total += numbers[-1] - numbers[0] + 1
+        first, end = index_interval(part, completions)
+        _increasing(last, first)
+        last = end
+        total += end - first + 1
     return total
+
+
+def index_interval(text: str, completions: int) -> tuple[int, int]:
+    """First and last of "2-5" or "2". Raises ValueError, with upstream's words."""
+    limits = text.split("-")
+    if len(limits) > 2:
+        raise ValueError(
+            f'the fragment "{text}" violates the requirement that an index interval can have'
+            " at most two parts separated by '-'"
+        )
+    numbers = []
+    for limit in limits:
+        if not _NUMBER.fullmatch(limit):
+            raise ValueError(f'cannot convert string to integer for index: "{limit}"')
+        if int(limit) >= completions:
+            raise ValueError(f'too large index: "{limit}"')
+        numbers.append(int(limit))
+    if len(numbers) > 1:
+        _increasing(*numbers)
+    return numbers[0], numbers[-1]
+
+
+def _increasing(previous: int, current: int) -> None:
+    if current <= previous:
+        raise ValueError(f"non-increasing order, previous: {previous}, current: {current}")
 
 
 def _replacement(spec: Obj, path: str) -> list[FieldError]:
@@ -336,11 +363,7 @@ _POD_SPEC: Final = "core.v1.PodSpec"
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
-    errors = _selected_spec(spec)
-    if spec.get("completions") != before.get("completions"):
-        indexed = spec.get("completionMode") == "Indexed" == before.get("completionMode")
-        if not indexed or spec.get("completions") != spec.get("parallelism"):
-            errors.append(invalid("spec.completions", spec.get("completions"), IMMUTABLE))
+    errors = _selected_spec(spec) + _completions_update(spec, before)
     selector = spec.get("selector")
     if selector != before.get("selector"):
         shown = None if selector is None else workload.shown_selector(selector)
@@ -356,6 +379,19 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return errors
 
 
+def _completions_update(spec: Obj, before: Obj) -> list[FieldError]:
+    now = spec.get("completions")
+    if now == before.get("completions"):
+        return []
+    if spec.get("completionMode") != "Indexed":
+        return [invalid("spec.completions", now, IMMUTABLE)]
+    if now is None or now == spec.get("parallelism"):  # That there are none is told already.
+        return []
+    return [
+        invalid("spec.completions", now, "can only be modified in tandem with spec.parallelism")
+    ]
+
+
 def _template_update(spec: Obj, old: Obj) -> list[FieldError]:
     now, then = spec["template"], old["spec"]["template"]
     if not _is_flexible(old):
@@ -369,8 +405,11 @@ def _template_update(spec: Obj, old: Obj) -> list[FieldError]:
 
 
 def _is_flexible(job: Obj) -> bool:
-    """Suspended, with nothing started."""
-    return bool(job["spec"].get("suspend")) and not at(job, "status", "startTime")
+    """Suspended, with nothing running."""
+    status = job.get("status") or {}
+    stopped = (condition(job, "Suspended") or {}).get("status") == "True"
+    has_stopped = stopped or not status.get("startTime")
+    return bool(job["spec"].get("suspend")) and has_stopped and not status.get("active")
 
 
 def _without_directives(pod: Obj) -> Obj:

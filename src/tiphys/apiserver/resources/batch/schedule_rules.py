@@ -43,13 +43,15 @@ _DESCRIPTORS: Final = frozenset(
 )
 _DURATION_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)([^\d.]*)")
 _UNITS: Final = frozenset({"ns", "us", "µs", "μs", "ms", "s", "m", "h"})
-_ZONE: Final = re.compile(r"^(?:CRON_)?TZ=\S* ")
+_ZONE: Final = re.compile(r"^(?:CRON_)?TZ=(\S*) ")
+# "." and ".." are no parts.
+_ZONE_PART: Final = re.compile(r"(?!-|\.{1,2}$)[A-Za-z.\-_0-9+]{1,14}")
 
 
 def schedule(value: str, path: str) -> list[FieldError]:
     if not value:
         return [required(path)]
-    text = _problem(_ZONE.sub("", value).strip())
+    text = _zone_problem(value) or _problem(_ZONE.sub("", value).strip())
     errors = [invalid(path, value, text)] if text else []
     if "TZ" in value:
         text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
@@ -62,14 +64,18 @@ def time_zone(value: str | None, path: str) -> list[FieldError]:
         return []
     if not value:
         return [invalid(path, value, "timeZone must be nil or non-empty string")]
+    unknown = invalid(path, value, f"unknown time zone {value}")
+    if not all(map(_ZONE_PART.fullmatch, value.split("/"))):
+        return [unknown]
     if value.lower() == "local":
         text = (
             "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         )
-        return [invalid(path, value, text)]
+        error = invalid(path, value, text)
+        return [error] if value == "Local" else [error, unknown]
     if _is_known(value) or not _is_known("Europe/London"):  # A machine without zones knows none.
         return []
-    return [invalid(path, value, f"unknown time zone {value}")]
+    return [unknown]
 
 
 def _is_known(zone: str) -> bool:
@@ -81,6 +87,14 @@ def _is_known(zone: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _zone_problem(value: str) -> str:
+    """What is wrong with the time zone that a schedule begins with, or nothing."""
+    found = _ZONE.match(value)
+    if found is None or found[1] in {"", "Local", "UTC"} or _is_known(found[1]):
+        return ""
+    return f"provided bad location {found[1]}: unknown time zone {found[1]}"
 
 
 def _problem(value: str) -> str:

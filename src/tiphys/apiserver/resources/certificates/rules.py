@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Callable
 from typing import Final
 
 from cryptography import x509
@@ -14,6 +15,7 @@ from tiphys.api.field_errors import (
     invalid,
     not_supported,
     required,
+    too_long,
 )
 from tiphys.api.meta import Obj, at
 from tiphys.apiserver.resources.rules.texts import each, unsupported
@@ -28,7 +30,9 @@ _USAGES: Final = (
 )  # fmt: skip
 _SECONDS_MIN: Final = 600
 _BLOCKS: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+_HEADER: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n[^\r\n:]+:")
 APPROVALS: Final = ("Approved", "Denied")
+_SIGNER_BYTES_MAX: Final = 571  # A domain, a slash, a namespace, a dot and a resource's name.
 _LASTING: Final = (*APPROVALS, "Failed")  # Conditions that stay, and that are only ever True.
 _LEGACY_SIGNER: Final = "kubernetes.io/legacy-unknown"
 _CONDITIONS: Final = "status.conditions"
@@ -46,11 +50,16 @@ def validate(request: Obj) -> list[FieldError]:
     usages = spec.get("usages") or []
     if not usages:
         errors.append(required("spec.usages"))
-    for index, usage in enumerate(usages):
-        if usage not in _USAGES:
-            errors.append(unsupported(f"spec.usages[{index}]", usage, _USAGES))
-        if usage in usages[:index]:
-            errors.append(FieldError("FieldValueDuplicate", f"spec.usages[{index}]", usage))
+    errors += [
+        unsupported(f"spec.usages[{index}]", usage, _USAGES)
+        for index, usage in enumerate(usages)
+        if usage not in _USAGES
+    ]
+    errors += [
+        duplicate(f"spec.usages[{index}]", usage)
+        for index, usage in enumerate(usages)
+        if usage in usages[:index]
+    ]
     errors += _signer(spec.get("signerName", ""), "spec.signerName")
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < _SECONDS_MIN:
@@ -74,20 +83,19 @@ def validate_approval(new: Obj, old: Obj) -> list[FieldError]:
 
 def validate_status(new: Obj, old: Obj) -> list[FieldError]:
     """Of the subresource status: who signs does not approve, and signs once."""
-    errors = validate(new) + _removed(new, old)
+    certificate, before = at(new, "status", "certificate"), at(old, "status", "certificate")
+    errors = validate(new)
+    why = _certificate_error(certificate or "") if certificate != before else ""
+    if why:
+        errors.append(invalid(_CERTIFICATE, "<certificate data>", why))
+    errors += _removed(new, old)
     for kind in APPROVALS:
         if len(of_type(new, kind)) > len(of_type(old, kind)):
             text = f'updates may not add a condition of type "{kind}"'
             errors.append(forbidden(_CONDITIONS, text))
-    certificate, before = at(new, "status", "certificate"), at(old, "status", "certificate")
-    if certificate == before:
-        return errors
-    if before:
+    if before and certificate != before:
         text = "updates may not modify existing certificate content"
         errors.append(forbidden(_CERTIFICATE, text))
-    why = _certificate_error(certificate or "")
-    if why:
-        errors.append(invalid(_CERTIFICATE, "<certificate data>", why))
     return errors
 
 
@@ -118,7 +126,7 @@ def _condition_errors(request: Obj) -> list[FieldError]:
             errors.append(not_supported(f"{path}.status", status, allowed))
         if kind in APPROVALS and seen & (set(APPROVALS) - {kind}):
             text = "Approved and Denied conditions are mutually exclusive"
-            errors.append(invalid(f"{path}.type", kind, text))
+            errors.append(invalid(_CONDITIONS, kind, text))
         if kind in seen:
             errors.append(duplicate(f"{path}.type", kind))
         seen.add(kind)
@@ -137,6 +145,8 @@ def _certificate_error(encoded: str) -> str:
             return f'only CERTIFICATE PEM blocks are allowed, found "{other}"'
         if not kinds:
             return "must contain at least one CERTIFICATE PEM block"
+        if _HEADER.search(pem):
+            return "no PEM block headers are permitted"
         x509.load_pem_x509_certificates(pem)
     except ValueError as exc:
         return str(exc)
@@ -150,9 +160,21 @@ def _signer(name: str, path: str) -> list[FieldError]:
     if not slash or "/" in rest:
         text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
         return [invalid(path, name, text)]
-    errors = each(path, host, names.dns_subdomain(host))
-    errors += each(path, rest, names.dns_subdomain(rest))
+    too_long_host = len(host.encode()) > names.DNS_SUBDOMAIN_MAX
+    errors = [too_long(path, names.DNS_SUBDOMAIN_MAX)] if too_long_host else []
+    errors += _parts(host, path, names.dns_label)
     if "." not in host:
         text = "should be a domain with at least two segments separated by dots"
         errors.append(invalid(path, host, text))
+    errors += _parts(rest, path, names.dns_subdomain)
+    if len(name.encode()) > _SIGNER_BYTES_MAX:
+        errors.append(too_long(path, _SIGNER_BYTES_MAX))
     return errors
+
+
+def _parts(segment: str, path: str, check: Callable[[str], list[str]]) -> list[FieldError]:
+    """The first wrong part between the dots."""
+    for part in segment.split("."):
+        if texts := check(part):
+            return each(path, segment, (f'validating label "{part}": {text}' for text in texts))
+    return []

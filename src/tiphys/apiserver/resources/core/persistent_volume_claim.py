@@ -45,17 +45,20 @@ def before_update(new: Obj, old: Obj) -> None:
 
 
 def _settle_sources(spec: Obj, before: Obj) -> None:
-    """A reference into another namespace does not exist (CrossNamespaceVolumeDataSource is alpha);
-    the field that came first takes alone no more kinds than at first; either field says what the
-    other does. Source: pkg/api/persistentvolumeclaim/util.go."""
-    ref = spec.get("dataSourceRef")
-    if ref and ref.get("namespace") and "dataSourceRef" not in before:
-        ref = None
+    """Either of the two fields says what the other does.
+
+    A reference into another namespace does not exist (CrossNamespaceVolumeDataSource is alpha). The
+    field that came first takes no more kinds than at first if it stands alone; of others nothing is
+    told. Source: pkg/api/persistentvolumeclaim/util.go.
+    """
+    had_ref = before.get("dataSourceRef") is not None
+    if (spec.get("dataSourceRef") or {}).get("namespace") and not had_ref:
         del spec["dataSourceRef"]
-    is_used = "dataSource" in before or "dataSourceRef" in before
-    if ref is None and not is_used and not _is_old_source(spec.get("dataSource") or {}):
-        spec.pop("dataSource", None)
-    source = spec.get("dataSource")
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    has_source = had_ref or before.get("dataSource") is not None
+    if source is not None and ref is None and not has_source and not _is_old_source(source):
+        source = None
+        del spec["dataSource"]
     if source is not None and ref is None:
         spec["dataSourceRef"] = dict(source)
     elif ref is not None and source is None and not ref.get("namespace"):

@@ -11,6 +11,7 @@ from tiphys.api.quota_usage import container_resources
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core.pod_status_rules import validate_status_update
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import (
@@ -23,8 +24,9 @@ from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import pod_warnings
 from tiphys.apiserver.resources.rules.addresses import address_warnings
 from tiphys.apiserver.resources.rules.app_armor import profile_of
+from tiphys.apiserver.resources.rules.container import trimmed_image
+from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
-from tiphys.apiserver.resources.rules.texts import label_name
 
 _INFO = built_in("", "v1", "pods")
 _POD_LEVEL: Final = ("cpu", "memory")
@@ -224,7 +226,24 @@ def _readiness_gates(pod: Obj, _: datetime) -> Any:
 
 
 def validate(pod: Obj) -> list[FieldError]:
-    return pod_spec(pod["spec"], "spec", pod=pod) + _tokens(pod["spec"])
+    notes, spec = pod["metadata"].get("annotations"), pod["spec"]
+    errors = pod_annotations(notes, spec, "metadata.annotations") if notes else []
+    errors += pod_spec(spec, "spec", pod=pod) + _tokens(spec)
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            errors += trimmed_image(container, f"spec.{field}[{index}]")
+    return errors
+
+
+def validate_create(pod: Obj) -> list[FieldError]:
+    notes, spec = pod["metadata"].get("annotations"), pod["spec"]
+    errors: list[FieldError] = []
+    if spec.get("ephemeralContainers"):
+        errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        text = "cannot be set until all schedulingGates have been cleared"
+        errors.append(forbidden("spec.nodeName", text))
+    return errors + (annotated_profiles(notes, spec, "spec") if notes else [])
 
 
 def _tokens(spec: Obj) -> list[FieldError]:
@@ -237,20 +256,6 @@ def _tokens(spec: Obj) -> list[FieldError]:
         for index, volume in enumerate(spec.get("volumes") or ())
         for at_, source in enumerate((volume.get("projected") or {}).get("sources") or ())
         if "serviceAccountToken" in source
-    ]
-
-
-# Conditions of upstream's own, whose types are no qualified names of somebody.
-_SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
-
-
-def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
-    del old
-    return [
-        error
-        for index, one in enumerate(at(new, "status", "conditions", default=[]))
-        if one.get("type") not in _SYSTEM_CONDITIONS
-        for error in label_name(one.get("type", ""), f"status.conditions[{index}].Type")
     ]
 
 
@@ -287,6 +292,7 @@ POD = Resource(
     warnings=warnings,
     status_warnings=status_warnings,
     validate=validate,
+    validate_create=validate_create,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     default=default,

@@ -58,6 +58,7 @@ RESOURCE_QUOTA = Resource(
     validate=quota_rules.validate,
     warnings=quota_warnings,
     validate_update=quota_rules.validate_update,
+    validate_status_update=quota_rules.validate_status_update,
     columns=columns_of(_INFO, cells.name, _usage(limits=False), _usage(limits=True), cells.age),
     default=default,
     before_create=before_create,

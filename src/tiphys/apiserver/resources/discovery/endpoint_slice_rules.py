@@ -107,8 +107,7 @@ def _hints(hints: Obj, path: str) -> list[FieldError]:
     for field, check in (("forZones", names.label_value), ("forNodes", names.dns_subdomain)):
         values = hints.get(field) or ()
         if len(values) > HINTS_MAX:
-            errors.append(too_many(f"{path}.{field}", len(values), HINTS_MAX))
-            continue
+            return [*errors, too_many(f"{path}.{field}", len(values), HINTS_MAX)]
         seen: set[str] = set()
         for index, hint in enumerate(values):
             where, name = f"{path}.{field}[{index}].name", hint.get("name", "")

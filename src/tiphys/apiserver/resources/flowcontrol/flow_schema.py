@@ -8,6 +8,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.flowcontrol import flow_schema_rules
+from tiphys.apiserver.resources.flowcontrol.mandatory import condition_errors
 from tiphys.apiserver.resources.resource import Resource
 
 _INFO = built_in("flowcontrol.apiserver.k8s.io", "v1", "flowschemas")
@@ -46,4 +47,5 @@ FLOW_SCHEMA = Resource(
     before_create=generation.created({}),
     before_update=generation.updated,
     before_status_update=generation.status_alone_updated,
+    validate_status_update=condition_errors,
 )

@@ -5,6 +5,7 @@ from typing import Final
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
 from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.flowcontrol.mandatory import schema_errors
 from tiphys.apiserver.resources.rules.texts import each
 
 _PRECEDENCE_MAX: Final = 10_000
@@ -39,7 +40,7 @@ def validate(flow_schema: Obj) -> list[FieldError]:
         errors.append(required(path, "must reference a priority level"))
     for index, rule in enumerate(spec.get("rules") or ()):
         errors += _rule(rule, f"spec.rules[{index}]")
-    return errors
+    return errors + schema_errors(flow_schema)
 
 
 def _precedence(value: int, name: str) -> list[FieldError]:

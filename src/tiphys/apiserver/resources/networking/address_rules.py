@@ -3,8 +3,10 @@
 Upstream: pkg/apis/networking/validation/validation.go.
 """
 
+from typing import Final
+
 from tiphys.api import names
-from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.field_errors import FieldError, forbidden, invalid, required, too_long
 from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules.addresses import (
@@ -12,22 +14,24 @@ from tiphys.apiserver.resources.rules.addresses import (
     canonical_network,
     parse_network,
 )
-from tiphys.apiserver.resources.rules.texts import IMMUTABLE, each, immutable, unsupported
+from tiphys.apiserver.resources.rules.texts import (
+    IMMUTABLE,
+    domain_path,
+    each,
+    immutable,
+    unsupported,
+)
 
-_DOMAIN_PATH = 'must be a domain-prefixed path (such as "acme.io/foo")'
+CONTROLLER_BYTES_MAX: Final = 250
 
 
 def ingress_class(obj: Obj) -> list[FieldError]:
     spec = obj["spec"]
     controller = spec.get("controller", "")
-    host, _, rest = controller.partition("/")
     errors: list[FieldError] = []
-    if not controller:
-        errors.append(required("spec.controller"))
-    elif not host or not rest:
-        errors.append(invalid("spec.controller", controller, _DOMAIN_PATH))
-    else:
-        errors += each("spec.controller", host, names.dns_subdomain(host))
+    if len(controller.encode()) > CONTROLLER_BYTES_MAX:
+        errors.append(too_long("spec.controller", CONTROLLER_BYTES_MAX))
+    errors += domain_path(controller, "spec.controller")
     parameters = spec.get("parameters")
     return errors + (_parameters(parameters, "spec.parameters") if parameters else [])
 
@@ -97,9 +101,11 @@ def service_cidr(obj: Obj) -> list[FieldError]:
     cidrs = obj["spec"].get("cidrs") or []
     if not cidrs:
         return [required("spec.cidrs", "at least one CIDR required")]
-    errors: list[FieldError] = []
     if len(cidrs) > 2:
         return [invalid("spec.cidrs", {"CIDRs": cidrs}, "may only hold up to 2 values")]
+    errors: list[FieldError] = []
+    for index, cidr in enumerate(cidrs):
+        errors += canonical_network(cidr, f"spec.cidrs[{index}]")
     networks = [parse_network(c) for c in cidrs]
     versions = [n.version for n in networks if n is not None]
     if len(cidrs) == 2 and len(versions) == 2 and versions[0] == versions[1]:
@@ -108,6 +114,17 @@ def service_cidr(obj: Obj) -> list[FieldError]:
             "2001:db8::/64"
         )
         errors.append(invalid("spec.cidrs", cidrs, text))
-    for index, cidr in enumerate(cidrs):
-        errors += canonical_network(cidr, f"spec.cidrs[{index}]")
     return errors
+
+
+def service_cidr_update(new: Obj, old: Obj) -> list[FieldError]:
+    """A range may get one of the other family beside it, and changes in nothing else."""
+    cidrs, before = new["spec"].get("cidrs") or [], old["spec"].get("cidrs") or []
+    if len(cidrs) != len(before) and (len(before), len(cidrs)) != (1, 2):
+        return [invalid("spec.cidrs", new["spec"].get("cidrs"), IMMUTABLE)]
+    errors = [
+        invalid(f"spec.cidrs[{index}]", cidrs[index], IMMUTABLE)
+        for index, cidr in enumerate(before)
+        if cidr != cidrs[index]
+    ]
+    return errors + (service_cidr(new) if len(cidrs) > len(before) else [])

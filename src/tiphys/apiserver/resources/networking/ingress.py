@@ -58,6 +58,7 @@ INGRESS = Resource(
     warnings=ingress_warnings,
     status_warnings=warnings.balancer_status,
     validate=ingress_rules.validate,
+    validate_create=ingress_rules.validate_create,
     columns=columns_of(
         _INFO,
         cells.name,

@@ -14,25 +14,23 @@ _BAD_SUFFIXES: Final = ("/..", "/.")
 _PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 
 
+def validate_create(ingress: Obj) -> list[FieldError]:
+    """The annotation that named the class before there was a field."""
+    noted = annotations_of(ingress).get(_CLASS_ANNOTATION)
+    named_class = ingress["spec"].get("ingressClassName")
+    if noted is None or named_class is None or noted == named_class:
+        return []
+    text = "must match `ingressClassName` when both are specified"
+    return [invalid(f"annotations.{_CLASS_ANNOTATION}", noted, text)]
+
+
 def validate(ingress: Obj) -> list[FieldError]:
     spec = ingress["spec"]
-    errors = _spec(spec)
-    noted, named_class = (
-        annotations_of(ingress).get(_CLASS_ANNOTATION),
-        spec.get("ingressClassName"),
-    )
-    if noted is not None and named_class is not None and noted != named_class:
-        text = "must match `ingressClassName` when both are specified"
-        errors.append(invalid(f"annotations.{_CLASS_ANNOTATION}", noted, text))
-    return errors
-
-
-def _spec(spec: Obj) -> list[FieldError]:
     rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
     errors: list[FieldError] = []
     if not rules and backend is None:
         text = "either `defaultBackend` or `rules` must be specified"
-        errors.append(invalid("spec", None, text))
+        errors.append(invalid("spec", spec.get("rules"), text))
     if backend is not None:
         errors += _backend(backend, "spec.defaultBackend")
     for index, rule in enumerate(rules):
@@ -117,12 +115,12 @@ def _backend(backend: Obj, path: str) -> list[FieldError]:
 def _resource(resource: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     group = resource.get("apiGroup")
-    if group:
+    if group is not None:
         errors += each(f"{path}.apiGroup", group, names.dns_subdomain(group))
     for field in ("kind", "name"):
         value = resource.get(field, "")
         if not value:
-            errors.append(required(f"{path}.{field}", f"{field} is required"))
+            errors.append(required(f"{path}.{field}"))
         else:
             errors += each(f"{path}.{field}", value, names.path_segment_name(value, False))
     return errors

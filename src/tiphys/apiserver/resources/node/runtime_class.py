@@ -1,6 +1,10 @@
 """RuntimeClass. Upstream: pkg/registry/node/runtimeclass."""
 
-from tiphys.api.field_errors import FieldError
+from collections.abc import Sequence
+from typing import Final
+
+from tiphys.api.field_errors import FieldError, duplicate
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.api.names import dns_label
 from tiphys.api.resources import built_in
@@ -9,11 +13,12 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import node_labels
-from tiphys.apiserver.resources.rules.resource_requirements import container_resource_name, quantity
+from tiphys.apiserver.resources.rules.resource_requirements import requirements
 from tiphys.apiserver.resources.rules.scheduling import tolerations
 from tiphys.apiserver.resources.rules.texts import immutable, labels, named
 
 _INFO = built_in("node.k8s.io", "v1", "runtimeclasses")
+_KEY: Final = ("key", "operator", "value", "effect")  # Of a toleration in the list.
 
 
 def default(runtime_class: Obj) -> None:
@@ -23,13 +28,20 @@ def default(runtime_class: Obj) -> None:
 def validate(runtime_class: Obj) -> list[FieldError]:
     errors = named(runtime_class.get("handler", ""), "handler", dns_label)
     overhead = (runtime_class.get("overhead") or {}).get("podFixed") or {}
-    for name, value in sorted(overhead.items()):
-        path = f"overhead.limits[{name}]"
-        errors += container_resource_name(name, path) + quantity(name, value, path)
+    errors += requirements({"limits": overhead}, "overhead", ())
     scheduling = runtime_class.get("scheduling") or {}
     errors += labels(scheduling.get("nodeSelector"), "scheduling.nodeSelector")
     found = scheduling.get("tolerations") or ()
-    return errors + tolerations(found, "scheduling.tolerations")
+    return errors + tolerations(found, "scheduling.tolerations") + _duplicates(found)
+
+
+def _duplicates(tolerations_of_class: Sequence[Obj]) -> list[FieldError]:
+    keys = [tuple(t.get(f, "") for f in _KEY) for t in tolerations_of_class]
+    return [
+        duplicate(f"scheduling.tolerations[{i}]", go_form(toleration, "core.v1.Toleration"))
+        for i, toleration in enumerate(tolerations_of_class)
+        if keys[i] in keys[:i]
+    ]
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
@@ -50,6 +62,7 @@ RUNTIME_CLASS = Resource(
     validate=validate,
     warnings=warnings,
     validate_update=validate_update,
+    update_order=("whole", "meta", "change"),
     allow_create_on_update=True,
     allow_unconditional_update=False,
     columns=columns_of(_INFO, cells.name, cells.value("handler"), cells.age),

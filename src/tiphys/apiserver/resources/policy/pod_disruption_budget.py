@@ -3,6 +3,7 @@
 from typing import Final
 
 from tiphys.api.field_errors import FieldError, invalid
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj, at
 from tiphys.api.names import path_segment_name
 from tiphys.api.resources import built_in
@@ -37,7 +38,7 @@ def validate(budget: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
     if least is not None and most is not None:
         text = "minAvailable and maxUnavailable cannot be both set"
-        errors.append(invalid("spec", spec, text))
+        errors.append(invalid("spec", go_form(spec, "policy.v1.PodDisruptionBudgetSpec"), text))
     for field, value in (("minAvailable", least), ("maxUnavailable", most)):
         if value is not None:
             errors += workload.int_or_percent(value, f"spec.{field}")
@@ -66,6 +67,6 @@ POD_DISRUPTION_BUDGET = Resource(
     default=default,
     before_create=generation.created(EMPTY_STATUS),
     before_update=generation.updated,
-    validate_status_update=workload_status.DISRUPTION_BUDGET,
+    validate_status_update=workload_status.disruption_budget,
     before_status_update=generation.status_updated,
 )

@@ -5,6 +5,7 @@ from typing import Final
 
 from tiphys.api import names
 from tiphys.api.field_errors import FieldError, invalid, required
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rbac.subjects import GROUP
 from tiphys.apiserver.resources.rules.texts import each, label_selector, unsupported
@@ -108,5 +109,4 @@ def binding_update(new: Obj, old: Obj) -> list[FieldError]:
     if new.get("roleRef") == old.get("roleRef"):
         return []
     ref = new.get("roleRef") or {}
-    shown = {"APIGroup": ref.get("apiGroup"), "Kind": ref.get("kind"), "Name": ref.get("name")}
-    return [invalid("roleRef", shown, "cannot change roleRef")]
+    return [invalid("roleRef", go_form(ref, "rbac.v1.RoleRef"), "cannot change roleRef")]

@@ -108,8 +108,6 @@ def _result(result: Obj, path: str, known: Requests) -> list[FieldError]:
     errors += pool_name(result.get("pool", ""), f"{path}.pool")
     errors += label(result.get("device", ""), f"{path}.device")
     errors += device_rules.binding_conditions(result, path)
-    for index, value in enumerate(result.get("tolerations") or ()):
-        errors += device_rules.toleration(value, f"{path}.tolerations[{index}]")
     if result.get("shareID") is not None:
         errors += uid(result["shareID"], f"{path}.shareID")
     return errors

@@ -13,6 +13,7 @@ from tiphys.api.meta import Obj
 IMMUTABLE: Final = "field is immutable"
 NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+_HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 _NO_VALUES: Final = frozenset({"Exists", "DoesNotExist"})
 _WITH_VALUES: Final = frozenset({"In", "NotIn"})
 
@@ -58,6 +59,19 @@ def port_or_name(value: Any, path: str) -> list[FieldError]:
     if isinstance(value, str):
         return each(path, value, names.port_name(value))
     return port_number(value or 0, path)
+
+
+def domain_path(value: str, path: str) -> list[FieldError]:
+    """A path under a domain. Upstream: util/validation IsDomainPrefixedPath."""
+    if not value:
+        return [required(path)]
+    host, _, rest = value.partition("/")
+    if not host or not rest:
+        return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = each(path, host, names.dns_subdomain(host))
+    if not names.is_http_path(rest):
+        errors.append(invalid(path, rest, names.regex_text("Invalid path", _HTTP_PATH)))
+    return errors
 
 
 def label_name(value: str, path: str) -> list[FieldError]:

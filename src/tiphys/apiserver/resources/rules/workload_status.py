@@ -12,10 +12,10 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supporte
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules import workload
 from tiphys.apiserver.resources.rules.addresses import legacy_address
+from tiphys.apiserver.resources.rules.conditions import conditions
 from tiphys.apiserver.resources.rules.texts import each
 
 _NOT_MORE: Final = "cannot be greater than status.replicas"
-_NOT_MORE_THAN_READY: Final = "cannot be greater than readyReplicas"
 _READY: Final = "readyReplicas"
 _AVAILABLE: Final = "availableReplicas"
 
@@ -41,13 +41,12 @@ def _fewer_collisions(new: Obj, old: Obj) -> list[FieldError]:
     return [invalid(f"status.{_COLLISIONS}", now or 0, "cannot be decremented")]
 
 
-def replicas(*fields: str, parts: tuple[str, ...]) -> StatusRule:
+def replicas(*fields: str, parts: tuple[str, ...], ready_name: str = _READY) -> StatusRule:
     """Counts, of which `parts` count some of the replicas; none is available and not ready."""
 
     def check(new: Obj, old: Obj) -> list[FieldError]:
         status = new.get("status") or {}
         errors = workload.not_negative_at(status, "status", *fields)
-        errors += _fewer_collisions(new, old) if _COLLISIONS in fields else []
         every, ready = status.get("replicas", 0), status.get(_READY, 0)
         errors += [
             invalid(f"status.{part}", status.get(part, 0), _NOT_MORE)
@@ -56,8 +55,9 @@ def replicas(*fields: str, parts: tuple[str, ...]) -> StatusRule:
         ]
         available = status.get(_AVAILABLE, 0)
         if _AVAILABLE in parts and available > ready:
-            errors.append(invalid(f"status.{_AVAILABLE}", available, _NOT_MORE_THAN_READY))
-        return errors
+            text = f"cannot be greater than {ready_name}"
+            errors.append(invalid(f"status.{_AVAILABLE}", available, text))
+        return errors + (_fewer_collisions(new, old) if _COLLISIONS in fields else [])
 
     return check
 
@@ -76,15 +76,22 @@ STATEFUL_SET: Final = replicas(
     "replicas", _READY, "currentReplicas", "updatedReplicas", _AVAILABLE, "observedGeneration",
     "collisionCount",
     parts=(_READY, "currentReplicas", "updatedReplicas", _AVAILABLE),
+    ready_name=f"status.{_READY}",
 )  # fmt: skip
 DAEMON_SET: Final = counts(
     "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
     "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable",
     "collisionCount",
 )  # fmt: skip
-DISRUPTION_BUDGET: Final = counts(
+AUTOSCALER: Final = counts("currentReplicas", "desiredReplicas")
+_BUDGET_COUNTS: Final = counts(
     "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"
 )
+
+
+def disruption_budget(new: Obj, old: Obj) -> list[FieldError]:
+    found = (new.get("status") or {}).get("conditions") or ()
+    return conditions(found, "status.conditions") + _BUDGET_COUNTS(new, old)
 
 
 def service(new: Obj, old: Obj) -> list[FieldError]:

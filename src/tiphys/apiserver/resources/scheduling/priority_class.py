@@ -1,11 +1,13 @@
 """PriorityClass. Upstream: pkg/registry/scheduling/priorityclass."""
 
+from typing import Final
+
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
-from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.resource import Resource, no_errors
 from tiphys.apiserver.resources.rules.texts import IMMUTABLE, unsupported
 
 _INFO = built_in("scheduling.k8s.io", "v1", "priorityclasses")
@@ -24,19 +26,17 @@ def before_update(new: Obj, old: Obj) -> None:
 
 
 _USER_VALUE_MAX = 1_000_000_000
-_SYSTEM = frozenset({"system-node-critical", "system-cluster-critical"})
+_SYSTEM: Final = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 
 
 def validate(priority_class: Obj) -> list[FieldError]:
     errors: list[FieldError] = []
     name = priority_class["metadata"].get("name", "")
-    if name.startswith("system-") and name not in _SYSTEM:
-        text = (
-            "priority class names with 'system-' prefix are reserved for system use only. "
-            f"error: {name} is not a known system priority class"
-        )
-        errors.append(forbidden("metadata.name", text))
-    elif priority_class.get("value", 0) > _USER_VALUE_MAX and name not in _SYSTEM:
+    if name.startswith("system-"):
+        if problem := _system_problem(priority_class, name):
+            text = "priority class names with 'system-' prefix are reserved for system use only."
+            errors.append(forbidden("metadata.name", f"{text} error: {problem}"))
+    elif priority_class.get("value", 0) > _USER_VALUE_MAX:
         text = f"maximum allowed value of a user defined priority is {_USER_VALUE_MAX}"
         errors.append(forbidden("value", text))
     policy = priority_class.get("preemptionPolicy", "")
@@ -44,6 +44,18 @@ def validate(priority_class: Obj) -> list[FieldError]:
         valid = ("PreemptLowerPriority", "Never")
         errors.append(unsupported("preemptionPolicy", policy, valid))
     return errors
+
+
+def _system_problem(priority_class: Obj, name: str) -> str:
+    """Why it is not the class of the system that its name says, or nothing."""
+    value = _SYSTEM.get(name)
+    if value is None:
+        return f"{name} is not a known system priority class"
+    if priority_class.get("value", 0) != value:
+        return f"value of {name} PriorityClass must be {value}"
+    if priority_class.get("globalDefault"):
+        return f"globalDefault of {name} PriorityClass must be false"
+    return ""
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
@@ -58,6 +70,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
 PRIORITY_CLASS = Resource(
     _INFO,
     validate=validate,
+    validate_again=no_errors,
     validate_update=validate_update,
     columns=columns_of(
         _INFO,

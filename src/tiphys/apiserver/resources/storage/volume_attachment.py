@@ -31,22 +31,20 @@ def before_create(attachment: Obj) -> None:
 
 def validate(attachment: Obj) -> list[FieldError]:
     spec = attachment["spec"]
-    errors = [] if spec.get("attacher") else [required("spec.attacher")]
-    errors += _source(spec.get("source") or {}, "spec.source")
+    source = spec.get("source") or {}
+    errors = driver_name(spec.get("attacher", ""), "spec.attacher")
+    errors += _source(source, "spec.source")
     node = spec.get("nodeName", "")
     errors += each("spec.nodeName", node, names.dns_subdomain(node))
-    return errors + _status(attachment.get("status") or {})
-
-
-def validate_create(attachment: Obj) -> list[FieldError]:
-    """What v1 adds, of new objects only. Upstream: ValidateVolumeAttachmentV1."""
-    spec = attachment["spec"]
-    attacher = spec.get("attacher", "")
-    errors = driver_name(attacher, "spec.attacher") if attacher else []
-    name = (spec.get("source") or {}).get("persistentVolumeName")
+    errors += _status(attachment.get("status") or {})
+    name = source.get("persistentVolumeName")
     if name is None:
         return errors
     return errors + each("spec.source.persistentVolumeName", name, names.dns_subdomain(name))
+
+
+def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
+    return _status(new.get("status") or {})
 
 
 def _source(source: Obj, path: str) -> list[FieldError]:
@@ -90,7 +88,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
 VOLUME_ATTACHMENT = Resource(
     _INFO,
     validate=validate,
-    validate_create=validate_create,
+    validate_status_update=validate_status_update,
     validate_update=validate_update,
     allow_unconditional_update=False,
     columns=columns_of(
