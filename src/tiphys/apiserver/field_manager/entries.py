@@ -4,7 +4,7 @@ Upstream: apimachinery pkg/util/managedfields/internal/managedfields.go, buildma
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, cast
 
 from tiphys.api.meta import Obj
@@ -55,8 +55,10 @@ def read(entries: Iterable[Any]) -> Managers:
         operation = entry.get("operation")
         if operation not in OPERATIONS:
             raise BadManagedFields(f'invalid operation "{operation}"')
-        if entry.get("fieldsType", FIELDS_TYPE) != FIELDS_TYPE:
-            raise BadManagedFields(f'unsupported fieldsType "{entry["fieldsType"]}"')
+        if not entry.get("apiVersion"):
+            raise BadManagedFields("apiVersion must not be empty")
+        if (kind := entry.get("fieldsType", "")) != FIELDS_TYPE:
+            raise BadManagedFields(f'unsupported fieldsType "{kind}"')
         fields = entry.get("fieldsV1")
         if not isinstance(fields, dict) or not fields:
             continue
@@ -118,20 +120,21 @@ def capped(managers: Managers) -> Managers:
         return managers
     updaters.sort(key=lambda i: (i[1].time, i[0].name))
     made = dict(managers)
-    count = len(updaters)
+    first: dict[str, ManagerKey] = {}  # Of each version: with the next it becomes a bucket.
     for key, entry in updaters:
-        if count <= UPDATERS_MAX:
+        if surplus <= 0:
             break
-        bucket = ManagerKey(OLD_UPDATERS, "Update", key.api_version, "")
-        if key == bucket:
+        oldest = first.setdefault(key.api_version, key)
+        if oldest == key:
             continue
+        bucket = ManagerKey(OLD_UPDATERS, "Update", key.api_version, "")
+        if bucket not in made:
+            made[bucket] = made.pop(oldest)
+        if bucket == key:
+            continue
+        fields = union(made[bucket].fields, entry.fields)
+        assert fields is not None
+        made[bucket] = Entry(fields, key.api_version, entry.time)
         del made[key]
-        held = made.get(bucket)
-        if held is None:
-            made[bucket] = replace(entry)
-        else:
-            fields = union(held.fields, entry.fields)
-            assert fields is not None
-            made[bucket] = Entry(fields, held.api_version, max(held.time, entry.time))
-            count -= 1
+        surplus -= 1
     return made
