@@ -202,3 +202,22 @@ def test_what_became_a_whole_is_owned_as_one() -> None:
     assert [c.field for c in refused.value.causes] == [".struct"]
     found = applied(now, live, {"struct": {"y": 1}}, managers, other, "v1", "2", force=True)
     assert owners(found.managers) == {"a": ".map.k", "a2": ".struct"}
+
+
+def test_conflicts_with_several() -> None:
+    steps: list[Step] = [
+        ("u", {"set": [10, 10, 9, 9], "n": 1}),
+        ("a", {"list": [a(x=1)]}),
+        ("a2", {"set": [9, 10, 10.5], "n": 2, "list": [a(x=2)]}),
+    ]
+    with pytest.raises(Conflict) as refused:
+        after(KIND, steps, force=False)
+    told = [
+        'Apply failed with 4 conflicts: conflicts with "a":',
+        '- .list[name="a"].x',
+        'conflicts with "u" using v1:',
+        "- .n",
+        "- .set[=9]",
+        "- .set[=10]",
+    ]
+    assert refused.value.message == "\n".join(told)

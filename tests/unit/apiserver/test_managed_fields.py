@@ -43,6 +43,11 @@ def test_what_is_written_is_read() -> None:
         an_entry(apiVersion=""),
         an_entry(fieldsV1={"data": {}}),
         an_entry(fieldsV1={"f:data": "x"}),
+        an_entry(fieldsV1={"k:name": {}}),
+        an_entry(fieldsV1={'k:"name"': {}}),
+        an_entry(fieldsV1={'k:{"name":[]}': {}}),
+        an_entry(fieldsV1={"v:{}": {}}),
+        an_entry(fieldsV1={"i:x": {}}),
     ],
 )
 def test_what_cannot_be_read(entry: dict[str, Any]) -> None:

@@ -5,14 +5,18 @@ Upstream: apimachinery pkg/util/managedfields/internal/managedfields.go, buildma
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, cast
+
+import orjson
 
 from tiphys.api.meta import Obj
 from tiphys.codec.fields.field_set import SELF, FieldSet, in_order, union
 
 Operation = Literal["Apply", "Update"]
 OPERATIONS: Final = ("Apply", "Update")
-_KINDS: Final = frozenset({"f:", "k:", "v:", "i:"})
+_ITEM_KINDS: Final = ("k:", "v:", "i:")
+_SCALARS: Final = (str, int, float)
 FIELDS_TYPE: Final = "FieldsV1"
 UPDATERS_MAX: Final = 10  # Upstream internal/capmanagers.go, DefaultMaxUpdateManagers.
 OLD_UPDATERS: Final = "ancient-changes"
@@ -77,11 +81,26 @@ def read(entries: Iterable[Any]) -> Managers:
 def _check(fields: FieldSet) -> None:
     """Raises BadManagedFields for a key that is none."""
     for key, inner in fields.items():
-        if key != SELF and key[:2] not in _KINDS:
+        if key[:2] != "f:" and key != SELF and not _is_item(key):
             raise BadManagedFields(f'unknown field key "{key}"')
         if not isinstance(inner, dict):
             raise BadManagedFields(f'field key "{key}" leads to no set')
         _check(inner)
+
+
+@lru_cache(maxsize=1024)
+def _is_item(key: str) -> bool:
+    """Whether it names an item of a list: by its keys, its value or its place."""
+    kind, text = key[:2], key[2:]
+    if kind not in _ITEM_KINDS:
+        return False
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    if kind == "k:":
+        return isinstance(found, dict) and all(isinstance(v, _SCALARS) for v in found.values())
+    return isinstance(found, _SCALARS if kind == "v:" else int)
 
 
 def is_reset(entries: Any) -> bool:
