@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from support.api_server import ADMIN, Api, RunningApiServer, memory_backend, start
+from support.etcd import EtcdCluster
 from support.follower import Follower, Life, Seen
 from support.furnished import define_widgets
 from tiphys.lib import tls
 from tiphys.lib.clock import SystemClock
 from tiphys.lib.http.client import HttpClient
+from tiphys.storage.etcd.backend import EtcdBackend
 from tiphys.storage.memory import MemoryBackend
 from tiphys.storage.sqlite import SqliteBackend
 
@@ -101,25 +103,28 @@ class Change:
 
 @dataclass
 class Lab:
-    """`backend` is memory or sqlite. Everything happens in the loop of the caller."""
+    """`backend` is memory, sqlite or etcd. Everything happens in the loop of the caller."""
 
     directory: Path
     backend_kind: str
+    etcd: EtcdCluster | None = None  # Where the backend is that.
     running: RunningApiServer | None = None
     api: Api | None = None
     _backend: Any = None
     _listening: Any = None
 
     async def start(self) -> None:
-        if self._backend is None or self.backend_kind == "sqlite":
+        if self._backend is None or self.backend_kind != "memory":
             self._backend = await self._open()
         port = self.running.port if self.running is not None else 0
         self.running, self._listening = await start(self.directory, self._backend, port)
         self.api = self.running.client()
 
-    async def _open(self) -> MemoryBackend | SqliteBackend:
+    async def _open(self) -> MemoryBackend | SqliteBackend | EtcdBackend:
         if self.backend_kind == "memory":
             return memory_backend()
+        if self.etcd is not None:
+            return await EtcdBackend.open(self.etcd.endpoints, self.etcd.tls(), SystemClock())
         return await SqliteBackend.open(self.directory / "store.db", SystemClock())
 
     async def stop(self) -> None:

@@ -58,12 +58,14 @@ class ApiServerConfig:
     oidc_required_claims: tuple[tuple[str, str], ...] = ()
     oidc_signing_algs: tuple[str, ...] = ("RS256",)
     oidc_ca_file: Path | None = None
+    authentication_config: Path | None = None  # --authentication-config, in place of those
     # --authorization-mode, --authorization-webhook-*
     authorization_modes: tuple[str, ...] = ("Node", "RBAC")
     authorization_webhook_config: Path | None = None
     authorization_webhook_version: str = "v1beta1"
     authorization_webhook_allowed_seconds: float = 300.0
     authorization_webhook_refused_seconds: float = 30.0
+    token_auth_file: Path | None = None  # --token-auth-file
     encryption_config: Path | None = None  # --encryption-provider-config; None: all is plain.
     audit_policy: Path | None = None  # --audit-policy-file; None: nothing is noted.
     audit_log: Path | None = None  # --audit-log-path

@@ -78,8 +78,25 @@ _ANY_FINALIZERS: Final = frozenset(
 )
 
 
-def meta_checks(gvk: GroupVersionKind) -> MetaChecks:
+# Kinds whose rules for a status look at nothing but the change of the metadata.
+_PLAIN_STATUS: Final = frozenset(
+    {
+        "APIService",
+        "Ingress",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "ResourceClaim",
+    }
+)
+
+
+def meta_checks(gvk: GroupVersionKind, *, of_status: bool = False) -> MetaChecks:
     """Of a built-in kind."""
+    if of_status and gvk.kind in _PLAIN_STATUS:
+        return MetaChecks()
     found = _CHECKS.get(gvk.kind) or _CHECKS.get(f"{gvk.group}/{gvk.kind}")
     return MetaChecks() if found is None else found
 

@@ -15,7 +15,7 @@ JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 PRODUCED: Final = (JSON, YAML, PROTOBUF)
-OF_CUSTOM: Final = (JSON, YAML)  # What is defined has no protobuf form.
+OF_CUSTOM: Final = (JSON, YAML)  # What is defined has no protobuf form; its metadata has.
 _STREAMS: Final = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 _META_GROUP: Final = "meta.k8s.io"
 VIEWS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
@@ -54,7 +54,7 @@ def negotiate(
 ) -> MediaType:
     """The form to answer in. Raises NotAcceptable.
 
-    `views`: other views that are on offer. `produced`: the serializers.
+    `views`: other views that are on offer. `produced`: the forms of the object itself.
     """
     if not accept:
         return MediaType()
@@ -65,8 +65,7 @@ def negotiate(
         found = _accepts(clause, scope, views=views, produced=produced)
         if found is not None:
             return found
-    streams = scope == "watch"
-    accepted = tuple(s for s in _STREAMS if s.startswith(produced)) if streams else produced
+    accepted = _STREAMS if scope == "watch" else PRODUCED
     raise NotAcceptable(f"only the following media types are accepted: {', '.join(accepted)}")
 
 
@@ -105,7 +104,7 @@ def _parse(accept: str) -> list[_Clause]:
 def _accepts(
     clause: _Clause, scope: Scope, *, views: frozenset[str], produced: tuple[str, ...]
 ) -> MediaType | None:
-    for media_type in produced:
+    for media_type in PRODUCED:
         if clause.type in {media_type, "*/*", f"{media_type.partition('/')[0]}/*"}:
             break
     else:
@@ -117,12 +116,19 @@ def _accepts(
         return None
     if scope == "error" and stream:
         return None
+    served_version = parameters.get("sv", "")
+    if served_version and (served_version != "v1" or scope in {"document", "error"}):
+        return None
     as_kind = parameters.get("as", "")
     group, version = parameters.get("g", ""), parameters.get("v", "")
     if as_kind or group or version:
         if as_kind not in views or group != _META_GROUP or version not in _VIEW_VERSIONS:
             return None
+        if as_kind == "Table" and media_type == PROTOBUF:
+            return None
         return MediaType(media_type, as_kind, version, pretty, stream)
+    if media_type not in produced:
+        return None
     return MediaType(media_type, pretty=pretty, stream=stream)
 
 

@@ -184,7 +184,7 @@ def validate_owners(owners: list[Obj]) -> list[FieldError]:
                 "Only one reference can have Controller set to true."
                 f' Found "true" in references for {first} and {name}'
             )
-            errors.append(invalid(_OWNERS, owners, text))
+            errors.append(invalid(_OWNERS, [_shown_owner(o) for o in owners], text))
         first = first or name
     return errors
 
@@ -200,8 +200,15 @@ def _owner(owner: Obj, path: str) -> list[FieldError]:
         if not owner.get(field)
     ]
     if (api_version, owner.get("kind")) == ("v1", "Event"):
-        errors.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+        text = "/v1, Kind=Event is disallowed from being an owner"
+        errors.append(invalid(path, _shown_owner(owner), text))
     return errors
+
+
+def _shown_owner(owner: Obj) -> Obj:
+    """In the order of Go's struct, with what is empty."""
+    more = {f: owner[f] for f in ("controller", "blockOwnerDeletion") if f in owner}
+    return {f: owner.get(f, "") for f in OWNER_REFERENCE_FIELDS} | more
 
 
 def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
@@ -289,9 +296,10 @@ def validate_kind_update(
     namespaced: bool,
     validate_name: ValidateName,
     is_custom: bool,
+    of_status: bool = False,
 ) -> list[FieldError]:
     """Those that the kind's own rules check again, as often as upstream does."""
-    checks = MetaChecks() if is_custom else meta_checks(gvk)
+    checks = MetaChecks() if is_custom else meta_checks(gvk, of_status=of_status)
     qualified: list[FieldError] = []
     if not is_custom and wants_qualified_finalizers(gvk):
         qualified = kube_finalizers(new)

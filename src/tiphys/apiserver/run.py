@@ -71,8 +71,10 @@ from tiphys.storage.store import Store
 
 if TYPE_CHECKING:
     from tiphys.apiserver.filters.audit import Audit
-    from tiphys.apiserver.filters.oidc import OidcTokens
+    from tiphys.apiserver.filters.authentication_config import AuthenticationConfig
+    from tiphys.apiserver.filters.oidc import Issuer, OidcTokens
     from tiphys.apiserver.filters.oidc_keys import OidcKeys
+    from tiphys.apiserver.filters.static_tokens import StaticTokens
     from tiphys.apiserver.filters.webhook_authorization import WebhookAuthorizer
 
 log = logging.getLogger(__name__)
@@ -133,7 +135,8 @@ async def build(
     upkeep = await _flow_upkeep(store, endpoints, bootstrap, clock)
     _follow_services(store, endpoints, addresses)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
-    oidc, oidc_keys = oidc_of(config, clock)
+    authentication = _issuers_of(config)
+    oidc, oidc_keys = _oidc_of(authentication.issuers if authentication else (), clock)
     policies = admission_policies(endpoints, authorizer)
     server = ApiServer(
         config,
@@ -146,6 +149,8 @@ async def build(
             front_proxy(config, clock),
             BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
             oidc,
+            _static_tokens_of(config),
+            authentication.anonymous_paths if authentication else None,
         ),
         authorizer,
         tokens,
@@ -214,17 +219,43 @@ def _webhook_of(
     return webhook_of(config, clock, rng)
 
 
-def oidc_of(
-    config: ApiServerConfig, clock: Clock
-) -> "tuple[OidcTokens, OidcKeys] | tuple[None, None]":
-    """Whose ID tokens are believed, and who fetches the issuer's keys. Raises ValueError."""
-    if not config.oidc_issuer_url:
-        return None, None
-    from tiphys.apiserver.filters.oidc import Keys, OidcTokens, config_of
+def _issuers_of(config: ApiServerConfig) -> "AuthenticationConfig | None":
+    """Of a file, or one of flags; None for neither. Raises ValueError, OSError."""
+    if not config.oidc_issuer_url and config.authentication_config is None:
+        return None
+    from tiphys.apiserver.filters import authentication_config
+    from tiphys.apiserver.filters.oidc import config_of
+
+    if config.authentication_config is None:
+        return authentication_config.AuthenticationConfig((config_of(config).issuer(),))
+    if config.oidc_issuer_url:
+        raise ValueError("authentication-config file and oidc-* flags are mutually exclusive")
+    return authentication_config.read(config.authentication_config, [config.issuer])
+
+
+def _oidc_of(
+    issuers: "Sequence[Issuer]", clock: Clock
+) -> "tuple[list[OidcTokens], list[OidcKeys]]":
+    """Whose ID tokens are believed, and who fetches the issuers' keys."""
+    if not issuers:
+        return [], []
+    from tiphys.apiserver.filters.oidc import Keys, OidcTokens
     from tiphys.apiserver.filters.oidc_keys import OidcKeys
 
-    keys, wanted = Keys(), config_of(config)
-    return OidcTokens(wanted, keys, clock), OidcKeys(wanted, keys, clock)
+    pairs = [(issuer, Keys()) for issuer in issuers]
+    return (
+        [OidcTokens(issuer, keys, clock) for issuer, keys in pairs],
+        [OidcKeys(issuer, keys, clock) for issuer, keys in pairs],
+    )
+
+
+def _static_tokens_of(config: ApiServerConfig) -> "StaticTokens | None":
+    """Raises ValueError, OSError."""
+    if config.token_auth_file is None:
+        return None
+    from tiphys.apiserver.filters import static_tokens
+
+    return static_tokens.read(config.token_auth_file)
 
 
 def audit_of(config: ApiServerConfig, clock: Clock) -> "Audit | None":
@@ -353,8 +384,8 @@ class serving:
         if self._server.upkeep is not None:
             upkeep = keep_running("priority and fairness", self._server.upkeep.run)
             self._tasks.start(upkeep, "priority and fairness")
-        if self._server.oidc_keys is not None:
-            fetch = keep_running("OpenID Connect keys", self._server.oidc_keys.run)
+        for keys in self._server.oidc_keys:
+            fetch = keep_running("OpenID Connect keys", keys.run)
             self._tasks.start(fetch, "OpenID Connect keys")
         return self
 

@@ -6,7 +6,7 @@ Upstream: apiserver pkg/server/config.go (DefaultBuildHandlerChain).
 
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -207,7 +207,7 @@ class ApiServer:
         self.documents = Documents(self)
         self.audit: Audit | None = None
         self.upkeep: FairnessUpkeep | None = None
-        self.oidc_keys: OidcKeys | None = None
+        self.oidc_keys: Sequence[OidcKeys] = ()
         self.is_ready = False
         self._is_shared = store.is_shared
         self._audit_ids = AuditIds(rng)

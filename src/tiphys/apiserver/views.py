@@ -12,9 +12,11 @@ from tiphys.api.errors import BadRequest, NotAcceptable
 from tiphys.api.field_errors import invalid
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.negotiation import MediaType
+from tiphys.apiserver.negotiation import PROTOBUF, MediaType
 from tiphys.apiserver.printing import AGE, SCALE_NAME, Printer
 from tiphys.apiserver.resources.autoscaling import scale
+from tiphys.apiserver.watch_frames import frame_of
+from tiphys.codec import protobuf
 from tiphys.codec.typed import to_typed
 from tiphys.lib.clock import Clock
 from tiphys.storage.cached_object import CachedObject
@@ -28,7 +30,7 @@ class Views:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._watch_views: dict[tuple[str, str, str, str, str, str], View] = {}
+        self._watch_views: dict[tuple[str | bool, ...], View] = {}
 
     def forget(self) -> None:
         """Kinds are others than before."""
@@ -98,43 +100,51 @@ class Views:
             return {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
         return partial(obj, f"{META_GROUP}/{version}")
 
-    def watch_view(self, ctx: RequestContext, media: MediaType) -> View:
-        """How a watch shows objects."""
-        endpoint = ctx.endpoint
-        info = endpoint.info
+    def watch_views(
+        self, ctx: RequestContext, media: MediaType, *, as_messages: bool
+    ) -> tuple[View, View | None]:
+        """How a watch shows its first event, and all others if they differ: Tables do.
+
+        `as_messages`: of a WebSocket, not pieces of a body.
+        """
+        later = self._watch_view(ctx, media, as_messages=as_messages, columns=False)
+        if media.as_kind != "Table":
+            return later, None
+        return self._watch_view(ctx, media, as_messages=as_messages, columns=True), later
+
+    def _watch_view(
+        self, ctx: RequestContext, media: MediaType, *, as_messages: bool, columns: bool
+    ) -> View:
+        info = ctx.endpoint.info
         included = _included(ctx)
-        key = (info.group, info.version, info.plural, media.as_kind, media.as_version, included)
+        key: tuple[str | bool, ...] = (
+            *(info.group, info.version, info.plural),
+            *(media.type, media.as_kind, media.as_version, included, as_messages, columns),
+        )
         view = self._watch_views.get(key)
         if view is None:
-            view = self._watch_views[key] = self._make_watch_view(ctx, media)
+            frame = frame_of(media.type, as_messages=as_messages)
+            encode = _document_of(media.type, columns=columns)
+            show = self._show_of_watch(ctx, media, encode)
+            view = self._watch_views[key] = View(show, encode, frame)
         return view
 
-    def _make_watch_view(self, ctx: RequestContext, media: MediaType) -> View:
+    def _show_of_watch(
+        self, ctx: RequestContext, media: MediaType, encode: Callable[[Obj], bytes]
+    ) -> Callable[[CachedObject], bytes]:
         endpoint = ctx.endpoint
-        if not media.as_kind:
-            head, shown = endpoint.head, endpoint.shown
-            return lambda cached: head + shown(cached).tail
+        if media.as_kind:
+            return lambda cached: encode(self.render(ctx, media, endpoint.decode(cached)))
+        if media.type == PROTOBUF:
+            return lambda cached: encode(endpoint.decode(cached))
+        head, shown = endpoint.head, endpoint.shown
+        return lambda cached: head + shown(cached).tail
 
-        def view(cached: CachedObject) -> bytes:
-            shown = self.render(ctx, media, endpoint.decode(cached))
-            return orjson.dumps(without_columns(shown))
-
-        return view
-
-    def first_of_watch(
-        self, ctx: RequestContext, media: MediaType
-    ) -> Callable[[bytes], bytes] | None:
-        """Puts into a stream's first Table the columns, which later ones do not repeat."""
-        if media.as_kind != "Table":
-            return None
-        printer = Printer(ctx.endpoint.resource, self._clock.now())
-        columns = b'"columnDefinitions":' + orjson.dumps(printer.definitions())
-        return lambda line: line.replace(_NO_COLUMNS, columns, 1)
-
-    def bookmark(self, ctx: RequestContext, revision: int, annotations: Obj) -> Obj:
+    def bookmark(
+        self, ctx: RequestContext, media: MediaType, revision: int, annotations: Obj
+    ) -> Obj:
         """An object with nothing but a revision (and the mark of the initial events' end)."""
         info = ctx.endpoint.info
-        media = ctx.media("watch")
         metadata: Obj = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
@@ -150,14 +160,18 @@ class Views:
         else:
             document |= to_typed({"metadata": metadata}, info.schema_type)
         if media.as_kind == "Table":
-            return without_columns(self.table(ctx, media, document, is_list=False))
+            return self.table(ctx, media, document, is_list=False)
         return document
 
 
-_NO_COLUMNS: Final = b'"columnDefinitions":null'
+def _document_of(media_type: str, *, columns: bool) -> Callable[[Obj], bytes]:
+    """How a watch writes one object."""
+    if media_type == PROTOBUF:
+        return protobuf.encode_object
+    return orjson.dumps if columns else lambda obj: orjson.dumps(_without_columns(obj))
 
 
-def without_columns(table: Obj) -> Obj:
+def _without_columns(table: Obj) -> Obj:
     """A Table as a watch shows it after its first event. Upstream: TableOptions.NoHeaders."""
     return table | {"columnDefinitions": None} if "columnDefinitions" in table else table
 

@@ -80,6 +80,29 @@ def _file(text: str) -> Path:
     return path
 
 
+def _authentication_config(text: str) -> Path:
+    from tiphys.apiserver.config import ISSUER
+    from tiphys.apiserver.filters import authentication_config
+
+    path = _file(text)
+    try:
+        authentication_config.read(path, [ISSUER])
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    return path
+
+
+def _token_file(text: str) -> Path:
+    from tiphys.apiserver.filters import static_tokens
+
+    path = _file(text)
+    try:
+        static_tokens.read(path)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    return path
+
+
 def _taints(text: str) -> tuple[dict[str, str], ...]:
     found = []
     for word in text.split(","):
@@ -93,6 +116,7 @@ def _taints(text: str) -> tuple[dict[str, str], ...]:
 
 OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
     "apiserver": {
+        "authentication-config": Option("authentication_config", _authentication_config),
         "authorization-mode": Option("authorization_modes", _modes),
         "authorization-webhook-cache-authorized-ttl": Option(
             "authorization_webhook_allowed_seconds", seconds
@@ -116,6 +140,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Option]]] = {
         "oidc-username-claim": Option("oidc_username_claim", str),
         "oidc-username-prefix": Option("oidc_username_prefix", str),
         "service-node-port-range": Option("node_ports", _port_range),
+        "token-auth-file": Option("token_auth_file", _token_file),
     },
     "controller-manager": {
         "cluster-signing-duration": Option("signing_seconds", seconds),

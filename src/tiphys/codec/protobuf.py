@@ -36,7 +36,10 @@ Encode = Callable[[Any], bytes]
 def schema_type(api_version: str, kind: str) -> str | None:
     """The schema's name of a kind on the wire, or None for one that is not built in."""
     group, _, version = api_version.rpartition("/")
-    for package in (schema_package(group, version), "meta.v1"):
+    packages = [schema_package(group, version), "meta.v1"]
+    if api_version == "meta.k8s.io/v1beta1":  # Where it has a list of its own, packed otherwise.
+        packages.insert(0, "meta.v1beta1")
+    for package in packages:
         if package and f"{package}.{kind}" in SCHEMA.types:
             return f"{package}.{kind}"
     return None
@@ -89,10 +92,25 @@ def encode_object(obj: Obj, default_type: str = "") -> bytes:
     )
 
 
+def encode_watch_event(event_type: str, body: bytes) -> bytes:
+    """A bare WatchEvent; body is what encode_object gave."""
+    return delimited(1, event_type.encode()) + delimited(2, delimited(1, body))
+
+
 def encode_watch_frame(event_type: str, body: bytes) -> bytes:
-    """One frame of a watch; body is what encode_object gave."""
-    event = delimited(1, event_type.encode()) + delimited(2, delimited(1, body))
+    """The same as one frame of a watch."""
+    event = encode_watch_event(event_type, body)
     return struct.pack(">I", len(event)) + event
+
+
+def decode_watch_event(event: bytes) -> tuple[str, Obj]:
+    """(type, object) of a bare WatchEvent. Raises DecodeError."""
+    try:
+        parts = {n: _message(v) for n, _, v in fields(event)}
+        body = next((_message(v) for n, _, v in fields(parts.get(2, b"")) if n == 1), b"")
+        return _text(parts.get(1, b"")), decode_object(body)
+    except WireError as error:
+        raise DecodeError(str(error)) from None
 
 
 def _text(data: Any) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import orjson
+
 from tiphys.api.meta import Obj
 from tiphys.storage.backend import Compacted, Event, KeyValue, StorageError, prefix_end
 from tiphys.storage.cached_object import CachedObject, adopt, respliced, splice
@@ -25,8 +27,6 @@ WATCHER_BYTES_MAX: Final = 16 * 1024 * 1024  # Pending for one client that does 
 
 Index = Callable[[Obj], tuple[Mapping[str, str], Mapping[str, str]]]
 """An object's labels and selectable fields."""
-View = Callable[[CachedObject], bytes]
-"""How a watcher wants an object: JSON bytes. Watchers with the same view share what it returns."""
 Matches = Callable[[Mapping[str, str], Mapping[str, str]], bool]
 """(labels, fields) -> wanted."""
 
@@ -52,6 +52,24 @@ class Filter:
     prefix: str
     exact: bool = False
     text: str = ""
+
+
+def encode_event(kind: str, obj: bytes) -> bytes:
+    """An event as a line of JSON."""
+    return b'{"type":"%b","object":%b}\n' % (kind.encode(), obj)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """How a watcher wants its events. Watchers with one view share what it returns.
+
+    `show` gives an object's bytes, `encode` those of what is not in the cache (bookmarks, errors),
+    `frame` an event's, of its type and one of these.
+    """
+
+    show: Callable[[CachedObject], bytes]
+    encode: Callable[[Obj], bytes] = orjson.dumps
+    frame: Callable[[str, bytes], bytes] = encode_event
 
 
 class CacheEvent:
@@ -82,11 +100,11 @@ class CacheEvent:
         return self._gone
 
     def encode(self, kind: str, view: View) -> bytes:
-        """The event as a line of a watch stream."""
+        """The event as it is written to a watch stream."""
         known = self._encoded.get((kind, view))
         if known is None:
             shown = self.gone() if kind == "DELETED" else self.new
-            known = encode_event(kind, view(shown)) if shown else b""
+            known = view.frame(kind, view.show(shown)) if shown else b""
             self._encoded[kind, view] = known
         return known
 
@@ -96,33 +114,26 @@ class CacheEvent:
         self._gone = None
 
 
-def encode_event(kind: str, obj: bytes) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (kind.encode(), obj)
-
-
 class Watcher:
     """One client's stream. Held until `release`, so that its initial objects go out first."""
 
-    def __init__(
-        self, sink: Sink, view: View, first: Callable[[bytes], bytes] | None = None
-    ) -> None:
-        """`first` completes the stream's first event with what later ones leave out."""
+    def __init__(self, sink: Sink, view: View, later: View | None = None) -> None:
+        """`view` is the next event's; `later` that of all but the first, where they differ."""
         self.view = view
-        self._first = first
+        self._later = later
         self._sink = sink
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._held = True
 
-    def completed(self, data: bytes) -> bytes:
-        """An event on its way out; the first one is made complete."""
-        if self._first is not None:
-            data, self._first = self._first(data), None
-        return data
+    def begun(self) -> None:
+        """The first event is on its way."""
+        if self._later is not None:
+            self.view, self._later = self._later, None
 
     def push(self, data: bytes) -> None:
-        if self._first is not None:
-            data = self.completed(data)
+        if self._later is not None:
+            self.begun()
         self._pending.append(data)
         self._pending_bytes += len(data)
 

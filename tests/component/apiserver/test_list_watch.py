@@ -7,7 +7,7 @@ Upstream: the contract of apimachinery's ListOptions; client-go's reflector reli
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,13 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.etcd import etcd
 from support.list_watch_lab import FIELDS, KINDS, LABELS, KilledLab, Lab, World
 from tiphys.storage import watch_cache
 
 OPERATIONS: Final = 40  # Of one example.
-EXAMPLES: Final = 30  # For each store.
+EXAMPLES: Final = 30  # For each store but the slowest.
+EXAMPLES_OF_ETCD: Final = 10
 EXAMPLES_OF_E2E: Final = 1_250  # For each store: 10^5 operations.
 KILLED_EXAMPLES: Final = 25  # Of them each kills its server about twice.
 STORY_SECONDS_MAX: Final = 60
@@ -97,15 +99,18 @@ Run = Callable[[str, list[tuple[Any, ...]]], None]
 
 @contextmanager
 def a_lab(directory: Path, backend: str) -> Iterator[Run]:
-    loop = uvloop.new_event_loop()
-    lab = KilledLab(directory, "sqlite") if backend == "killed" else Lab(directory, backend)
-    loop.run_until_complete(lab.start())
-    loop.run_until_complete(lab.define())
-    try:
+    with ExitStack() as stack:
+        if backend == "killed":
+            lab: Lab = KilledLab(directory, "sqlite")
+        else:
+            cluster = stack.enter_context(etcd()) if backend == "etcd" else None
+            lab = Lab(directory, backend, cluster)
+        loop = uvloop.new_event_loop()
+        stack.callback(loop.close)
+        loop.run_until_complete(lab.start())
+        stack.callback(lambda: loop.run_until_complete(lab.stop()))
+        loop.run_until_complete(lab.define())
         yield lambda kind, wanted: loop.run_until_complete(tell(lab, kind, wanted))
-    finally:
-        loop.run_until_complete(lab.stop())
-        loop.close()
 
 
 def check(directory: Path, backend: str, examples: int, *, derandomize: bool) -> None:
@@ -134,9 +139,10 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_cache, "WATCHER_BYTES_MAX", PENDING_BYTES)
 
 
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", ["memory", "sqlite", "etcd"])
 def test_some_operations(tmp_path: Path, backend: str) -> None:
-    check(tmp_path, backend, EXAMPLES, derandomize=True)
+    examples = EXAMPLES_OF_ETCD if backend == "etcd" else EXAMPLES
+    check(tmp_path, backend, examples, derandomize=True)
 
 
 @pytest.mark.slow
@@ -145,6 +151,6 @@ def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", ["memory", "sqlite", "etcd"])
 def test_very_many_operations(tmp_path: Path, backend: str) -> None:
     check(tmp_path, backend, EXAMPLES_OF_E2E, derandomize=False)

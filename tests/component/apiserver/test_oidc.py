@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,63 @@ def test_a_new_key_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await until(is_known)
 
     with_issuer(tmp_path, story)
+
+
+def test_two_issuers_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "authentication.yaml"
+
+    def entry(issuer: Issuer, prefix: str) -> dict[str, Any]:
+        return {
+            "issuer": {
+                "url": issuer.url,
+                "audiences": ["me", "others"],
+                "audienceMatchPolicy": "MatchAny",
+                "certificateAuthority": issuer.authority.path.read_text(),
+            },
+            "claimMappings": {"username": {"expression": f"'{prefix}' + claims.sub"}},
+        }
+
+    async def story() -> None:
+        issuers = [Issuer(tmp_path / name) for name in "ab"]
+        for issuer in issuers:
+            await issuer.listen()
+        config = {
+            "apiVersion": "apiserver.config.k8s.io/v1",
+            "kind": "AuthenticationConfiguration",
+            "jwt": [entry(issuer, f"{n}:") for n, issuer in enumerate(issuers)],
+            "anonymous": {"enabled": True, "conditions": [{"path": "/livez"}]},
+        }
+        path.write_text(json.dumps(config))
+        running, listening = await start(tmp_path, memory_backend(), authentication_config=path)
+        api = running.client(None)
+        async with asyncio.timeout(40):
+            for number, issuer in enumerate(issuers):
+
+                async def is_known(token: str) -> bool:
+                    return (await who(api, token))[0] == 201
+
+                token = issuer.token(aud="others")
+                await until(partial(is_known, token))
+                assert (await who(api, token))[1]["username"] == f"{number}:jane"
+                assert (await who(api, issuer.token(aud="nobody")))[0] == 401
+            assert (await api("GET", "/livez"))[0] == 200
+            assert (await api("GET", "/readyz"))[0] == 401
+        await listening.__aexit__()
+        for issuer in issuers:
+            await issuer.http.stop()
+
+    uvloop.run(story())
+
+
+def test_a_file_and_flags_exclude_each_other(tmp_path: Path) -> None:
+    async def story() -> None:
+        with pytest.raises(ValueError, match="mutually exclusive"):
+            await start(
+                tmp_path,
+                memory_backend(),
+                oidc_issuer_url="https://a.example.com",
+                oidc_client_id="me",
+                authentication_config=tmp_path / "file",
+            )
+
+    uvloop.run(story())

@@ -352,6 +352,34 @@ def test_an_object_nested_too_deeply_is_refused(tell: Tell) -> None:
     tell(story)
 
 
+def test_a_scale_that_changes_nothing_is_a_write_while_somebody_has_the_replicas(
+    tell: Tell,
+) -> None:
+    """As upstream: kubectl then says "patched", and not "no change"."""
+    labels = {"matchLabels": {"a": "b"}}
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    deployments = "/apis/apps/v1/namespaces/default/deployments"
+    merge = {"content-type": "application/merge-patch+json"}
+
+    async def story(api: Api, running: RunningApiServer) -> None:
+        spec = {"replicas": 0, "selector": labels, "template": template}
+        await api("POST", deployments, {"metadata": {"name": "a"}, "spec": spec})
+        revisions = []
+        for _ in range(4):
+            _, scale = await api(
+                "PATCH", f"{deployments}/a/scale", {"spec": {"replicas": 0}}, merge
+            )
+            revisions.append(scale["metadata"]["resourceVersion"])
+        assert len(set(revisions)) == 2, "the first two wrote, the others did not"
+        _, found = await api("GET", f"{deployments}/a")
+        assert found["metadata"]["generation"] == 1
+
+    tell(story)
+
+
 def test_a_scale_without_replicas_takes_a_json_patch(tell: Tell) -> None:
     async def story(api: Api, running: RunningApiServer) -> None:
         sets = "/apis/apps/v1/namespaces/default/replicasets"

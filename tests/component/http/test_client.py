@@ -13,6 +13,7 @@ from tiphys.lib.http import http2_client
 from tiphys.lib.http.client import HttpClient, HttpError
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.http2_client import Sessions
+from tiphys.lib.http.http2_uploads import ROOM_BYTES
 from tiphys.lib.http.message import Answer, Request, Response, StreamResponse, text_response
 from tiphys.lib.http.server import HttpServer
 
@@ -33,6 +34,8 @@ class Handler:
             case "/echo":
                 said = f"{request.method} {request.headers.get('x-own', '')} ".encode()
                 return Response(200, said + request.body, (("X-Answer", "yes"),))
+            case "/length":
+                return text_response(200, str(len(request.body)))
             case "/big":
                 return Response(200, BIG)
             case "/gate":
@@ -145,6 +148,17 @@ def test_hundreds_at_once(run: Callable[[Talk], None]) -> None:
         assert (await client.request("GET", "/echo")).status == 200
         handler.gate.set()
         assert {(await w).body for w in waiting} == {b"open"}
+
+    run(talk)
+
+
+def test_more_uploads_at_once_than_there_is_room_for(run: Callable[[Talk], None]) -> None:
+    async def talk(client: HttpClient, handler: Handler, server: HttpServer) -> None:
+        body = BIG[:2_900_000]
+        count = 2 * ROOM_BYTES // len(body)
+        ways = [client.request("POST", "/length", body=body) for _ in range(count)]
+        answers = await asyncio.gather(*ways)
+        assert [answer.body for answer in answers] == [b"2900000"] * count
 
     run(talk)
 

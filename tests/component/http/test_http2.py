@@ -253,6 +253,24 @@ def test_bodies_have_a_limit(tmp_path: Path) -> None:
     with_server(tmp_path, talk, limits=Limits(body_bytes_max=1000))
 
 
+def test_a_body_of_unknown_length_and_padding_has_its_whole_window(tmp_path: Path) -> None:
+    """It is shut until half of the first one is used; padding uses nothing of it."""
+
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        number = client.ask("POST", "/echo", b"x", ends=False)
+        sent = 1
+        while sent < 1_000_000:
+            await client.until(lambda: client.frames.local_flow_control_window(number) >= 16_000)
+            client.frames.send_data(number, b"x" * 15_000, pad_length=200)
+            client.flush()
+            sent += 15_000
+        client.frames.end_stream(number)
+        client.flush()
+        assert len((await client.reply(number)).body) == sent
+
+    with_server(tmp_path, talk)
+
+
 def test_a_client_that_waits_is_told_to_send(tmp_path: Path) -> None:
     async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
         number = client.ask("POST", "/echo", headers={"expect": "100-continue"}, ends=False)

@@ -9,7 +9,7 @@ from tiphys.lib.clock import SystemClock
 from tiphys.storage.cached_object import encode_head, encode_value
 from tiphys.storage.memory import MemoryBackend
 from tiphys.storage.store import Store
-from tiphys.storage.watch_cache import Filter, Watcher
+from tiphys.storage.watch_cache import Filter, View, Watcher
 
 PREFIX = "/registry/acme.io/widgets/"
 HEAD = encode_head("acme.io/v1", "Widget")
@@ -88,7 +88,7 @@ def test_objects_of_other_versions_are_taken_and_watchers_begin_anew() -> None:
         await store.reached(revision)
         assert cache.objects[other].decode(cache.head)["metadata"]["name"] == "b"
         sink = Sink()
-        watcher = Watcher(sink, lambda obj: HEAD + obj.tail)
+        watcher = Watcher(sink, View(lambda obj: HEAD + obj.tail))
         cache.watch(watcher, Filter(PREFIX), None, store.revision)
         cache.reshape(encode_head("acme.io/v2", "Widget"), index)
         assert sink.closed

@@ -5,12 +5,14 @@ Each does the same to a cluster of simulated nodes; an operator runs with finali
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
 import kr8s
+import kr8s.asyncio
 import pytest
 from kr8s.objects import ConfigMap as Kr8sMap
 from kr8s.objects import Pod as Kr8sPod
@@ -195,6 +197,9 @@ def with_kr8s(cluster: Cluster) -> None:
             assert dict(obj.data) == {"a": "1", "b": "2"}
             break
     assert seen == ["ADDED", "MODIFIED"]
+    asyncio.run(applied_with_kr8s(cluster))
+    made.refresh()
+    assert dict(made.data) == {"a": "1", "b": "2", "applied": "yes"}
     pod = Kr8sPod(POD, api=api)
     pod.create()
     pod.wait("condition=Ready", timeout=20)
@@ -206,6 +211,23 @@ def with_kr8s(cluster: Cluster) -> None:
     gear.create()
     gear.refresh()
     assert dict(gear.spec) == {"teeth": 12}
+
+
+async def applied_with_kr8s(cluster: Cluster) -> None:
+    """It has no method for it: its own call of the API."""
+    api = await kr8s.asyncio.api(kubeconfig=str(cluster.kubeconfig))
+    async with api.call_api(
+        "PATCH",
+        namespace="default",
+        url="configmaps/m",
+        params={"fieldManager": "k"},
+        content=json.dumps(APPLIED),
+        headers={"Content-Type": "application/apply-patch+yaml"},
+    ) as answer:
+        managers = {
+            e["manager"]: e["operation"] for e in answer.json()["metadata"]["managedFields"]
+        }
+    assert managers["k"] == "Apply"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ from tiphys.apiserver.field_manager.entries import (
     read,
     write,
 )
+from tiphys.apiserver.field_manager.scale import through_scale
+from tiphys.codec.fields.field_set import FieldSet
+
+REPLICAS: FieldSet = {"f:spec": {"f:replicas": {}}}
+BOTH: FieldSet = {"f:spec": {"f:paused": {}, "f:replicas": {}}}
 
 
 def an_entry(**changes: Any) -> dict[str, Any]:
@@ -27,6 +32,11 @@ def an_entry(**changes: Any) -> dict[str, Any]:
         "fieldsV1": {"f:data": {"f:a": {}}},
     }
     return entry | changes
+
+
+def untimed() -> dict[str, Any]:
+    """What a Scale leaves of an updater that had the replicas."""
+    return {k: v for k, v in an_entry(fieldsV1=REPLICAS).items() if k != "time"}
 
 
 def test_what_is_written_is_read() -> None:
@@ -86,3 +96,29 @@ def test_the_oldest_of_each_version_become_one() -> None:
     assert len(found) == UPDATERS_MAX
     assert found[OLD_UPDATERS, "v1"] == Entry({"f:u00": {}, "f:u02": {}}, "v1", "u02")
     assert ("u01", "v2") in found, "alone of its version: as it was"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            [an_entry(fieldsV1=BOTH)],
+            [untimed(), an_entry(fieldsV1={"f:spec": {"f:paused": {}}})],
+            id="an-updater-has-two-entries",
+        ),
+        pytest.param([an_entry(fieldsV1=REPLICAS)], [untimed()], id="or-one-without-a-time"),
+        pytest.param(
+            [an_entry(operation="Apply", fieldsV1=BOTH)],
+            [an_entry(operation="Apply", fieldsV1=BOTH)],
+            id="an-applier-keeps-its-own",
+        ),
+        pytest.param([an_entry()], [an_entry()], id="others-are-not-touched"),
+        pytest.param(
+            [untimed(), an_entry(fieldsV1={"f:spec": {"f:paused": {}}})],
+            [an_entry(fieldsV1={"f:spec": {"f:paused": {}}})],
+            id="the-second-time-nobody-has-the-replicas",
+        ),
+    ],
+)
+def test_managers_after_a_scale(before: list[Any], after: list[Any]) -> None:
+    assert through_scale(read(before), REPLICAS) == after

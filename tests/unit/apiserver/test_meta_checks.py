@@ -24,6 +24,11 @@ def test_kinds_differ(group: str, kind: str, whole: int, change: int) -> None:
     assert meta_checks(GroupVersionKind(group, "v1", kind)) == (whole, change)
 
 
+def test_a_status_is_checked_for_its_change() -> None:
+    gvk = GroupVersionKind("", "v1", "PersistentVolume")
+    assert meta_checks(gvk, of_status=True) == (0, 1)
+
+
 @needs_shared
 @pytest.mark.parametrize(
     ("group", "plural"),

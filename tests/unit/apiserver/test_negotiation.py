@@ -5,6 +5,8 @@ import pytest
 from tiphys.api.errors import NotAcceptable
 from tiphys.apiserver.negotiation import (
     NO_TABLES,
+    OF_CUSTOM,
+    PROTOBUF,
     MediaType,
     check_routed,
     error_media,
@@ -13,6 +15,7 @@ from tiphys.apiserver.negotiation import (
 )
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+METADATA = "as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 
 @pytest.mark.parametrize(
@@ -24,10 +27,11 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
         (f"{TABLE},application/json", MediaType("application/json", "Table", "v1")),
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", MediaType()),
         ("text/html,*/*;q=0.8", MediaType()),
-        (
-            "application/vnd.kubernetes.protobuf,application/json",
-            MediaType("application/vnd.kubernetes.protobuf"),
-        ),
+        (f"{PROTOBUF},application/json", MediaType(PROTOBUF)),
+        (f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,application/json", MediaType()),
+        (f"{PROTOBUF};{METADATA}", MediaType(PROTOBUF, "PartialObjectMetadata", "v1")),
+        ("application/json;sv=v1", MediaType()),
+        ("application/json;sv=v2,application/yaml", MediaType("application/yaml")),
     ],
 )
 def test_accepted(accept: str, wanted: MediaType) -> None:
@@ -72,6 +76,13 @@ def test_kinds_that_are_not_stored_have_no_table() -> None:
     with pytest.raises(NotAcceptable, match="only the following"):
         negotiate(TABLE, "object", views=NO_TABLES)
     assert negotiate(f"{TABLE},application/json", "object", views=NO_TABLES) == MediaType()
+
+
+def test_what_is_defined_has_only_its_metadata_in_protobuf() -> None:
+    with pytest.raises(NotAcceptable, match=f"application/json, application/yaml, {PROTOBUF}$"):
+        negotiate(PROTOBUF, "object", produced=OF_CUSTOM)
+    found = negotiate(f"{PROTOBUF};{METADATA},application/json", "watch", produced=OF_CUSTOM)
+    assert found == MediaType(PROTOBUF, "PartialObjectMetadata", "v1")
 
 
 def test_a_route_of_one_type() -> None:

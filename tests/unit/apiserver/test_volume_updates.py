@@ -30,6 +30,14 @@ def claim(phase: str = "Bound", annotations: Any = None, size: str = "", **spec:
     return {"metadata": {"annotations": annotations or {}}, "spec": found, "status": status}
 
 
+ATTRIBUTES = "spec.volumeAttributesClassName"
+
+
+def with_class(claim: Obj) -> Obj:
+    """Its volume has got one."""
+    return claim | {"status": claim["status"] | {"currentVolumeAttributesClassName": "a"}}
+
+
 @pytest.mark.parametrize(
     ("new", "old", "paths"),
     [
@@ -53,7 +61,13 @@ def claim(phase: str = "Bound", annotations: Any = None, size: str = "", **spec:
         (claim(volumeName="w"), claim(), ["spec"]),
         (claim(volumeMode="Block"), claim(), ["spec", "volumeMode"]),
         (claim(volumeAttributesClassName="a"), claim(), []),
-        (claim(), claim(volumeAttributesClassName="a"), ["spec.volumeAttributesClassName"]),
+        (claim(), claim(volumeAttributesClassName="a"), []),
+        (claim(), with_class(claim(volumeAttributesClassName="a")), [ATTRIBUTES]),
+        (
+            claim(volumeAttributesClassName=""),
+            with_class(claim(volumeAttributesClassName="a")),
+            [ATTRIBUTES],
+        ),
         (claim(phase="Pending", volumeAttributesClassName="a"), claim(), ["spec"]),
     ],
 )
@@ -76,7 +90,7 @@ def test_a_refusal_ends_in_the_difference() -> None:
         ({"capacity": {"storage": "1Gi"}}, []),
         ({"capacity": {"storage": "-1"}}, ["status.capacity[storage]"]),
         ({"allocatedResourceStatuses": {"storage": "NodeResizePending"}}, []),
-        ({"allocatedResourceStatuses": {"storage": "x"}}, ["status.allocatedResourceStatus"]),
+        ({"allocatedResourceStatuses": {"storage": "x"}}, ["status.allocatedResourceStatuses"]),
         ({"allocatedResources": {"memory": "1"}}, ["status.allocatedResources"]),
     ],
 )

@@ -120,6 +120,8 @@ def test_a_port_is_published_once() -> None:
         ("kubelet.register-with-taints=a=b:Never", "taints are wanted"),
         ("kubelet.node-labels=a", "length 1; 2 is required"),
         ("controller-manager.node-monitor-grace-period=soon", "no duration"),
+        ("apiserver.token-auth-file=/nowhere", "there is no file /nowhere"),
+        (f"apiserver.token-auth-file={__file__}", "must have at least 3 columns"),
     ],
 )
 def test_settings_that_cannot_be(setting: str, words: str) -> None:

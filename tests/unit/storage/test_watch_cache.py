@@ -8,7 +8,7 @@ import pytest
 
 from tiphys.storage.backend import Compacted, Event, KeyValue
 from tiphys.storage.cached_object import CachedObject, encode_head, encode_value
-from tiphys.storage.watch_cache import WATCHER_BYTES_MAX, Filter, WatchCache, Watcher
+from tiphys.storage.watch_cache import WATCHER_BYTES_MAX, Filter, View, WatchCache, Watcher
 
 PREFIX = "/registry/configmaps/"
 HEAD = encode_head("v1", "ConfigMap")
@@ -59,15 +59,14 @@ def gone(name: str, revision: int) -> Event:
     return Event(f"{PREFIX}default/{name}", None, revision)
 
 
-def view(cached: CachedObject) -> bytes:
-    return HEAD + cached.tail
+VIEW = View(lambda cached: HEAD + cached.tail)
 
 
 def watching(
     cache: WatchCache, after: int, wanted: Filter | None = None, label: str = ""
 ) -> tuple[Watcher, Sink]:
     sink = Sink()
-    watcher = Watcher(sink, view)
+    watcher = Watcher(sink, VIEW)
     matches = (lambda labels, fields: label in labels) if label else None
     cache.watch(watcher, wanted or Filter(PREFIX, text=label), matches, after)
     watcher.release()
@@ -158,7 +157,7 @@ def test_a_client_that_does_not_read_is_dropped_and_others_go_on() -> None:
 def test_a_client_that_is_still_listing_has_the_same_bound() -> None:
     cache = a_cache()
     sink = Sink()
-    cache.watch(Watcher(sink, view), Filter(PREFIX), None, 1)  # Held: never released.
+    cache.watch(Watcher(sink, VIEW), Filter(PREFIX), None, 1)  # Held: never released.
     for revision in range(2, 6):
         cache.apply([put("a", revision, WATCHER_BYTES_MAX // 3)])
     assert sink.closed
@@ -193,7 +192,7 @@ def test_a_view_that_fails_drops_its_watcher_only() -> None:
     def broken(cached: CachedObject) -> bytes:
         raise RuntimeError("a bug")
 
-    bad = Watcher(sink, broken)
+    bad = Watcher(sink, View(broken))
     cache.watch(bad, Filter(PREFIX), None, 1)
     bad.release()
     _, good = watching(cache, 1)
@@ -218,6 +217,14 @@ def test_lists_are_in_the_order_of_keys() -> None:
     assert [o.key[-1] for o in cache.range(PREFIX, f"{PREFIX}default/b")] == ["b", "c"]
 
 
-def test_only_a_streams_first_event_is_completed() -> None:
-    watcher = Watcher(Sink(), view, lambda data: data + b"!")
-    assert [watcher.completed(b"a"), watcher.completed(b"b")] == [b"a!", b"b"]
+def test_only_a_streams_first_event_has_its_own_view() -> None:
+    cache = a_cache()
+    sink = Sink()
+    first = View(VIEW.show, frame=lambda kind, obj: b"first " + kind.encode() + b"\n")
+    later = View(VIEW.show, frame=lambda kind, obj: kind.encode() + b"\n")
+    watcher = Watcher(sink, first, later)
+    cache.watch(watcher, Filter(PREFIX), None, 1)
+    watcher.release()
+    cache.apply([put("a", 2), put("a", 3)])
+    cache.apply([gone("a", 4)])
+    assert b"".join(sink.writes).splitlines() == [b"first ADDED", b"MODIFIED", b"DELETED"]

@@ -15,12 +15,13 @@ from tiphys.apiserver.custom_resources.custom_version import CustomVersion
 from tiphys.apiserver.openapi import discovery_paths, v2, v3
 from tiphys.apiserver.openapi.descriptions import NOTHING, descriptions_of
 from tiphys.apiserver.openapi.paths import Operation, operations
-from tiphys.apiserver.openapi.schemas import Definitions, definition_name, reachable
+from tiphys.apiserver.openapi.schemas import PATCH, Definitions, definition_name, reachable
 
 Key = tuple[str, str, str]
 _META: Final = "meta.v1.ObjectMeta"
 _SAMPLE: Final = "core.v1.ConfigMap"  # A kind that describes what all kinds have.
 _LIST_META: Final = "meta.v1.ListMeta"
+_PRODUCED: Final = ("application/json", "application/yaml")
 _PATCHES: Final = (
     *("application/json-patch+json", "application/merge-patch+json"),
     "application/apply-patch+yaml",
@@ -154,12 +155,13 @@ def _v3(versions: list[CustomVersion], server_version: str) -> Obj:
         item = document["paths"][operation.path][operation.method]
         content = {"schema": made.ref(name)}
         if operation.answer in ("object", "list"):
-            types = ("application/json", "application/yaml")
-            item["responses"]["200"]["content"] = dict.fromkeys(types, content)
+            for code, _ in operation.answers:
+                item["responses"][code]["content"] = dict.fromkeys(_PRODUCED, content)
         if operation.body == "object":
-            item["requestBody"] = {"content": {"*/*": content}}
+            item["requestBody"] = {"content": {"*/*": content}, "required": True}
         if operation.body == "patch":
-            item["requestBody"] = {"content": {t: {"schema": {"type": "object"}} for t in _PATCHES}}
+            patch = {"schema": made.ref(PATCH)}
+            item["requestBody"] = {"content": dict.fromkeys(_PATCHES, patch), "required": True}
     return document
 
 
@@ -187,7 +189,9 @@ def _v2(versions: Iterable[CustomVersion]) -> Obj:
     for operation, name in _own(versions):
         item = paths[operation.path][operation.method]
         if operation.answer in ("object", "list"):
-            item["responses"]["200"]["schema"] = made.ref(name)
+            item["produces"] = list(_PRODUCED)
+            for code, _ in operation.answers:
+                item["responses"][code]["schema"] = made.ref(name)
         if operation.body == "object":
             body = {"name": "body", "in": "body", "required": True, "schema": made.ref(name)}
             item["parameters"] = [body, *item["parameters"]]

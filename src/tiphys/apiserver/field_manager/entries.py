@@ -109,9 +109,13 @@ def is_reset(entries: Any) -> bool:
 
 
 def write(managers: Managers) -> list[Obj]:
+    return write_all(managers.items())
+
+
+def write_all(entries: Iterable[tuple[ManagerKey, Entry]]) -> list[Obj]:
     """Appliers first, then by time, name, version and subresource."""
     order = sorted(
-        managers.items(),
+        entries,
         key=lambda i: (
             i[0].operation, i[1].time, i[0].name, i[1].api_version, i[0].subresource,
         ),

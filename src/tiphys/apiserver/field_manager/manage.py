@@ -24,6 +24,7 @@ from tiphys.apiserver.field_manager.entries import (
     write,
     written,
 )
+from tiphys.apiserver.field_manager.scale import through_scale
 from tiphys.apiserver.field_manager.tracking import (
     BEFORE_FIRST_APPLY,
     Scope,
@@ -133,6 +134,14 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
         metadata["managedFields"] = held
     elif after:
         metadata["managedFields"] = write(capped(after))
+
+
+def track_scale(ctx: RequestContext, new: Obj, old: Obj, replicas: FieldSet) -> None:
+    """As `track_update` for the field of a workload that its Scale shows, changed or not."""
+    track_update(ctx, new, old)
+    metadata = new["metadata"]
+    if "managedFields" in metadata:
+        metadata["managedFields"] = through_scale(_read(ctx, metadata["managedFields"]), replicas)
 
 
 def _read(ctx: RequestContext, entries: Any) -> Managers:

@@ -4,6 +4,7 @@ The certificate is the connection's, so its user is found once per connection; a
 remembered by the token. Upstream: apiserver pkg/authentication/request, --anonymous-auth.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,10 +22,12 @@ from tiphys.lib.clock import Clock
 from tiphys.lib.http.message import Request
 from tiphys.lib.tls import LeafVerifier, common_name, organizations
 
-if TYPE_CHECKING:  # Loaded only where there is an issuer.
+if TYPE_CHECKING:  # Loaded only where there is an issuer, or a file.
     from tiphys.apiserver.filters.oidc import OidcTokens
+    from tiphys.apiserver.filters.static_tokens import StaticTokens
 
 _BEARER: Final = "bearer "
+_SUBPROTOCOLS: Final = "sec-websocket-protocol"
 
 
 class _CertificateUser:
@@ -47,8 +50,13 @@ class Authenticator:
         clock: Clock,
         front_proxy: RequestHeaderAuthenticator | None = None,
         bootstrap: BootstrapTokens | None = None,
-        oidc: "OidcTokens | None" = None,
+        oidc: "Sequence[OidcTokens]" = (),
+        static: "StaticTokens | None" = None,
+        anonymous_paths: frozenset[str] | None = None,
     ) -> None:
+        """anonymous_paths: where who shows nothing is nobody; None: everywhere."""
+        self._anonymous_paths = anonymous_paths
+        self._static = static
         self._bootstrap = bootstrap
         self._oidc = oidc
         self._front_proxy = front_proxy
@@ -74,7 +82,13 @@ class Authenticator:
         header = request.headers.get("authorization")
         if header is not None and header[:7].lower() == _BEARER:
             return self._by_token(header[7:].strip())
-        if leaf is not None:
+        if _SUBPROTOCOLS in request.headers and request.wants_upgrade:
+            from tiphys.apiserver.filters import websocket_token
+
+            if token := websocket_token.token_of(request):
+                return self._by_token(token)
+        paths = self._anonymous_paths
+        if leaf is not None or (paths is not None and request.path not in paths):
             raise Unauthorized
         return self._anonymous
 
@@ -85,10 +99,13 @@ class Authenticator:
         return user
 
     def foreign_user_of(self, token: str) -> User | None:
-        """The user of a bootstrap token, or of one that another issuer signed."""
-        user = None if self._bootstrap is None else self._bootstrap.user_of(token)
-        if user is None and self._oidc is not None:
-            user = self._oidc.user_of(token)
+        """The user of a token of the file, of bootstrap, or of another issuer."""
+        user = None if self._static is None else self._static.user_of(token)
+        if user is None and self._bootstrap is not None:
+            user = self._bootstrap.user_of(token)
+        for issuer in self._oidc:
+            if user is None:
+                user = issuer.user_of(token)
         return user
 
     def _by_certificate(self, request: Request, leaf_der: bytes) -> User | None:

@@ -1,14 +1,16 @@
 """ID tokens of an OpenID Connect issuer: whose they are. The keys come from outside (oidc_keys.py).
 
+Issuers come from flags, or many of them from a file (authentication_config.py).
 Upstream: apiserver plugin/pkg/authenticator/token/oidc; --oidc-*.
 """
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import jwt
 
@@ -24,6 +26,26 @@ ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"}
 )
 _JTI: Final = "authentication.kubernetes.io/credential-id"
+
+
+UserOf: TypeAlias = Callable[[Mapping[str, Any]], User | None]
+"""Whom a token's claims make; None where they are not as they must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are believed, if they are for one of the audiences.
+
+    `authority` is PEM, for its servers' certificates; empty: the machine's. `discovery_url` is
+    where its document is, if not where the issuer's name says.
+    """
+
+    url: str
+    audiences: tuple[str, ...]
+    user_of: UserOf
+    signing_algs: tuple[str, ...] = tuple(sorted(ALGORITHMS))
+    authority: str = ""
+    discovery_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,12 @@ class OidcConfig:
         unknown = [one for one in self.signing_algs if one not in ALGORITHMS]
         if unknown:
             raise ValueError(f"signing algorithm {unknown[0]!r} is none of {sorted(ALGORITHMS)}")
+
+    def issuer(self) -> Issuer:
+        """Raises OSError."""
+        authority = "" if self.ca_file is None else self.ca_file.read_text()
+        user_of = partial(user_of_claims, config=self)
+        return Issuer(self.issuer_url, (self.client_id,), user_of, self.signing_algs, authority)
 
 
 class Keys:
@@ -90,8 +118,8 @@ class _Known:
 class OidcTokens:
     """See the module."""
 
-    def __init__(self, config: OidcConfig, keys: Keys, clock: Clock) -> None:
-        self._config = config
+    def __init__(self, issuer: Issuer, keys: Keys, clock: Clock) -> None:
+        self._issuer = issuer
         self._keys = keys
         self._clock = clock
         self._known: dict[str, _Known] = {}
@@ -103,7 +131,7 @@ class OidcTokens:
         if known is not None and now < known.until and self._seconds() < known.expires_at:
             return known.user
         claims = self._claims(token)
-        user = None if claims is None else user_of_claims(claims, self._config)
+        user = None if claims is None else self._issuer.user_of(claims)
         if claims is None or user is None:
             self._known.pop(token, None)
             return None
@@ -118,13 +146,13 @@ class OidcTokens:
         """The claims of a token that the issuer signed, for us, and that has not ended."""
         if len(token) > TOKEN_BYTES_MAX:
             return None
-        config = self._config
+        issuer = self._issuer
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             return None
-        if unverified.get("iss") != config.issuer_url:
+        if unverified.get("iss") != issuer.url:
             return None
         key_id = str(header.get("kid", ""))
         key = self._keys.by_id.get(key_id)
@@ -137,9 +165,9 @@ class OidcTokens:
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=list(config.signing_algs),
-                audience=config.client_id,
-                issuer=config.issuer_url,
+                algorithms=list(issuer.signing_algs),
+                audience=issuer.audiences,
+                issuer=issuer.url,
                 options=options,
             )
         except (jwt.InvalidTokenError, TypeError, ValueError):

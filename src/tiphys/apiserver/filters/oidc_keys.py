@@ -13,23 +13,24 @@ from urllib.parse import urlsplit
 import jwt
 import orjson
 
-from tiphys.apiserver.filters.oidc import Keys, OidcConfig
+from tiphys.apiserver.filters.oidc import Issuer, Keys
 from tiphys.lib.clock import Clock
 from tiphys.lib.http.client import HttpClient, HttpError
-from tiphys.lib.tls import client_context
+from tiphys.lib.tls_trust import trusting
 
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS_MAX: Final = 30.0  # Upstream's timeout of the client.
 RETRY_SECONDS: Final = 10.0  # Upstream: the interval of the first discovery.
+_WELL_KNOWN: Final = "/.well-known/openid-configuration"
 REFRESH_SECONDS: Final = 3600.0  # Keys that the issuer took back are forgotten then.
 
 
 class OidcKeys:
     """Keeps `keys` filled."""
 
-    def __init__(self, config: OidcConfig, keys: Keys, clock: Clock) -> None:
-        self._config = config
+    def __init__(self, issuer: Issuer, keys: Keys, clock: Clock) -> None:
+        self._issuer = issuer
         self._keys = keys
         self._clock = clock
 
@@ -38,7 +39,7 @@ class OidcKeys:
             try:
                 self._keys.replace(await self.fetch())
             except (HttpError, TimeoutError, OSError, ValueError) as error:
-                why = {"issuer": self._config.issuer_url, "why": str(error)}
+                why = {"issuer": self._issuer.url, "why": str(error)}
                 log.warning("no keys of the OpenID Connect issuer", extra=why)
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
@@ -49,8 +50,8 @@ class OidcKeys:
 
     async def fetch(self) -> dict[str, Any]:
         """Raises HttpError, TimeoutError, OSError, ValueError."""
-        issuer = self._config.issuer_url
-        where = issuer.rstrip("/") + "/.well-known/openid-configuration"
+        issuer = self._issuer.url
+        where = self._issuer.discovery_url or issuer.rstrip("/") + _WELL_KNOWN
         document = await self._get(where)
         if document.get("issuer") != issuer:
             raise ValueError(f"{where} is of the issuer {document.get('issuer')!r}")
@@ -83,5 +84,5 @@ class OidcKeys:
         return document
 
     def _tls(self) -> ssl.SSLContext:
-        ca_file = self._config.ca_file
-        return ssl.create_default_context() if ca_file is None else client_context(ca_file)
+        authority = self._issuer.authority
+        return trusting(authority.encode()) if authority else ssl.create_default_context()

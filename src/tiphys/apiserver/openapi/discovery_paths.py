@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api.resources import GroupVersionInfo
-from tiphys.apiserver.openapi.paths import group_word
+from tiphys.apiserver.openapi.paths import group_word, tag_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +18,32 @@ class DiscoveryOperation:
     id: str
     description: str
     answer: str = ""  # A type of the schema.
+    tag: str = ""  # What it is filed under.
 
 
 # Documents of their own, by their place in the index of v3.
 FIXED: Final = {
     "api": DiscoveryOperation(
-        "/api/", "getCoreAPIVersions", "get available API versions", "meta.v1.APIVersions"
+        "/api/", "getCoreAPIVersions", "get available API versions", "meta.v1.APIVersions", "core"
     ),
     "apis": DiscoveryOperation(
-        "/apis/", "getAPIVersions", "get available API versions", "meta.v1.APIGroupList"
+        "/apis/", "getAPIVersions", "get available API versions", "meta.v1.APIGroupList", "apis"
     ),
     "version": DiscoveryOperation(
-        "/version/", "getCodeVersion", "get the version information for this server"
+        "/version/", "getCodeVersion", "get the version information for this server", tag="version"
     ),
     "openid/v1/jwks": DiscoveryOperation(
         "/openid/v1/jwks/",
         "getServiceAccountIssuerOpenIDKeyset",
         "get service account issuer OpenID JSON Web Key Set (contains public token verification"
         " keys)",
+        tag="openid",
     ),
     ".well-known/openid-configuration": DiscoveryOperation(
         "/.well-known/openid-configuration/",
         "getServiceAccountIssuerOpenIDConfiguration",
         "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
+        tag="WellKnown",
     ),
 }
 
@@ -51,6 +54,7 @@ def of_group(group: str) -> DiscoveryOperation:
         f"get{group_word(group)}APIGroup",
         "get information of a group",
         "meta.v1.APIGroup",
+        tag_of(group),
     )
 
 
@@ -61,4 +65,5 @@ def of_version(found: GroupVersionInfo) -> DiscoveryOperation:
         f"get{group_word(found.group, found.version)}APIResources",
         "get available resources",
         "meta.v1.APIResourceList",
+        tag_of(found.group, found.version),
     )

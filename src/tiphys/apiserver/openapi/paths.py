@@ -16,6 +16,25 @@ PATCH_TYPES: Final = (
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 )
+OBJECT_TYPES: Final = (
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+)
+_STREAM_TYPES: Final = (
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+)
+_STREAMED: Final = frozenset({"list", "watch", "watchlist"})
+_DONE: Final = (("200", "OK"),)
+_CREATED: Final = (*_DONE, ("201", "Created"))
+_ACCEPTED: Final = ("202", "Accepted")
+_ANSWERS: Final = {
+    "post": (*_CREATED, _ACCEPTED),
+    "put": _CREATED,
+    "patch": _CREATED,
+    "delete": (*_DONE, _ACCEPTED),
+}
 _WRITE_PARAMETERS: Final = ("dryRun", "fieldManager", "fieldValidation")
 _DELETE_PARAMETERS: Final = (
     "dryRun",
@@ -35,6 +54,7 @@ _LIST_PARAMETERS: Final = (
     "timeoutSeconds",
     "watch",
 )
+_OF_WATCHES: Final = frozenset({"allowWatchBookmarks", "watch"})
 _STREAM_PARAMETERS: Final = ("container", "stderr", "stdin", "stdout", "tty")
 # Of subresources that are no object. Source: core/v1 PodLogOptions, PodExecOptions and the like.
 _OPTIONS: Final = {
@@ -91,6 +111,23 @@ class Operation:
     answer: str = "object"  # "object", "list", "status", "event" or "text"
     query: tuple[str, ...] = ()
     consumes: tuple[str, ...] = ("*/*",)
+    tag: str = ""  # What it is filed under: `apps_v1`.
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """What an answer may be, for an object or list."""
+        return OBJECT_TYPES + (_STREAM_TYPES if self.action in _STREAMED else ())
+
+    @property
+    def answers(self) -> tuple[tuple[str, str], ...]:
+        """Codes of success and what they are called."""
+        return _ANSWERS.get(self.action, _DONE)
+
+    @property
+    def parameters(self) -> list[str]:
+        """Of the path and the query, by name; what is connected is no document."""
+        pretty = () if self.action == "connect" else ("pretty",)
+        return sorted({*self.path_parameters, *self.query, *pretty})
 
     @property
     def path_parameters(self) -> list[str]:
@@ -110,7 +147,7 @@ _METHODS: Final = {
         "deletecollection",
         "options",
         "status",
-        (*_LIST_PARAMETERS, *_DELETE_PARAMETERS),
+        tuple(sorted({*_LIST_PARAMETERS, *_DELETE_PARAMETERS} - _OF_WATCHES)),
         "delete",
     ),
     "watch": ("get", "watch", "", "event", _LIST_PARAMETERS, "watch"),
@@ -165,7 +202,14 @@ def _operation(info: ResourceInfo, path: str, verb: str, suffix: str = "") -> Op
         answer=answer,
         query=query,
         consumes=PATCH_TYPES if verb == "patch" else ("*/*",),
+        tag=tag_of(info.group, info.version),
     )
+
+
+def tag_of(group: str, version: str = "") -> str:
+    """`core_v1`, `rbacAuthorization_v1`, `apps`."""
+    word = group_word(group)
+    return f"{word[0].lower()}{word[1:]}{'_' if version else ''}{version}"
 
 
 def group_word(group: str, version: str = "") -> str:
@@ -178,7 +222,7 @@ def _subresource(info: ResourceInfo, sub: SubresourceInfo, path: str) -> Iterato
     group = group_word(info.group, info.version)
     target = f"{'Namespaced' if info.namespaced else ''}{info.kind}{sub.name.capitalize()}"
     if sub.kind.kind.endswith("Options"):
-        yield from _connections(sub, path, group, target)
+        yield from _connections(info, sub, path, target)
         return
     for verb in sub.verbs:
         method, action, body, answer, query, word = _METHODS[verb]
@@ -192,11 +236,15 @@ def _subresource(info: ResourceInfo, sub: SubresourceInfo, path: str) -> Iterato
             answer="text" if sub.name == "log" else answer,
             query=_OPTIONS.get(sub.name, query),
             consumes=PATCH_TYPES if verb == "patch" else ("*/*",),
+            tag=tag_of(info.group, info.version),
         )
 
 
-def _connections(sub: SubresourceInfo, path: str, group: str, target: str) -> Iterator[Operation]:
+def _connections(
+    info: ResourceInfo, sub: SubresourceInfo, path: str, target: str
+) -> Iterator[Operation]:
     """Streams and proxies; a proxy takes every method, and a path behind it."""
+    group = group_word(info.group, info.version)
     paths = [(path, "")]
     if sub.name == "proxy":
         paths.append((f"{path}/{{path}}", "WithPath"))
@@ -210,4 +258,5 @@ def _connections(sub: SubresourceInfo, path: str, group: str, target: str) -> It
                 f"connect{group}{method.capitalize()}{target}{suffix}",
                 answer="text",
                 query=_OPTIONS[sub.name],
+                tag=tag_of(info.group, info.version),
             )

@@ -11,6 +11,7 @@ from tiphys.api import enums
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, schema_package
 from tiphys.api.schema import SCHEMA, Field, TypeDef
+from tiphys.apiserver.openapi.defaults import default_of
 from tiphys.apiserver.openapi.descriptions import NOTHING, Description
 
 _PREFIXES: Final = {
@@ -21,6 +22,14 @@ _PREFIXES: Final = {
 }
 _EXTENSIONS: Final = _PREFIXES["apiextensions.v1"]
 _META: Final = _PREFIXES["meta.v1"]
+
+# What a patch is called; it may say anything.
+PATCH: Final = f"{_META}.Patch"
+PATCH_BODY: Final[Obj] = {
+    "description": "Patch is provided to give a concrete name and type to the Kubernetes PATCH"
+    " request body.",
+    "type": "object",
+}
 
 # Kinds of values that are definitions of their own: letter -> (name, body).
 SPECIAL: Final[Mapping[str, tuple[str, Obj]]] = {
@@ -85,6 +94,7 @@ class Definitions:
         for name, text in description.fields.items():
             if name in properties:
                 properties[name]["description"] = text
+        properties = {name: _unwrapped(body) for name, body in properties.items()}
         body: Obj = {"type": "object"}
         if description.text:
             body["description"] = description.text
@@ -100,6 +110,9 @@ class Definitions:
 
     def _property(self, field: Field, of: TypeDef) -> Obj:
         one = self._value(field, of)
+        default = default_of(field, of) if self._wraps else None  # None of v2 has one.
+        if default is not None:
+            one["default"] = default
         match field.container:
             case "":
                 body = one
@@ -110,14 +123,16 @@ class Definitions:
             case _:
                 inner = {"type": "array", "items": one}
                 body = {"type": "object", "additionalProperties": inner}
-        return body | _extensions(field)
+        return body | _extensions(field, of)
 
     def _value(self, field: Field, of: TypeDef) -> Obj:
+        # Nothing stands beside what an item or entry is.
+        to = self.ref if field.container else self.wrapped
         if field.ref:
-            return self.wrapped(definition_name(field.ref))
+            return to(definition_name(field.ref))
         kind = "F" if field.go_name == "FieldsV1" else field.kind
         if kind in SPECIAL:
-            return self.wrapped(SPECIAL[kind][0])
+            return to(SPECIAL[kind][0])
         body = dict(_SCALARS[kind])
         # Clients of v2 find out what a value may be from v3.
         if self._wraps and kind == "s" and (values := enums.values_of(of.package, field.go_name)):
@@ -125,10 +140,16 @@ class Definitions:
         return body
 
 
-def _extensions(field: Field) -> Obj:
+def _unwrapped(body: Obj) -> Obj:
+    """A reference beside which nothing stands is one."""
+    found: Obj = body["allOf"][0] if [*body] == ["allOf"] else body
+    return found
+
+
+def _extensions(field: Field, of: TypeDef) -> Obj:
     found: Obj = {}
-    if field.list_type:
-        found["x-kubernetes-list-type"] = field.list_type
+    if list_type := _list_type(field, of):
+        found["x-kubernetes-list-type"] = list_type
     if field.map_keys:
         found["x-kubernetes-list-map-keys"] = list(field.map_keys)
     if field.map_type:
@@ -138,6 +159,14 @@ def _extensions(field: Field) -> Obj:
     if field.patch_strategy:
         found["x-kubernetes-patch-strategy"] = ",".join(field.patch_strategy)
     return found
+
+
+def _list_type(field: Field, of: TypeDef) -> str:
+    """Every list says how it merges, but those of objects and verbs."""
+    of_objects = field.name == "items" and of.is_root and of.short_name.endswith("List")
+    if field.container != "list" or of_objects or field.go_name == "Verbs":
+        return ""
+    return field.list_type or "atomic"
 
 
 def group_version_kinds(definition: TypeDef) -> list[Obj]:

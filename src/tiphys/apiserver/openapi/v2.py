@@ -14,8 +14,10 @@ from tiphys.api.resources import GROUP_VERSIONS, RESOURCES
 from tiphys.api.schema import SCHEMA
 from tiphys.apiserver.openapi import discovery_paths
 from tiphys.apiserver.openapi.discovery_paths import DiscoveryOperation
-from tiphys.apiserver.openapi.paths import PARAMETER_TYPES, Operation, operations
+from tiphys.apiserver.openapi.paths import OBJECT_TYPES, PARAMETER_TYPES, Operation, operations
 from tiphys.apiserver.openapi.schemas import (
+    PATCH,
+    PATCH_BODY,
     Definitions,
     definition_name,
     reachable,
@@ -32,6 +34,7 @@ def document(version: str) -> Obj:
     """The whole document; version is the server's gitVersion."""
     roots = [n for n in SCHEMA.types if SCHEMA.types[n].is_root]
     definitions = {definition_name(n): _DEFINITIONS.of(n) for n in reachable(roots)}
+    definitions[PATCH] = dict(PATCH_BODY)
     paths: dict[str, Obj] = {one.path: {"get": _discovery(one)} for one in _discoveries()}
     for operation in operations(RESOURCES):
         path = paths.setdefault(operation.path, {})
@@ -60,9 +63,10 @@ def _discovery(operation: DiscoveryOperation) -> Obj:
     return {
         "operationId": operation.id,
         "description": operation.description,
+        "tags": [operation.tag],
         "consumes": ["*/*"],
         "parameters": [],
-        "produces": ["application/json", "application/yaml"],
+        "produces": list(OBJECT_TYPES),
         "schemes": ["https"],
         "responses": {
             "200": {"description": "OK", "schema": schema},
@@ -79,8 +83,9 @@ def operation_of(operation: Operation) -> Obj:
         parameters.insert(0, body)
     made: Obj = {
         "operationId": operation.id,
+        "tags": [operation.tag],
         "consumes": list(operation.consumes),
-        "produces": ["application/json", "application/yaml"],
+        "produces": ["*/*"] if operation.action == "connect" else list(operation.produces),
         "schemes": ["https"],
         "parameters": parameters,
         "responses": _responses(operation),
@@ -112,7 +117,7 @@ def _body(operation: Operation) -> Obj | None:
         case "options":
             schema = _DEFINITIONS.ref(definition_name("meta.v1.DeleteOptions"))
         case "patch":
-            schema = {"type": "object"}
+            schema = _DEFINITIONS.ref(PATCH)
         case _:
             schema = None
     if schema is None:
@@ -133,8 +138,9 @@ def _responses(operation: Operation) -> Obj:
             schema = _DEFINITIONS.ref(definition_name("meta.v1.Status"))
         case "event":
             schema = _DEFINITIONS.ref(definition_name("meta.v1.WatchEvent"))
-    ok: Obj = {"description": "OK"} | ({"schema": schema} if schema else {})
-    return {"200": ok, "401": {"description": "Unauthorized"}}
+    shown = {"schema": schema} if schema else {}
+    answers: Obj = {code: {"description": told} | shown for code, told in operation.answers}
+    return answers | {"401": {"description": "Unauthorized"}}
 
 
 def merged(version: str, more: Obj) -> Obj:

@@ -73,6 +73,7 @@ def _path_item(item: Obj) -> bytes:
 def _operation(operation: Obj) -> bytes:
     return b"".join(
         [
+            _texts(1, operation["tags"]),
             _text(5, operation["operationId"]),
             _texts(6, operation["produces"]),
             _texts(7, operation["consumes"]),

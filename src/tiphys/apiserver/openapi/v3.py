@@ -15,8 +15,10 @@ from tiphys.api.resources import GROUP_VERSIONS, RESOURCES, GroupVersionInfo, Re
 from tiphys.apiserver.openapi import discovery_paths
 from tiphys.apiserver.openapi.descriptions import NOTHING, descriptions_of
 from tiphys.apiserver.openapi.discovery_paths import DiscoveryOperation
-from tiphys.apiserver.openapi.paths import PARAMETER_TYPES, Operation, operations
+from tiphys.apiserver.openapi.paths import OBJECT_TYPES, PARAMETER_TYPES, Operation, operations
 from tiphys.apiserver.openapi.schemas import (
+    PATCH,
+    PATCH_BODY,
     Definitions,
     definition_name,
     reachable,
@@ -25,7 +27,6 @@ from tiphys.apiserver.openapi.schemas import (
 )
 
 _DEFINITIONS: Final = Definitions("#/components/schemas/", wraps_refs=True)
-_PRODUCES: Final = ("application/json", "application/yaml")
 
 
 def path_of(version: GroupVersionInfo) -> str:
@@ -90,15 +91,16 @@ def document(
     roots |= {one.answer for one in discovery if one.answer}
     for operation in operations(infos):
         item = paths.setdefault(operation.path, {})
-        names = (*operation.path_parameters, "pretty")
-        item.setdefault("parameters", [_parameter(n, operation) for n in names])
         item[operation.method] = _operation(operation)
         for suffix in ("", "List"):
             if name := _type_name(operation, suffix):
                 roots.add(name)
+    for item in paths.values():
+        _share_parameters(item)
     types = reachable(roots)
     texts = descriptions_of(types)
     schemas = {definition_name(n): _DEFINITIONS.of(n, texts.get(n, NOTHING)) for n in types}
+    schemas[PATCH] = dict(PATCH_BODY)
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": version},
@@ -115,14 +117,29 @@ def _type_name(operation: Operation, suffix: str = "") -> str | None:
 def _operation(operation: Operation) -> Obj:
     made: Obj = {
         "operationId": operation.id,
-        "parameters": [_parameter(name, operation) for name in operation.query],
-        "responses": {"200": _answer(operation), "401": {"description": "Unauthorized"}},
+        "tags": [operation.tag],
+        "parameters": [_parameter(name, operation) for name in operation.parameters],
+        "responses": {code: _answer(operation, told) for code, told in operation.answers}
+        | {"401": {"description": "Unauthorized"}},
         "x-kubernetes-action": operation.action,
         "x-kubernetes-group-version-kind": dict(operation.kind._asdict()),
     }
     if body := _body(operation):
         made["requestBody"] = {"content": {t: {"schema": body} for t in operation.consumes}}
+        if operation.body != "options":
+            made["requestBody"]["required"] = True
     return made
+
+
+def _share_parameters(item: Obj) -> None:
+    """What all methods of a path take is said once, for the path."""
+    lists = [method.pop("parameters", []) for method in item.values()]
+    shared = [one for one in lists[0] if all(one in others for others in lists)]
+    for method, own in zip(list(item.values()), lists, strict=True):
+        if left := [one for one in own if one not in shared]:
+            method["parameters"] = left
+    if shared:
+        item["parameters"] = shared
 
 
 def _parameter(name: str, operation: Operation) -> Obj:
@@ -139,13 +156,13 @@ def _body(operation: Operation) -> Obj | None:
         case "options":
             name = "meta.v1.DeleteOptions"
         case "patch":
-            return {"type": "object"}
+            return _DEFINITIONS.ref(PATCH)
         case _:
             return None
     return None if name is None else _DEFINITIONS.ref(definition_name(name))
 
 
-def _answer(operation: Operation) -> Obj:
+def _answer(operation: Operation, told: str) -> Obj:
     match operation.answer:
         case "object":
             name = _type_name(operation)
@@ -157,23 +174,24 @@ def _answer(operation: Operation) -> Obj:
             name = "meta.v1.WatchEvent"
         case _:
             name = None
-    return _answer_of(name)
+    return _answer_of(name, operation.produces, told)
 
 
-def _answer_of(name: str | None) -> Obj:
+def _answer_of(name: str | None, produces: Sequence[str], told: str = "OK") -> Obj:
     """A type of the schema, or a text."""
     if not name:
-        return {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}}
+        return {"description": told, "content": {"*/*": {"schema": {"type": "string"}}}}
     schema = _DEFINITIONS.ref(definition_name(name))
-    return {"description": "OK", "content": {t: {"schema": schema} for t in _PRODUCES}}
+    return {"description": told, "content": {t: {"schema": schema} for t in produces}}
 
 
 def _discovery(operation: DiscoveryOperation) -> Obj:
     return {
         "operationId": operation.id,
         "description": operation.description,
+        "tags": [operation.tag],
         "responses": {
-            "200": _answer_of(operation.answer),
+            "200": _answer_of(operation.answer, OBJECT_TYPES),
             "401": {"description": "Unauthorized"},
         },
     }

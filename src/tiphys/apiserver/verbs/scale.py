@@ -3,7 +3,7 @@
 Upstream: pkg/registry/apps/*/storage (ScaleREST), pkg/apis/autoscaling.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from tiphys.api import labels
 from tiphys.api.errors import OBJECT_MODIFIED, conflict
@@ -11,13 +11,14 @@ from tiphys.api.field_errors import invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.field_manager.manage import track_update
+from tiphys.apiserver.field_manager.manage import track_scale
 from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.verbs.options import check_write_options
 from tiphys.apiserver.verbs.update import check_name, check_uid
 from tiphys.apiserver.writes import admit, guaranteed_update, raise_invalid
+from tiphys.codec.fields.field_set import FieldSet
 from tiphys.lib.http.message import Answer
 
 KIND: Final = GroupVersionKind("autoscaling", "v1", "Scale")
@@ -92,17 +93,33 @@ def with_scale(ctx: RequestContext, old: Obj, scale: Obj) -> Obj:
         errors = ctx.endpoint.custom.replicas_errors(replicas)
         raise_invalid(ctx.endpoint, old, errors)
         new = ctx.endpoint.custom.with_replicas(old, replicas)
-        if not ctx.applies:
-            track_update(ctx, new, old)
-        return new
+    else:
+        new = _with_replicas(ctx, old, replicas)
+    if not ctx.applies:
+        track_scale(ctx, new, old, _replicas_field(ctx))
+    return new
+
+
+def _with_replicas(ctx: RequestContext, old: Obj, replicas: int) -> Obj:
     if replicas < 0:
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise invalid_object(KIND.group, KIND.kind, ctx.name, [error])
-    if at(old, "spec", "replicas") == replicas:
-        return old
-    new = old | {"spec": old["spec"] | {"replicas": replicas}, "metadata": dict(old["metadata"])}
-    if "generation" in new["metadata"]:
-        new["metadata"]["generation"] += 1
-    if not ctx.applies:
-        track_update(ctx, new, old)
+    new = old | {"metadata": dict(old["metadata"])}
+    if at(old, "spec", "replicas") != replicas:
+        new["spec"] = old["spec"] | {"replicas": replicas}
+        if "generation" in new["metadata"]:
+            new["metadata"]["generation"] += 1
     return new
+
+
+def _replicas_field(ctx: RequestContext) -> FieldSet:
+    """Where a workload has the number that its Scale shows."""
+    custom = ctx.endpoint.custom
+    if custom is None:
+        return {"f:spec": {"f:replicas": {}}}
+    only = custom.with_replicas({"metadata": {}}, 0)
+    return _fields_of({k: v for k, v in only.items() if k != "metadata"})
+
+
+def _fields_of(value: Any) -> FieldSet:
+    return {f"f:{k}": _fields_of(v) for k, v in value.items()} if isinstance(value, dict) else {}

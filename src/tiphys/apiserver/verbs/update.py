@@ -10,8 +10,8 @@ from tiphys.api.errors import (
     conflict,
     not_found,
 )
-from tiphys.api.field_errors import FieldError, forbidden, invalid, invalid_object
-from tiphys.api.meta import Obj, at
+from tiphys.api.field_errors import FieldError, invalid, invalid_object
+from tiphys.api.meta import Obj
 from tiphys.apiserver.admission.chain import Write
 from tiphys.apiserver.admission.resource_quota import COUNTED_KINDS
 from tiphys.apiserver.as_written import quoted_as_written
@@ -29,6 +29,7 @@ from tiphys.apiserver.object_meta import (
     validate_kind_update,
 )
 from tiphys.apiserver.resources.certificates.rules import validate_approval
+from tiphys.apiserver.resources.core.pod_ephemeral_rules import validate_ephemeral, with_ephemeral
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.verbs.create import create_object
@@ -192,6 +193,7 @@ def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
         namespaced=info.namespaced,
         validate_name=validate_name_of(endpoint),
         is_custom=endpoint.custom is not None,
+        of_status=ctx.info.subresource == "status",
     )  # fmt: skip
     if ctx.info.subresource == "status":
         return meta + resource.validate_status_update(new, old)
@@ -211,18 +213,6 @@ def _with_status(old: Obj, new: Obj, *, is_custom: bool) -> Obj:
     return made | ({"status": new["status"]} if "status" in new else {})
 
 
-def _ephemeral_containers(new: Obj, old: Obj) -> Obj:
-    given = (new.get("spec") or {}).get("ephemeralContainers") or []
-    return old | {
-        "metadata": dict(old["metadata"]),
-        "spec": _with(old, "ephemeralContainers", given),
-    }
-
-
-def _with(old: Obj, field: str, value: object) -> Obj:
-    return {k: v for k, v in old["spec"].items() if k != field} | ({field: value} if value else {})
-
-
 def _conditions(new: Obj, old: Obj) -> Obj:
     status = dict(old.get("status") or {})
     conditions = (new.get("status") or {}).get("conditions")
@@ -233,30 +223,15 @@ def _conditions(new: Obj, old: Obj) -> Obj:
 
 # What a subresource lets change, everything else staying as it was.
 PARTS: Final = {
-    "ephemeralcontainers": _ephemeral_containers,
+    "ephemeralcontainers": with_ephemeral,
     "resize": resized,
     "approval": _conditions,
 }
 
 
-def _ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
-    """Ephemeral containers are only ever added. Source: ValidatePodEphemeralContainersUpdate."""
-    path = "spec.ephemeralContainers"
-    now = {c.get("name"): c for c in at(new, "spec", "ephemeralContainers", default=[])}
-    errors = []
-    for container in at(old, "spec", "ephemeralContainers", default=[]):
-        name = container.get("name")
-        if now.get(name) == container:
-            continue
-        what = "changed" if name in now else "removed"
-        text = f'existing ephemeral containers "{name}" may not be {what}\n'
-        errors.append(forbidden(path, text))
-    return errors
-
-
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
 PART_RULES: Final = {
-    "ephemeralcontainers": _ephemeral_errors,
+    "ephemeralcontainers": validate_ephemeral,
     "resize": validate_resize,
     "approval": validate_approval,
 }

@@ -1,4 +1,4 @@
-"""WATCH: events of the cache as a stream of JSON lines.
+"""WATCH: events of the cache as a stream: lines of JSON, counted protobuf, or a WebSocket.
 
 Without a resourceVersion the objects that exist come first. `sendInitialEvents` ends them with a
 marked bookmark. Other views (metadata only, Table) are rendered once per event for all watchers.
@@ -14,11 +14,14 @@ from typing import Final
 import orjson
 
 from tiphys.api.errors import ApiError, BadRequest, Expired
+from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.list_options import ListOptions, get_revision, parse_list_options
+from tiphys.apiserver.negotiation import JSON, PROTOBUF, MediaType
 from tiphys.apiserver.responses import CACHE_CONTROL, PIECE_BYTES, warning_headers
 from tiphys.apiserver.selection import Selection, select
 from tiphys.apiserver.verbs.get import revision_too_large
+from tiphys.apiserver.watch_frames import is_websocket
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.message import Answer, Headers, StreamResponse
 from tiphys.storage.backend import Compacted
@@ -28,11 +31,11 @@ from tiphys.storage.watch_cache import View, Watcher, encode_event
 BOOKMARK_SECONDS: Final = 60.0  # Upstream's cacher: about once a minute.
 TIMEOUT_SECONDS_MIN: Final = 1800  # Upstream's --min-request-timeout; up to twice that.
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
-WATCH_HEADERS: Final[Headers] = (CACHE_CONTROL, ("Content-Type", "application/json"))
-_STREAM_HEADERS: Final[Headers] = (
-    CACHE_CONTROL,
-    ("Content-Type", "application/json;stream=watch"),
-)
+# JSON never says that it is a stream, whatever was asked for.
+_HEADERS: Final[dict[str, Headers]] = {
+    JSON: (CACHE_CONTROL, ("Content-Type", JSON)),
+    PROTOBUF: (CACHE_CONTROL, ("Content-Type", f"{PROTOBUF};stream=watch")),
+}
 
 
 def watch(ctx: RequestContext) -> Answer:
@@ -47,14 +50,17 @@ def watch(ctx: RequestContext) -> Answer:
     revision = get_revision(options.resource_version)
     if revision > ctx.server.store.revision:
         raise revision_too_large(revision, ctx.server.store.revision)
-    headers = _STREAM_HEADERS if media.stream else WATCH_HEADERS
-    headers = (*headers, *warning_headers(ctx.warnings))
+    headers = (*_HEADERS[media.type], *warning_headers(ctx.warnings))
     if media.as_kind == "PartialObjectMetadataList":
         return StreamResponse(200, _nothing, headers)  # No event is a list, so none can be shown.
-    view = ctx.server.views.watch_view(ctx, media)
-    first = ctx.server.views.first_of_watch(ctx, media)
-    stream = _Stream(ctx, options, selection, revision, view, first)
-    return StreamResponse(200, stream.run, headers)
+    as_messages = is_websocket(ctx.request)
+    views = ctx.server.views.watch_views(ctx, media, as_messages=as_messages)
+    run = _Stream(ctx, options, selection, revision, media, views).run
+    if as_messages:
+        from tiphys.apiserver.watch_socket import socket_answer  # Few watches come so.
+
+        return socket_answer(ctx.request, run)
+    return StreamResponse(200, run, headers)
 
 
 def _check_name(ctx: RequestContext, field_selector: str) -> None:
@@ -71,15 +77,17 @@ class _Stream:
     options: ListOptions
     selection: Selection
     revision: int
-    view: View
-    first: Callable[[bytes], bytes] | None
+    media: MediaType
+    views: tuple[View, View | None]  # Of the first event, and of those after it if they differ.
 
     async def run(self, body: BodyWriter) -> None:
-        watcher = Watcher(body, self.view, self.first)
+        first, later = self.views
+        watcher = Watcher(body, first, later)
         try:
             stop = await self._begin(body, watcher)
         except Compacted as error:
-            body.write(error_event(_too_old(self.revision, error.oldest)))
+            status = _too_old(self.revision, error.oldest).to_status()
+            body.write(first.frame("ERROR", first.encode(status)))
             return
         try:
             body.on_writable(watcher.flush)
@@ -110,7 +118,7 @@ class _Stream:
             stop()
             raise
         if initial and self.options.allow_bookmarks:
-            body.write(watcher.completed(self._bookmark(now, initial_end=True)))
+            self._write_bookmark(body, watcher, now, {INITIAL_EVENTS_END: "true"})
         return stop
 
     async def _write_initial(
@@ -122,19 +130,24 @@ class _Stream:
         for obj in objects:
             if matches is not None and not cache.is_selected(obj, matches):
                 continue
-            line = watcher.completed(encode_event("ADDED", self.view(obj)))
-            held.append(line)
-            held_bytes += len(line)
+            view = watcher.view
+            event = view.frame("ADDED", view.show(obj))
+            watcher.begun()
+            held.append(event)
+            held_bytes += len(event)
             if held_bytes >= PIECE_BYTES:
                 body.write(b"".join(held))
                 held, held_bytes = [], 0
                 await body.pause()
         body.write(b"".join(held))
 
-    def _bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
-        annotations = {INITIAL_EVENTS_END: "true"} if initial_end else {}
-        document = self.ctx.server.views.bookmark(self.ctx, revision, annotations)
-        return encode_event("BOOKMARK", orjson.dumps(document))
+    def _write_bookmark(
+        self, body: BodyWriter, watcher: Watcher, revision: int, annotations: Obj
+    ) -> None:
+        view = watcher.view
+        shown = self.ctx.server.views.bookmark(self.ctx, self.media, revision, annotations)
+        body.write(view.frame("BOOKMARK", view.encode(shown)))
+        watcher.begun()
 
     async def _until_end(self, body: BodyWriter, watcher: Watcher) -> None:
         """Send bookmarks until the timeout, the server's stop, or the client leaves."""
@@ -150,8 +163,7 @@ class _Stream:
                 return
             except TimeoutError:
                 if self.options.allow_bookmarks and body.writable and not body.closed:
-                    bookmark = self._bookmark(self.ctx.server.store.revision)
-                    body.write(watcher.completed(bookmark))
+                    self._write_bookmark(body, watcher, self.ctx.server.store.revision, {})
 
 
 async def _nothing(body: BodyWriter) -> None:
@@ -159,6 +171,7 @@ async def _nothing(body: BodyWriter) -> None:
 
 
 def error_event(error: ApiError) -> bytes:
+    """An error as a watch in JSON tells it."""
     return encode_event("ERROR", orjson.dumps(error.to_status()))
 
 

@@ -111,6 +111,11 @@ class _Connection(asyncio.Protocol):
         pending.changed.set()
 
     # used by HttpClient
+    @property
+    def takes_more(self) -> bool:
+        """A connection that is closing loses what is written to it without a word."""
+        return not self.closed and self.transport is not None and not self.transport.is_closing()
+
     def send(self, head: bytes, body: bytes, *, streaming: bool) -> Pending:
         assert self.transport is not None
         pending = Pending(asyncio.get_running_loop().create_future(), streaming)
@@ -291,7 +296,7 @@ class HttpClient:
             self._drop_idle()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed:
+            if connection.takes_more:
                 return connection
         loop = asyncio.get_running_loop()
         try:

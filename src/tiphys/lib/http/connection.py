@@ -421,7 +421,7 @@ class Connection(asyncio.Protocol):
     async def _upgrade(self, answer: UpgradeResponse) -> None:
         if answer.send_head:
             self._transport.write(encode_upgrade_head(answer.headers, answer.own_headers))
-        self._raw = RawStream(self._transport, self._flow)
+        self._raw = RawStream(self._transport, self._flow, self._server.stopping)
         if self._held is not None:
             self._raw.feed(bytes(self._held))
             self._held = None

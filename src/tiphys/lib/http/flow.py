@@ -109,9 +109,10 @@ class BodyWriter:
 class RawStream:
     """The bytes of an upgraded connection, both ways."""
 
-    def __init__(self, transport: Any, flow: FlowControl) -> None:
+    def __init__(self, transport: Any, flow: FlowControl, stopping: asyncio.Event) -> None:
         self._transport = transport
         self._flow = flow
+        self._stopping = stopping
         self._received: list[bytes] = []
         self._received_bytes = 0
         self._paused = False
@@ -134,6 +135,10 @@ class RawStream:
     def write(self, data: bytes) -> None:
         if not self._flow.closed:
             self._transport.write(data)
+
+    def body_writer(self) -> BodyWriter:
+        """The same connection for what writes streamed bodies; it frames what it writes itself."""
+        return BodyWriter(self._transport, self._flow, chunked=False, stopping=self._stopping)
 
     async def drain(self) -> None:
         """Raises ConnectionResetError once the peer is gone."""

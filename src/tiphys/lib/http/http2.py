@@ -19,6 +19,7 @@ from tiphys.lib.http.http2_codes import Code
 from tiphys.lib.http.http2_head import HeadReader, MalformedHead, RequestHead, encode_answer
 from tiphys.lib.http.http2_outbox import PIECE_BYTES_MAX, Outbox
 from tiphys.lib.http.http2_stream import Http2Stream
+from tiphys.lib.http.http2_uploads import STREAM_WINDOW_BYTES, Uploads
 from tiphys.lib.http.http2_wire import Wire, WireError, WireLimits
 from tiphys.lib.http.http2_writer import WireStream
 from tiphys.lib.http.message import (
@@ -35,10 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STREAM_WINDOW_BYTES: Final = 256 * 1024  # resourceBody99Percentile in secure_serving.go
 CONNECTION_WINDOW_BYTES: Final = 1 << 20  # x/net/http2 Server.MaxUploadBufferPerConnection
-# Of all requests that are not whole yet: as many of them as there are streams would be 750 MB.
-UPLOAD_BYTES_MAX: Final = 32 << 20
 LINGER_SECONDS: Final = 0.5  # See connection.py.
 _CONTINUE: Final = encode((b":status", b"100"))
 _NO_HEAD: Final = RequestHead("GET", "/", {}, None)
@@ -53,7 +51,6 @@ class Http2Connection(Outbox, asyncio.Protocol):
         self._server = server
         self._limits = server.limits
         self._peer = Peer()
-        self._upload_bytes = 0
         self._budget = FrameBudget(self._loop.time())
         self._windows_opened = False
         self._is_leaving = False  # GOAWAY is sent: what is under way ends, nothing begins.
@@ -65,6 +62,7 @@ class Http2Connection(Outbox, asyncio.Protocol):
             CONNECTION_WINDOW_BYTES,
         )
         self._wire = Wire(self, limits, is_server=True)
+        self._uploads = Uploads(self._wire)
         self._heads = HeadReader(self._wire)
         self._streams = cast(dict[int, Http2Stream], self._wire.streams)
 
@@ -148,21 +146,25 @@ class Http2Connection(Outbox, asyncio.Protocol):
         head = stream.head
         if head.length is not None and head.length > self._limits.body_bytes_max:
             self._reject(stream, 413, f"limit is {self._limits.body_bytes_max}")
-        elif head.headers.get("expect", "").lower() == "100-continue":
+            return
+        if head.length is not None:
+            self._uploads.expect(stream, head.length)
+        if head.headers.get("expect", "").lower() == "100-continue":
             self._wire.send_head(stream.id, _CONTINUE, is_last=False)
 
     def data_received_on(self, stream: WireStream, data: bytes, size: int) -> None:
         assert isinstance(stream, Http2Stream)
-        self._wire.consumed(stream, size)
+        self._wire.consumed(None, size)
+        if size > len(data):
+            self._wire.open_window(stream, size - len(data))  # Padding is nobody's.
         if stream.is_answered or not data:
             return
         stream.body += data
         stream.body_bytes += len(data)
-        self._upload_bytes += len(data)
         if stream.body_bytes > self._limits.body_bytes_max:
             self._reject(stream, 413, f"limit is {self._limits.body_bytes_max}")
-        elif self._upload_bytes > UPLOAD_BYTES_MAX:
-            self._reset(stream, Code.REFUSED_STREAM)  # The client may send it again.
+        elif stream.head.length is None and stream.body_bytes * 2 >= STREAM_WINDOW_BYTES:
+            self._uploads.expect(stream, self._limits.body_bytes_max + 1)
 
     def stream_ended(self, stream: WireStream) -> None:
         assert isinstance(stream, Http2Stream)
@@ -200,8 +202,7 @@ class Http2Connection(Outbox, asyncio.Protocol):
 
     def _body_of(self, stream: Http2Stream) -> bytes:
         body, stream.body = bytes(stream.body), bytearray()
-        self._upload_bytes -= stream.body_bytes
-        stream.body_bytes = 0
+        self._uploads.over(stream.id)
         return body
 
     # --- answering
@@ -394,8 +395,7 @@ class Http2Connection(Outbox, asyncio.Protocol):
     def _forget(self, stream: Http2Stream) -> None:
         self._streams.pop(stream.id, None)
         self._blocked.pop(stream.id, None)
-        self._upload_bytes -= stream.body_bytes
-        stream.body_bytes = 0
+        self._uploads.over(stream.id)
         if not self._streams:
             self.idle_since = self._server.now
             if self._is_leaving:

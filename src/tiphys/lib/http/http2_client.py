@@ -104,6 +104,7 @@ class Session(asyncio.Protocol):
         self._tick: asyncio.TimerHandle | None = None
         self._silent_ticks = 0
         self._flush_asked = False
+        self._unflushed: list[Exchange] = []  # Not a byte of them is on its way.
         self.answered = 0
         self.heard_at = self._loop.time()
         self.closed = False
@@ -118,10 +119,7 @@ class Session(asyncio.Protocol):
         self.closed = True
         if self._tick is not None:
             self._tick.cancel()
-        error = HttpError(f"the connection was closed{f': {exc}' if exc else ''}")
-        for exchange in list(self._exchanges.values()):
-            exchange.fail(error)
-        self._exchanges.clear()
+        self._fail_all(HttpError(f"the connection was closed{f': {exc}' if exc else ''}"))
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
@@ -158,6 +156,7 @@ class Session(asyncio.Protocol):
         self.wire.highest_id = self._next_id
         self._next_id += 2
         self._exchanges[exchange.id] = exchange
+        self._unflushed.append(exchange)
         self.wire.send_head(exchange.id, block, is_last=not asked.body)
         exchange.unsent = memoryview(asked.body)
         self._send_body(exchange)
@@ -201,11 +200,16 @@ class Session(asyncio.Protocol):
 
     def give_up(self, error: HttpError) -> None:
         self.closed = True
-        for exchange in list(self._exchanges.values()):
-            exchange.fail(error)
-        self._exchanges.clear()
+        self._fail_all(error)
         if self._transport is not None:
             self._transport.abort()
+
+    def _fail_all(self, error: HttpError) -> None:
+        unsent = Unprocessed(str(error))
+        for exchange in list(self._exchanges.values()):
+            exchange.fail(unsent if exchange in self._unflushed else error)
+        self._exchanges.clear()
+        self._unflushed.clear()
 
     def _settle(self) -> None:
         if self._is_leaving and not self._exchanges and not self.closed:
@@ -238,6 +242,7 @@ class Session(asyncio.Protocol):
             data = self.wire.take()
             if data:
                 self._transport.write(data)
+            self._unflushed.clear()
 
     def _send_body(self, exchange: Exchange) -> None:
         wire = self.wire

@@ -50,6 +50,21 @@ def choose_protocol(offered: str, supported: Sequence[str]) -> str | None:
     return next((p for p in map(str.strip, offered.split(",")) if p in supported), None)
 
 
+def encode_frame(opcode: int, data: bytes | memoryview, key: bytes = b"") -> bytes:
+    """One whole message as a frame; `key` is the four bytes of a client's mask."""
+    size = len(data)
+    masked = 0x80 if key else 0
+    if size < 126:
+        head = struct.pack(">BB", 0x80 | opcode, masked | size)
+    elif size < 1 << 16:
+        head = struct.pack(">BBH", 0x80 | opcode, masked | 126, size)
+    else:
+        head = struct.pack(">BBQ", 0x80 | opcode, masked | 127, size)
+    if not key:
+        return b"".join((head, data))
+    return b"".join((head, key, apply_mask(bytes(data), key)))
+
+
 class WebSocket:
     """One end of a connection after the handshake.
 
@@ -88,18 +103,7 @@ class WebSocket:
 
     def frame(self, opcode: int, data: bytes | memoryview) -> bytes:
         """One whole message as a frame."""
-        size = len(data)
-        masked = 0x80 if self._mask else 0
-        if size < 126:
-            head = struct.pack(">BB", 0x80 | opcode, masked | size)
-        elif size < 1 << 16:
-            head = struct.pack(">BBH", 0x80 | opcode, masked | 126, size)
-        else:
-            head = struct.pack(">BBQ", 0x80 | opcode, masked | 127, size)
-        if self._mask is None:
-            return b"".join((head, data))
-        key = self._mask()
-        return b"".join((head, key, apply_mask(bytes(data), key)))
+        return encode_frame(opcode, data, self._mask() if self._mask else b"")
 
     def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> bytes:
         """The closing frame, once; nothing the second time."""

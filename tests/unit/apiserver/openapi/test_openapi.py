@@ -98,3 +98,36 @@ def test_every_resource_has_its_paths() -> None:
         if "get" in info.verbs:
             scope = "/namespaces/{namespace}" if info.namespaced else ""
             assert "get" in paths[f"{info.gvr.path}{scope}/{info.plural}/{{name}}"]
+
+
+def test_what_generators_of_clients_read() -> None:
+    """Tags name their classes, codes and types their answers."""
+    path = "/apis/apps/v1/namespaces/{namespace}/deployments"
+    item = orjson.loads(v3.document_bytes("apis/apps/v1", "v1") or b"")["paths"][path]
+    assert [p["name"] for p in item["parameters"]] == ["namespace", "pretty"]
+    assert [p["name"] for p in item["post"]["parameters"]] == [
+        "dryRun",
+        "fieldManager",
+        "fieldValidation",
+    ]
+    assert {method: item[method]["tags"] for method in ("get", "post", "delete")} == {
+        "get": ["apps_v1"],
+        "post": ["apps_v1"],
+        "delete": ["apps_v1"],
+    }
+    assert [*item["post"]["responses"]] == ["200", "201", "202", "401"]
+    assert item["post"]["requestBody"]["required"] is True
+    assert "required" not in item["delete"]["requestBody"]
+    listed = item["get"]["responses"]["200"]["content"]
+    assert "application/vnd.kubernetes.protobuf;stream=watch" in listed
+    assert "application/json;stream=watch" not in item["post"]["responses"]["200"]["content"]
+
+
+def test_a_patch_has_a_name() -> None:
+    document = orjson.loads(v3.document_bytes("apis/apps/v1", "v1") or b"")
+    item = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]
+    content = item["patch"]["requestBody"]["content"]
+    name = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
+    reference = f"#/components/schemas/{name}"
+    assert {body["schema"]["$ref"] for body in content.values()} == {reference}
+    assert document["components"]["schemas"][name]["type"] == "object"

@@ -21,5 +21,6 @@ CONFIG_MAP = Resource(
     _INFO,
     validate=data_rules.config_map,
     validate_update=data_rules.config_map_update,
+    update_order=("meta", "change", "whole"),
     columns=columns_of(_INFO, cells.name, _count, cells.age),
 )

@@ -9,10 +9,12 @@ from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, required, too_long
 from tiphys.api.meta import Obj, annotations_of
 from tiphys.apiserver.resources.rules.texts import each
+from tiphys.codec.json_syntax import syntax_error
 
 DATA_BYTES_MAX: Final = 1024 * 1024
 _ACCOUNT_ANNOTATION: Final = "kubernetes.io/service-account.name"
 _REDACTED: Final = "<secret contents redacted>"
+_GO_NAMES: Final = {list: "array", str: "string", bool: "bool"}
 
 
 def _size(encoded: str) -> int:
@@ -73,13 +75,16 @@ def _json_at(data: Obj, key: str) -> list[FieldError]:
     path = f"data[{key}]"
     if key not in data:
         return [required(path)]
+    text = base64.b64decode(data[key])
     try:
-        found = orjson.loads(base64.b64decode(data[key]) or b"null")
-    except orjson.JSONDecodeError as error:
-        return [invalid(path, _REDACTED, str(error))]
-    if not isinstance(found, (dict, type(None))):
-        return [invalid(path, _REDACTED, "json: cannot unmarshal into Go value of type map")]
-    return []
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return [invalid(path, _REDACTED, syntax_error(text))]
+    if found is None or isinstance(found, dict):
+        return []
+    what = _GO_NAMES.get(type(found), "number")
+    why = f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+    return [invalid(path, _REDACTED, why)]
 
 
 def secret_update(new: Obj, old: Obj) -> list[FieldError]:

@@ -8,7 +8,7 @@ from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core import endpoints_rules
-from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.resource import Resource, no_errors
 
 _INFO = built_in("", "v1", "endpoints")
 
@@ -41,6 +41,8 @@ ENDPOINTS = Resource(
     _INFO,
     allow_create_on_update=True,
     validate=endpoints_rules.validate,
+    validate_again=no_errors,
+    validate_update=endpoints_rules.validate_update,
     columns=columns_of(_INFO, cells.name, _endpoints, cells.age),
     default=default,
 )

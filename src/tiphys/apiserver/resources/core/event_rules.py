@@ -9,9 +9,10 @@ from tiphys.apiserver.resources.rules.texts import IMMUTABLE, each, label_name
 
 _LENGTHS: Final = (("reportingInstance", 128), ("action", 128), ("reason", 128), ("message", 1024))
 _OPTIONAL: Final = frozenset({"message"})
+# In upstream's order, which looks at the reason twice.
 _FIXED: Final = (
     "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count",
-    "reportingComponent", "reportingInstance", "action", "type", "eventTime", "related",
+    "reason", "type", "eventTime", "action", "related", "reportingComponent", "reportingInstance",
 )  # fmt: skip
 _REFERENCE: Final = {
     "Kind": "kind", "Namespace": "namespace", "Name": "name", "UID": "uid",

@@ -39,7 +39,8 @@ def _type(kind: str, path: str) -> list[FieldError]:
 
 def _limit(limit: Obj, kind: str, path: str) -> list[FieldError]:
     values = {f: limit.get(f) or {} for f in _FIELDS}
-    check = container_resource_name if kind == "Container" else resource_name
+    of_containers = kind in {"Container", "Pod"}
+    check = container_resource_name if of_containers else resource_name
     errors: list[FieldError] = []
     for field in ("max", "min"):
         for name in sorted(values[field]):

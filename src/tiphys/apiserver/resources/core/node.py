@@ -3,16 +3,13 @@
 from datetime import datetime
 from typing import Any, Final
 
-from tiphys.api.field_errors import FieldError, duplicate, forbidden
 from tiphys.api.meta import Obj, at, condition, labels_of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core.node_rules import validate, validate_update
 from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules.addresses import legacy_network
-from tiphys.apiserver.resources.rules.resource_requirements import quantity
-from tiphys.apiserver.resources.rules.scheduling import taints
 
 _INFO = built_in("", "v1", "nodes")
 _ROLE_PREFIX: Final = "node-role.kubernetes.io/"
@@ -26,10 +23,11 @@ def default(node: Obj) -> None:
     for resources in ("capacity", "allocatable"):
         round_up(status.get(resources) or {})
     spec = node.setdefault("spec", {})
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
-    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
+    one, many = spec.get("podCIDR"), spec.get("podCIDRs") or []
+    if one and many[:1] != [one]:  # The older field counts more.
+        spec["podCIDRs"] = [one]
+    elif many:
+        spec["podCIDR"] = many[0]
 
 
 def _status(node: Obj, _: datetime) -> Any:
@@ -66,46 +64,6 @@ def _kernel(node: Obj, _: datetime) -> Any:
     info = at(node, "status", "nodeInfo", default={})
     version = info.get("kernelVersion") or "<unknown>"
     return f"{version} ({info['architecture']})" if info.get("architecture") else version
-
-
-def _resources(node: Obj) -> list[FieldError]:
-    status = node.get("status") or {}
-    return [
-        error
-        for field in ("capacity", "allocatable")
-        for name, value in sorted((status.get(field) or {}).items())
-        for error in quantity(name, value, f"status.{field}.{name}")
-    ]
-
-
-def validate(node: Obj) -> list[FieldError]:
-    spec = node.get("spec") or {}
-    errors = taints(spec.get("taints") or (), "metadata.taints") + _resources(node)
-    for index, cidr in enumerate(spec.get("podCIDRs") or ()):
-        errors += legacy_network(cidr, f"spec.podCIDRs[{index}]")
-    return errors
-
-
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    """Of the status too. Upstream looks at taints and resources again here."""
-    spec, before = new.get("spec") or {}, old.get("spec") or {}
-    errors = _resources(new)
-    addresses = at(new, "status", "addresses", default=[])
-    for index, address in enumerate(addresses):
-        if address in addresses[:index]:
-            shown = {"Type": address.get("type", ""), "Address": address.get("address", "")}
-            errors.append(duplicate(f"status.addresses[{index}]", shown))
-    ranges = spec.get("podCIDRs") or []
-    if before.get("podCIDRs") and ranges != before["podCIDRs"]:
-        text = 'node updates may not change podCIDR except from "" to valid'
-        errors.append(forbidden("spec.podCIDRs", text))
-    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
-        text = 'node updates may not change providerID except from "" to valid'
-        errors.append(forbidden("spec.providerID", text))
-    errors += taints(spec.get("taints") or (), "metadata.taints")
-    if spec.get("externalID", "") != before.get("externalID", ""):
-        errors.append(forbidden("spec.externalID", "may not be updated"))
-    return errors
 
 
 def node_warnings(node: Obj, old: Obj | None) -> list[str]:

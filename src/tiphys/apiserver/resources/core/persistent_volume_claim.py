@@ -32,37 +32,37 @@ def default(claim: Obj) -> None:
 
 def before_create(claim: Obj) -> None:
     claim["status"] = {"phase": "Pending"}
-    if not _is_old_source(claim["spec"].get("dataSource") or {}):
-        claim["spec"].pop("dataSource", None)
-    _settle_sources(claim["spec"])
+    _settle_sources(claim["spec"], {})
 
 
 def before_update(new: Obj, old: Obj) -> None:
     generation.keep_status(new, old)
-    is_there = old["spec"].get("dataSource") is not None
-    if not is_there and not _is_old_source(new["spec"].get("dataSource") or {}):
-        new["spec"].pop("dataSource", None)
-    _settle_sources(new["spec"])
+    _settle_sources(new["spec"], old["spec"])
+
+
+def _settle_sources(spec: Obj, before: Obj) -> None:
+    """Either of the two fields says what the other does.
+
+    A reference into another namespace does not exist (CrossNamespaceVolumeDataSource is alpha). The
+    field that came first takes no more kinds than at first if it stands alone; of others nothing is
+    told. Source: pkg/api/persistentvolumeclaim/util.go.
+    """
+    had_ref = before.get("dataSourceRef") is not None
+    if (spec.get("dataSourceRef") or {}).get("namespace") and not had_ref:
+        del spec["dataSourceRef"]
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    has_source = had_ref or before.get("dataSource") is not None
+    if source is not None and ref is None and not has_source and not _is_old_source(source):
+        source = None
+        del spec["dataSource"]
+    if source is not None and ref is None:
+        spec["dataSourceRef"] = dict(source)
+    elif ref is not None and source is None and not ref.get("namespace"):
+        spec["dataSource"] = {k: v for k, v in ref.items() if k != "namespace"}
 
 
 def _is_old_source(source: Obj) -> bool:
-    """The field that came first takes no more kinds than at first; of others nothing is told.
-
-    Source: pkg/api/persistentvolumeclaim/util.go (EnforceDataSourceBackwardsCompatibility).
-    """
     return (source.get("apiGroup") or "", source.get("kind")) in _OLD_SOURCES
-
-
-def _settle_sources(spec: Obj) -> None:
-    """Either of the two fields says what the other does; a reference into another namespace does
-    not exist (CrossNamespaceVolumeDataSource is alpha). Source: NormalizeDataSources."""
-    if (spec.get("dataSourceRef") or {}).get("namespace"):
-        del spec["dataSourceRef"]
-    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source is not None and ref is None:
-        spec["dataSourceRef"] = dict(source)
-    elif ref is not None and source is None:
-        spec["dataSource"] = {k: v for k, v in ref.items() if k != "namespace"}
 
 
 def _bound(cell: Cell) -> Cell:

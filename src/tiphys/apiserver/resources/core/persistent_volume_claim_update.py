@@ -10,7 +10,6 @@ from tiphys.api import names
 from tiphys.api.field_errors import FieldError, forbidden, invalid, not_supported, required
 from tiphys.api.meta import Obj, annotations_of, at
 from tiphys.api.quantity import of
-from tiphys.apiserver.resources.core.persistent_volume_update import attributes_class_change
 from tiphys.apiserver.resources.rules.go_diff import go_diff
 from tiphys.apiserver.resources.rules.resource_requirements import is_native
 from tiphys.apiserver.resources.rules.semantic import semantically_equal
@@ -23,8 +22,8 @@ _UNCHANGEABLE: Final = (
     "for bound claims"
 )
 _RESIZE_STATUSES: Final = (
-    "ControllerResizeFailed", "ControllerResizeInProgress", "NodeResizeFailed",
-    "NodeResizeInProgress", "NodeResizePending",
+    "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizePending",
+    "NodeResizeInProgress", "NodeResizeInfeasible",
 )  # fmt: skip
 
 
@@ -39,7 +38,17 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
         errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{difference}"))
     errors += _size(spec, before, old)
     errors += immutable(spec.get("volumeMode"), before.get("volumeMode"), "volumeMode")
-    return errors + attributes_class_change(spec, before)
+    return errors + _attributes_class(spec, before, old)
+
+
+def _attributes_class(spec: Obj, before: Obj, old: Obj) -> list[FieldError]:
+    """A claim whose volume has got a class keeps having one."""
+    now, then = (s.get("volumeAttributesClassName") for s in (spec, before))
+    if now or now == then or at(old, "status", "currentVolumeAttributesClassName") is None:
+        return []
+    what = "nil" if now is None else "empty string"
+    text = f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
+    return [forbidden("spec.volumeAttributesClassName", text)]
 
 
 def _compared(new: Obj, old: Obj) -> tuple[Obj, Obj]:
@@ -110,7 +119,7 @@ def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
         errors.append(required("Spec.accessModes"))
     for name, value in sorted((status.get("capacity") or {}).items()):
         errors += _amount(value, f"status.capacity[{name}]")
-    path = "status.allocatedResourceStatus"
+    path = "status.allocatedResourceStatuses"
     for name, found in sorted((status.get("allocatedResourceStatuses") or {}).items()):
         errors += _resource_key(name, path)
         if found not in _RESIZE_STATUSES:

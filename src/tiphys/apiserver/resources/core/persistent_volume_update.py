@@ -41,7 +41,7 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     errors += immutable(spec.get("volumeMode"), before.get("volumeMode"), "volumeMode")
     if before.get("nodeAffinity") is not None:
         errors += _affinity(spec.get("nodeAffinity"), before["nodeAffinity"])
-    return errors + attributes_class_change(spec, before)
+    return errors + _attributes_class(spec, before)
 
 
 def _source_of(spec: Obj) -> Obj:
@@ -62,14 +62,10 @@ def _renamed(value: Any) -> Any:
     return [_renamed(v) for v in value] if isinstance(value, list) else value
 
 
-def attributes_class_change(spec: Obj, before: Obj) -> list[FieldError]:
-    """Of a claim too: a class stays one."""
+def _attributes_class(spec: Obj, before: Obj) -> list[FieldError]:
+    """A volume that has one keeps having one."""
     now, then = (s.get("volumeAttributesClassName") for s in (spec, before))
-    path = "spec.volumeAttributesClassName"
-    if then is None or now == then:
+    if then is None or now is not None:
         return []
-    if now is None:
-        return [forbidden(path, "update from non-nil value to nil is forbidden")]
-    if not now:
-        return [forbidden(path, "update from non-nil value to an empty string is forbidden")]
-    return []
+    text = "update from non-nil value to nil is forbidden"
+    return [forbidden("spec.volumeAttributesClassName", text)]

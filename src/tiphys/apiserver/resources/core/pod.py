@@ -10,13 +10,15 @@ from tiphys.api.quantity import Quantity, of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
+from tiphys.apiserver.resources.core.pod_status_rules import validate_status_update
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.core.pod_update_rules import validate_update
 from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.resources.rules.container import trimmed_image
+from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
-from tiphys.apiserver.resources.rules.texts import label_name
 
 _INFO = built_in("", "v1", "pods")
 _POD_LEVEL: Final = ("cpu", "memory")
@@ -167,10 +169,13 @@ def before_status_update(new: Obj, old: Obj) -> None:
     else:
         new["metadata"]["ownerReferences"] = owners
     status = new.setdefault("status", {})
-    if "qosClass" in (old.get("status") or {}):
+    if not status.get("qosClass") and "qosClass" in (old.get("status") or {}):
         status["qosClass"] = old["status"]["qosClass"]
-    if status.get("podIP") and not status.get("podIPs"):
-        status["podIPs"] = [{"ip": status["podIP"]}]
+    one, many = status.get("podIP", ""), status.get("podIPs") or []
+    if one and at(many, 0, "ip") != one:  # The older field counts more.
+        status["podIPs"] = [{"ip": one}]
+    elif many:
+        status["podIP"] = many[0].get("ip", "")
 
 
 def _summary(attribute: str) -> Cell:
@@ -195,7 +200,24 @@ def _readiness_gates(pod: Obj, _: datetime) -> Any:
 
 
 def validate(pod: Obj) -> list[FieldError]:
-    return pod_spec(pod["spec"], "spec", pod=pod) + _tokens(pod["spec"])
+    notes, spec = pod["metadata"].get("annotations"), pod["spec"]
+    errors = pod_annotations(notes, spec, "metadata.annotations") if notes else []
+    errors += pod_spec(spec, "spec", pod=pod) + _tokens(spec)
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            errors += trimmed_image(container, f"spec.{field}[{index}]")
+    return errors
+
+
+def validate_create(pod: Obj) -> list[FieldError]:
+    notes, spec = pod["metadata"].get("annotations"), pod["spec"]
+    errors: list[FieldError] = []
+    if spec.get("ephemeralContainers"):
+        errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        text = "cannot be set until all schedulingGates have been cleared"
+        errors.append(forbidden("spec.nodeName", text))
+    return errors + (annotated_profiles(notes, spec, "spec") if notes else [])
 
 
 def _tokens(spec: Obj) -> list[FieldError]:
@@ -208,20 +230,6 @@ def _tokens(spec: Obj) -> list[FieldError]:
         for index, volume in enumerate(spec.get("volumes") or ())
         for at_, source in enumerate((volume.get("projected") or {}).get("sources") or ())
         if "serviceAccountToken" in source
-    ]
-
-
-# Conditions of upstream's own, whose types are no qualified names of somebody.
-_SYSTEM_CONDITIONS: Final = frozenset({"PodScheduled", "Ready", "Initialized"})
-
-
-def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
-    del old
-    return [
-        error
-        for index, one in enumerate(at(new, "status", "conditions", default=[]))
-        if one.get("type") not in _SYSTEM_CONDITIONS
-        for error in label_name(one.get("type", ""), f"status.conditions[{index}].Type")
     ]
 
 
@@ -252,6 +260,7 @@ POD = Resource(
     row_conditions=row_conditions,
     warnings=pod_warnings,
     validate=validate,
+    validate_create=validate_create,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     default=default,

@@ -26,6 +26,8 @@ def fixed(spec: Obj, before: Obj) -> Obj:
         return found
     if "affinity" not in spec:
         return found | {"affinity": {"nodeAffinity": old}}
+    if "affinity" not in before and not {"podAffinity", "podAntiAffinity"} & set(spec["affinity"]):
+        return _with(found, "affinity", None)
     return found | {"affinity": _with(spec["affinity"], "nodeAffinity", old)}
 
 
@@ -70,4 +72,4 @@ def _only_adds(term: Obj, old: Obj) -> bool:
     fields = ("matchExpressions", "matchFields")
     if not any(old.get(f) for f in fields):
         return not any(term.get(f) for f in fields)
-    return all(one in (term.get(f) or ()) for f in fields for one in old.get(f) or ())
+    return all((term.get(f) or [])[: len(old.get(f) or ())] == (old.get(f) or []) for f in fields)

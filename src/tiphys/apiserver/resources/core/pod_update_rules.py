@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from tiphys.api import names
-from tiphys.api.field_errors import FieldError, forbidden, invalid
+from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.core import pod_gate_rules
+from tiphys.apiserver.resources.rules.container import trimmed_image
 from tiphys.apiserver.resources.rules.go_diff import go_diff
+from tiphys.apiserver.resources.rules.pod_annotations import changed_annotations
+from tiphys.apiserver.resources.rules.scheduling import tolerations
+from tiphys.apiserver.resources.rules.semantic import semantically_equal
 
 _SECONDS_MAX: Final = 2**31 - 1
 _POD_SPEC: Final = "core.v1.PodSpec"
@@ -21,11 +25,12 @@ _UNCHANGEABLE: Final = (
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
-    errors: list[FieldError] = []
+    errors = changed_annotations(new, old) if annotated(new, old) else []
     for kind in ("containers", "initContainers"):
         if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
             text = "pod updates may not add or remove containers"
             return [*errors, forbidden(f"spec.{kind}", text)]
+        errors += _images(spec.get(kind) or (), f"spec.{kind}")
     wrong = _deadline(spec, before)
     if wrong and spec.get("activeDeadlineSeconds") is not None:
         return [*errors, *wrong]
@@ -35,8 +40,21 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     if before.get("schedulingGates"):
         errors += pod_gate_rules.validate(spec, before)
     fixed = _fixed(spec, before)
-    if fixed != before:
+    if fixed != before and not semantically_equal(fixed, before):
         errors.append(forbidden("spec", f"{_UNCHANGEABLE}\n{go_diff(before, fixed, _POD_SPEC)}"))
+    return errors
+
+
+def annotated(*pods: Obj) -> bool:
+    return any(pod["metadata"].get("annotations") for pod in pods)
+
+
+def _images(containers: Sequence[Obj], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, container in enumerate(containers):
+        where = f"{path}[{index}]"
+        errors += [] if container.get("image") else [required(f"{where}.image")]
+        errors += trimmed_image(container, where)
     return errors
 
 
@@ -66,7 +84,7 @@ def _tolerations(now: Sequence[Obj], then: Sequence[Obj]) -> list[FieldError]:
     """Old ones stay; only how long they last may change."""
     kept = [_without_seconds(t) for t in now]
     if all(_without_seconds(t) in kept for t in then):
-        return []
+        return tolerations(now, "spec.tolerations")
     text = "existing toleration can not be modified except its tolerationSeconds"
     return [forbidden("spec.tolerations", text)]
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tiphys.api.field_errors import FieldError, invalid, required
+from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules.resource_requirements import (
     is_hugepages,
@@ -31,32 +32,59 @@ _SCOPED: Final = {
     "BestEffort": frozenset({"pods"}),
     "VolumeAttributesClass": frozenset({"persistentvolumeclaims", "requests.storage"}),
 }
+_UNFIT: Final = "unsupported scope applied to resource"
 _PLAIN_SCOPES: Final = _SCOPES - {"PriorityClass", "VolumeAttributesClass"}
 
 
 def validate(quota: Obj) -> list[FieldError]:
     spec = quota["spec"]
     errors: list[FieldError] = []
-    for name, value in sorted((spec.get("hard") or {}).items()):
-        path = f"spec.hard[{name}]"
+    errors += _amounts(spec.get("hard"), "spec.hard")
+    scopes = spec.get("scopes") or []
+    for scope in scopes:
+        if scope not in _SCOPES:
+            errors.append(invalid("spec.scopes", scopes, "unsupported scope"))
+        errors += [invalid("spec.scopes", scopes, _UNFIT) for _ in _unfit(scope, spec)]
+    errors += _conflicts(set(scopes), "spec.scopes", scopes)
+    selector = spec.get("scopeSelector")
+    return errors + (_selector(selector, spec) if selector is not None else [])
+
+
+def _amounts(values: Obj | None, above: str) -> list[FieldError]:
+    """Of a status too."""
+    errors: list[FieldError] = []
+    for name, value in sorted((values or {}).items()):
+        path = f"{above}[{name}]"
         errors += resource_name(name, path)
         if "/" not in name and not _is_standard(name):
             errors.append(invalid(path, name, "must be a standard resource for quota"))
         errors += quantity(name, value, path)
-    scopes = spec.get("scopes") or []
-    found = set(scopes)
-    for scope in scopes:
-        if scope not in _SCOPES:
-            errors.append(invalid("spec.scopes", scopes, "unsupported scope"))
-        elif not all(_fits(scope, name) for name in spec.get("hard") or {}):
-            errors.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
-    for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
-        if pair <= found:
-            errors.append(invalid("spec.scopes", scopes, "conflicting scopes"))
-    expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
-    for expression in expressions:
-        errors += _expression(expression, "spec.scopeSelector.matchExpressions")
     return errors
+
+
+def _unfit(scope: str, spec: Obj) -> list[str]:
+    """What the quota counts although the scope does not fit it."""
+    return [name for name in sorted(spec.get("hard") or ()) if not _fits(scope, name)]
+
+
+def _conflicts(found: set[str], path: str, shown: list[str] | None) -> list[FieldError]:
+    pairs = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
+    return [invalid(path, shown, "conflicting scopes") for pair in pairs if pair <= found]
+
+
+def _selector(selector: Obj, spec: Obj) -> list[FieldError]:
+    path = "spec.scopeSelector.matchExpressions"
+    expressions = selector.get("matchExpressions") or ()
+    errors: list[FieldError] = []
+    for expression in expressions:
+        scope = expression.get("scopeName", "")
+        if scope not in _SCOPES:
+            errors.append(invalid(f"{path}.scopeName", scope, "unsupported scope"))
+        shown = go_form(selector, "core.v1.ScopeSelector")
+        errors += [invalid(path, shown, _UNFIT) for _ in _unfit(scope, spec)]
+        errors += _expression(expression, path)
+    found = {e.get("scopeName", "") for e in expressions}
+    return errors + _conflicts(found, path, spec.get("scopes"))
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
@@ -65,20 +93,25 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return [] if set(now) == set(then) else [invalid("spec.scopes", now, IMMUTABLE)]
 
 
+def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
+    del old
+    status = new.get("status") or {}
+    return _amounts(status.get("hard"), "status.hard") + _amounts(status.get("used"), "status.used")
+
+
 def _is_standard(name: str) -> bool:
     return name in _STANDARD or is_hugepages(name.removeprefix("requests."))
 
 
 def _fits(scope: str, name: str) -> bool:
-    return not _is_standard(name) or name in _SCOPED.get(scope, _COMPUTE | {"pods"})
+    known = scope in _SCOPES and _is_standard(name)
+    return not known or name in _SCOPED.get(scope, _COMPUTE | {"pods"})
 
 
 def _expression(expression: Obj, path: str) -> list[FieldError]:
     scope, operator = expression.get("scopeName", ""), expression.get("operator", "")
     values = expression.get("values") or []
     errors: list[FieldError] = []
-    if scope not in _SCOPES:
-        errors.append(invalid(f"{path}.scopeName", scope, "unsupported scope"))
     if scope in _PLAIN_SCOPES and operator != "Exists":
         text = (
             "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "

@@ -35,6 +35,7 @@ RESOURCE_QUOTA = Resource(
     _INFO,
     validate=quota_rules.validate,
     validate_update=quota_rules.validate_update,
+    validate_status_update=quota_rules.validate_status_update,
     columns=columns_of(_INFO, cells.name, _usage(limits=False), _usage(limits=True), cells.age),
     before_create=before_create,
     before_update=generation.keep_status,

@@ -36,6 +36,7 @@ SECRET = Resource(
     warnings=warnings,
     validate=data_rules.secret,
     validate_update=data_rules.secret_update,
+    update_order=("meta", "change", "whole"),
     default=default,
     columns=columns_of(_INFO, cells.name, cells.value("type"), cells.count("data"), cells.age),
     selectable_fields={"type": lambda s: str(s.get("type", ""))},

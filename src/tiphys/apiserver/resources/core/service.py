@@ -8,7 +8,7 @@ from tiphys.api.names import name_is_dns_label
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
-from tiphys.apiserver.resources.core import service_rules, service_update
+from tiphys.apiserver.resources.core import service_change_rules, service_rules, service_update
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload_status
 
@@ -107,7 +107,8 @@ SERVICE = Resource(
     validate_first=service_rules.validate_first,
     validate=service_rules.validate,
     warnings=warnings.service,
-    validate_update=service_rules.validate_update,
+    validate_update=service_change_rules.validate_update,
+    update_order=("meta", "change", "whole"),
     default=default,
     before_create=before_create,
     before_update=before_update,

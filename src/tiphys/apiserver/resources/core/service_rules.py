@@ -29,6 +29,12 @@ _TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _AFFINITY_SECONDS_MAX: Final = 86400
 _RANGES_ANNOTATION: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_LOCAL_MULTICAST: Final = (
+    ipaddress.ip_network("224.0.0.0/24"),
+    *(ipaddress.ip_network(f"ff{flags:x}2::/16") for flags in range(16)),
+)
+_HINTS_ANNOTATION: Final = "service.kubernetes.io/topology-aware-hints"
+_MODE_ANNOTATION: Final = "service.kubernetes.io/topology-mode"
 _ONLY_BALANCERS: Final = "may only be used when `type` is 'LoadBalancer'"
 
 
@@ -51,7 +57,7 @@ def validate_first(service: Obj) -> list[FieldError]:
 def validate(service: Obj) -> list[FieldError]:
     spec = service["spec"]
     kind, ports = spec.get("type", ""), spec.get("ports") or ()
-    errors: list[FieldError] = []
+    errors = _topology(annotations_of(service))
     if not ports and not is_headless(spec) and kind != "ExternalName":
         errors.append(required("spec.ports"))
     errors += _by_type(spec, kind)
@@ -66,31 +72,17 @@ def validate(service: Obj) -> list[FieldError]:
     errors += _source_ranges(service, kind)
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         errors.append(forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_BALANCERS))
-    errors += _balancer_class(spec, kind)
+    errors += balancer_class(spec, kind)
     return errors + _traffic(spec, kind)
 
 
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
-    """An address that was given stays, as long as the type has one."""
-    spec, before = new["spec"], old["spec"]
-    if "ExternalName" in {spec.get("type"), before.get("type")}:
+def _topology(notes: dict[str, str]) -> list[FieldError]:
+    """Old and new annotation for the same."""
+    hints, mode = notes.get(_HINTS_ANNOTATION), notes.get(_MODE_ANNOTATION)
+    if None in {hints, mode} or hints == mode:
         return []
-    now, then = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
-    errors: list[FieldError] = []
-    if now and then and now[0] != then[0]:
-        errors.append(invalid("spec.clusterIPs[0]", now, "may not change once set"))
-    if len(now) > 1 and len(then) > 1 and now[1] != then[1]:
-        errors.append(invalid("spec.clusterIPs[1]", now, "may not change once set"))
-    port, port_before = (s.get("healthCheckNodePort", 0) for s in (spec, before))
-    if port and port_before and port != port_before and _needs_health_check(spec, before):
-        errors.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
-    return errors
-
-
-def _needs_health_check(*specs: Obj) -> bool:
-    return all(
-        s.get("type") == "LoadBalancer" and s.get("externalTrafficPolicy") == "Local" for s in specs
-    )
+    text = f"must match annotations[{_HINTS_ANNOTATION}] when both are specified"
+    return [invalid(f"metadata.annotations[{_MODE_ANNOTATION}]", mode, text)]
 
 
 def _by_type(spec: Obj, kind: str) -> list[FieldError]:
@@ -214,6 +206,7 @@ def endpoint_address(text: str, path: str) -> list[FieldError]:
     address = parse_address(text)
     if address is None:
         return [invalid(path, text, "must be a valid IP address")]
+    address = getattr(address, "ipv4_mapped", None) or address
     why = ""
     if address.is_unspecified:
         why = f"may not be unspecified ({text})"
@@ -221,7 +214,7 @@ def endpoint_address(text: str, path: str) -> list[FieldError]:
         why = "may not be in the loopback range (127.0.0.0/8, ::1/128)"
     elif address.is_link_local:
         why = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-    elif address in ipaddress.ip_network("224.0.0.0/24"):
+    elif any(address in network for network in _LOCAL_MULTICAST):
         why = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
     return [invalid(path, text, why)] if why else []
 
@@ -277,7 +270,7 @@ def _source_ranges(service: Obj, kind: str) -> list[FieldError]:
     return errors
 
 
-def _balancer_class(spec: Obj, kind: str) -> list[FieldError]:
+def balancer_class(spec: Obj, kind: str) -> list[FieldError]:
     name = spec.get("loadBalancerClass")
     if name is None:
         return []
@@ -300,6 +293,8 @@ def _traffic(spec: Obj, kind: str) -> list[FieldError]:
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         )
         errors.append(invalid("spec.healthCheckNodePort", port, text))
+    elif port:
+        errors += port_number(port, "spec.healthCheckNodePort")
     internal = spec.get("internalTrafficPolicy")
     if internal is None:
         if kind in {"NodePort", "LoadBalancer", "ClusterIP"}:

@@ -14,9 +14,10 @@ from tiphys.apiserver.resources.rules.texts import each, label_selector
 ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 
-def _access_modes(modes: list[str], path: str) -> list[FieldError]:
+def access_modes(modes: list[str], path: str) -> list[FieldError]:
+    """Of a persistent volume too."""
     errors = [not_supported(path, m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
-    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+    if "ReadWriteOncePod" in modes and len(set(modes) & set(ACCESS_MODES)) > 1:
         text = "may not use ReadWriteOncePod with other access modes"
         errors.append(forbidden(path, text))
     return errors
@@ -27,7 +28,7 @@ def claim_spec(spec: Obj, path: str) -> list[FieldError]:
     text = "at least 1 access mode is required"
     errors = [] if modes else [required(f"{path}.accessModes", text)]
     errors += label_selector(spec.get("selector"), f"{path}.selector")
-    errors += _access_modes(modes, f"{path}.accessModes")
+    errors += access_modes(modes, f"{path}.accessModes")
     storage = (spec.get("resources") or {}).get("requests", {}).get("storage")
     where = f"{path}.resources[storage]"
     if storage is None:
@@ -75,12 +76,11 @@ def _data_sources(spec: Obj, path: str) -> list[FieldError]:
             errors.append(required(f"{where}.name"))
         if not source.get("kind"):
             errors.append(required(f"{where}.kind"))
-        is_ref = field == "dataSourceRef"
         wrong_kind = source.get("kind") != "PersistentVolumeClaim"
         if source.get("apiGroup"):
             group = source["apiGroup"]
             errors += each(f"{where}.apiGroup", group, names.dns_subdomain(group))
-        elif wrong_kind and (is_ref or "dataSourceRef" not in spec):
+        elif wrong_kind:
             text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
             errors.append(invalid(where, source.get("kind", ""), text))
     return errors

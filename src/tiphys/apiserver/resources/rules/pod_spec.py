@@ -9,7 +9,6 @@ from tiphys.api.field_errors import (
     forbidden,
     invalid,
     not_found,
-    not_supported,
     required,
     too_long,
 )
@@ -22,11 +21,10 @@ from tiphys.apiserver.resources.rules.container import (
     ephemeral_containers,
     init_containers,
 )
-from tiphys.apiserver.resources.rules.resource_requirements import (
-    container_resource_name,
-    quantity,
-    requirements,
-)
+from tiphys.apiserver.resources.rules.pod_annotations import MIRROR
+from tiphys.apiserver.resources.rules.pod_os import containers_with_paths, host_process, pod_os
+from tiphys.apiserver.resources.rules.pod_resources import pod_resources
+from tiphys.apiserver.resources.rules.resource_requirements import requirements
 from tiphys.apiserver.resources.rules.security_context import host_users, pod_context
 from tiphys.apiserver.resources.rules.texts import each, label_name, labels, named, one_of
 from tiphys.apiserver.resources.rules.volume import volumes
@@ -41,12 +39,16 @@ _DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "N
 
 def pod_spec(spec: Obj, path: str, *, pod: Obj | None = None) -> list[FieldError]:
     """pod is the Pod itself where the spec is no template's."""
-    pod_name = "" if pod is None else pod["metadata"].get("name", "")
+    pod_name = None if pod is None else pod["metadata"].get("name", "")
     regular = spec.get("containers") or ()
     errors, mountable = volumes(spec.get("volumes") or (), f"{path}.volumes", pod_name)
-    claims = {c.get("name", "") for c in spec.get("resourceClaims") or ()}
+    claims = {c.get("name", "") for c in spec.get("resourceClaims") or ()} - {""}
     facts = PodFacts(spec, mountable, claims)
-    errors += _resource_claims(spec, f"{path}.resourceClaims")
+    if claims and pod is not None and MIRROR in (pod["metadata"].get("annotations") or {}):
+        text = "static pods do not support resource claims"
+        errors += [forbidden("[]", text) for _ in spec["resourceClaims"]]
+    else:
+        errors += _resource_claims(spec, f"{path}.resourceClaims")
     errors += containers(regular, f"{path}.containers", facts)
     first = spec.get("initContainers") or ()
     errors += init_containers(first, regular, f"{path}.initContainers", facts)
@@ -54,16 +56,12 @@ def pod_spec(spec: Obj, path: str, *, pod: Obj | None = None) -> list[FieldError
     ephemeral = spec.get("ephemeralContainers") or ()
     errors += ephemeral_containers(ephemeral, others, f"{path}.ephemeralContainers", facts)
     if spec.get("resources"):
-        where = f"{path}.resources"
-        errors += requirements(spec["resources"], where, facts.claims, of_pod=True)
+        errors += pod_resources(spec, f"{path}.resources", facts.claims)
     errors += _host_network(spec, path, is_pod=pod is not None)
     errors += one_of(spec.get("restartPolicy", ""), f"{path}.restartPolicy", _RESTART)
     errors += one_of(spec.get("dnsPolicy", ""), f"{path}.dnsPolicy", _DNS_POLICIES)
     errors += labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
     errors += pod_context(spec.get("securityContext"), spec, f"{path}.securityContext")
-    for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
-        if not secret.get("name"):
-            errors.append(required(f"{path}.imagePullSecrets[{index}].name"))
     errors += scheduling.affinity(spec.get("affinity"), f"{path}.affinity")
     errors += _dns_config(spec, f"{path}.dnsConfig")
     for index, gate in enumerate(spec.get("readinessGates") or ()):
@@ -73,6 +71,7 @@ def pod_spec(spec: Obj, path: str, *, pod: Obj | None = None) -> list[FieldError
     errors += scheduling.scheduling_gates(gates, f"{path}.schedulingGates")
     spread = spec.get("topologySpreadConstraints") or ()
     errors += scheduling.topology_spread(spread, f"{path}.topologySpreadConstraints")
+    errors += host_process(spec, path)
     errors += host_users(spec, path)
     return errors + _names_and_numbers(spec, path)
 
@@ -183,16 +182,17 @@ def _names_and_numbers(spec: Obj, path: str) -> list[FieldError]:
         errors += legacy_address(alias.get("ip", ""), f"{where}.ip")
         for at, hostname in enumerate(alias.get("hostnames") or ()):
             errors += each(f"{where}.hostnames[{at}]", hostname, names.dns_subdomain(hostname))
-    for field in ("priorityClassName", "runtimeClassName"):
-        value = spec.get(field) or ""
-        errors += named(value, f"{path}.{field}", names.dns_subdomain, needed=False)
+    value = spec.get("priorityClassName", "")
+    errors += named(value, f"{path}.priorityClassName", names.dns_subdomain, needed=False)
+    value = spec.get("runtimeClassName")
+    if value is not None:
+        errors += each(f"{path}.runtimeClassName", value, names.dns_subdomain(value))
     policy = spec.get("preemptionPolicy")
     if policy is not None:
         errors += one_of(policy, f"{path}.preemptionPolicy", ("PreemptLowerPriority", "Never"))
-    for name, value in sorted((spec.get("overhead") or {}).items()):
-        where = f"{path}.overhead.limits[{name}]"
-        errors += container_resource_name(name, where) + quantity(name, value, where)
-    return errors + _os(spec, path) + _file_keys(spec, path)
+    if spec.get("overhead"):
+        errors += requirements({"limits": spec["overhead"]}, f"{path}.overhead", ())
+    return errors + pod_os(spec, path) + _file_keys(spec, path)
 
 
 def _host_name_override(spec: Obj, path: str) -> list[FieldError]:
@@ -211,43 +211,20 @@ def _host_name_override(spec: Obj, path: str) -> list[FieldError]:
     return errors + each(where, name, names.dns_subdomain(name))
 
 
-def _os(spec: Obj, path: str) -> list[FieldError]:
-    if "os" not in spec:
-        return []
-    name = spec["os"].get("name", "")
-    if not name:
-        return [required(f"{path}.os.name")]
-    if name not in {"linux", "windows"}:
-        return [not_supported(f"{path}.os", name, ("linux", "windows"))]
-    if name == "windows":
-        return []
-    errors: list[FieldError] = []
-    text = "windows options cannot be set for a linux pod"
-    if "windowsOptions" in (spec.get("securityContext") or {}):
-        errors.append(forbidden(f"{path}.securityContext.windowsOptions", text))
-    for kind in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            if "windowsOptions" in (container.get("securityContext") or {}):
-                where = f"{path}.{kind}[{index}].securityContext.windowsOptions"
-                errors.append(forbidden(where, text))
-    return errors
-
-
 def _file_keys(spec: Obj, path: str) -> list[FieldError]:
     """Variables from files need a volume that the pod can write."""
     errors: list[FieldError] = []
-    found = {v.get("name", ""): v for v in spec.get("volumes") or ()}
-    for kind in ("initContainers", "containers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            for at, variable in enumerate(container.get("env") or ()):
-                ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
-                if ref is None:
-                    continue
-                name = ref.get("volumeName", "")
-                where = f"{path}.{kind}[{index}].env[{at}].valueFrom.fileKeyRef.volumeName"
-                if name not in found:
-                    errors.append(not_found(where, name))
-                elif "emptyDir" not in found[name]:
-                    text = "referenced volume must be of type emptyDir"
-                    errors.append(invalid(where, name, text))
+    for container, above in containers_with_paths(spec, path):
+        for at, variable in enumerate(container.get("env") or ()):
+            ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
+            if ref is None:
+                continue
+            found = {v.get("name", ""): v for v in spec.get("volumes") or ()}
+            name = ref.get("volumeName", "")
+            where = f"{above}.env[{at}].valueFrom.fileKeyRef.volumeName"
+            if name not in found:
+                errors.append(not_found(where, name))
+            elif "emptyDir" not in found[name]:
+                text = "referenced volume must be of type emptyDir"
+                errors.append(invalid(where, name, text))
     return errors

@@ -7,10 +7,17 @@ from collections.abc import Collection
 from typing import Final
 
 from tiphys.api import names
-from tiphys.api.field_errors import FieldError, duplicate, forbidden, invalid, not_found, required
+from tiphys.api.field_errors import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
 from tiphys.api.meta import Obj
 from tiphys.api.names import qualified_name
-from tiphys.api.quantity import Quantity, of
+from tiphys.api.quantity import of
 from tiphys.apiserver.resources.rules.texts import NOT_NEGATIVE, each, label_name
 
 _HUGEPAGES: Final = "hugepages-"
@@ -97,7 +104,7 @@ def container_resource_name(name: str, path: str) -> list[FieldError]:
 def _pod_resource_name(name: str, path: str) -> list[FieldError]:
     errors = resource_name(name, path)
     if not errors and name not in {"cpu", "memory"} and not is_hugepages(name):
-        errors.append(invalid(path, name, "must be a standard resource for pods"))
+        errors.append(not_supported(path, name, ("cpu", _HUGEPAGES, "memory")))
     return errors
 
 
@@ -137,18 +144,20 @@ def requirements(
 
 
 def _hugepages(name: str, value: str, path: str) -> list[FieldError]:
-    size = _size_of(name)
-    if size is None or size.nanos <= 0 or not of(value).nanos % size.nanos:
+    size = _page_size(name)
+    if size and not of(value).value % size:
         return []
     text = f"{value} is not positive integer multiple of {name}"
     return [invalid(path, value, text)]
 
 
-def _size_of(name: str) -> Quantity | None:
+def _page_size(name: str) -> int:
+    """In bytes; 0 if the name says none."""
     try:
-        return of(name.removeprefix(_HUGEPAGES))
+        size = of(name.removeprefix(_HUGEPAGES))
     except ValueError:
-        return None
+        return 0
+    return size.value if size.nanos > 0 and not size.milli_value % 1000 else 0
 
 
 def _request_within_limit(name: str, value: str, limits: Obj, path: str) -> list[FieldError]:
@@ -169,19 +178,31 @@ def _request_within_limit(name: str, value: str, limits: Obj, path: str) -> list
 
 def _claims(values: Collection[Obj], path: str, known: Collection[str]) -> list[FieldError]:
     errors: list[FieldError] = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for index, claim in enumerate(values):
-        name, request = claim.get("name", ""), claim.get("request", "")
-        where = f"{path}[{index}]"
-        key = (name, request)
-        if not name:
-            errors.append(required(f"{where}.name"))
-            continue
-        if key in seen:
-            errors.append(duplicate(where, name))
-        seen.add(key)
-        if request:
-            errors += each(f"{where}.request", request, names.dns_label(request))
-        if name not in known:
-            errors.append(not_found(where, claim))
+        name, where = claim.get("name", ""), f"{path}[{index}]"
+        if name:
+            errors += _claim(name, claim.get("request", ""), where, seen)
+        else:
+            errors.append(required(where))
+        if not name or name not in known:
+            listed = ", ".join(sorted(known))
+            text = "must be one of the names in pod.spec.resourceClaims"
+            text += f": {listed}" if listed else " which is empty"
+            errors.append(FieldError("FieldValueNotFound", where, name, text))
+    return errors
+
+
+def _claim(name: str, request: str, path: str, seen: set[str]) -> list[FieldError]:
+    """A claim is named whole or by its requests, each once. seen: claims, and claim/request."""
+    if name in seen:
+        return [duplicate(path, name)]
+    errors = each(f"{path}.request", request, names.dns_label(request)) if request else []
+    key = f"{name}/{request}" if request else name
+    if key in seen:
+        errors.append(duplicate(path, key))
+    elif not request:
+        parts = [s for s in seen if s.startswith(f"{name}/")]
+        errors += [duplicate(path, name) for _ in parts]
+    seen.add(key)
     return errors

@@ -45,7 +45,8 @@ def _node_affinity(value: Obj, path: str) -> list[FieldError]:
     for index, term in enumerate(wished):
         where = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{index}]"
         errors += _weight(term, where)
-        errors += node_selector_term(term.get("preference") or {}, f"{where}.preference")
+        preference = term.get("preference") or {}
+        errors += node_selector_term(preference, f"{where}.preference", any_values=True)
     return errors
 
 
@@ -68,16 +69,18 @@ def node_selector(value: Obj, path: str) -> list[FieldError]:
     ]
 
 
-def node_selector_term(term: Obj, path: str) -> list[FieldError]:
+def node_selector_term(term: Obj, path: str, *, any_values: bool = False) -> list[FieldError]:
+    """any_values: a value need not be one that a label can have."""
     errors: list[FieldError] = []
     for index, expression in enumerate(term.get("matchExpressions") or ()):
-        errors += _node_requirement(expression, f"{path}.matchExpressions[{index}]")
+        where = f"{path}.matchExpressions[{index}]"
+        errors += _node_requirement(expression, where, any_values=any_values)
     for index, expression in enumerate(term.get("matchFields") or ()):
         errors += _node_field(expression, f"{path}.matchFields[{index}]")
     return errors
 
 
-def _node_requirement(expression: Obj, path: str) -> list[FieldError]:
+def _node_requirement(expression: Obj, path: str, *, any_values: bool) -> list[FieldError]:
     operator, values = expression.get("operator", ""), expression.get("values") or []
     errors: list[FieldError] = []
     match operator:
@@ -96,7 +99,7 @@ def _node_requirement(expression: Obj, path: str) -> list[FieldError]:
         case _:
             errors.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
     errors += label_name(expression.get("key", ""), f"{path}.key")
-    for index, value in enumerate(values):
+    for index, value in enumerate(() if any_values else values):
         errors += each(f"{path}.values[{index}]", value, names.label_value(value))
     return errors
 
@@ -155,19 +158,35 @@ def _pod_affinity_term(term: Obj, path: str) -> list[FieldError]:
 def _label_keys(
     path: str, match: Sequence[str], mismatch: Sequence[str], selector: Obj | None
 ) -> list[FieldError]:
+    if not match and not mismatch:
+        return []
     errors: list[FieldError] = []
     for field, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
         if keys and selector is None:
             text = "must not be specified when labelSelector is not set"
             errors.append(forbidden(f"{path}.{field}", text))
-    for index, key in enumerate(match):
-        errors += label_name(key, f"{path}.matchLabelKeys[{index}]")
-    for index, key in enumerate(mismatch):
-        errors += label_name(key, f"{path}.mismatchLabelKeys[{index}]")
+            continue
+        for index, key in enumerate(keys):
+            errors += label_name(key, f"{path}.{field}[{index}]")
+    errors += _keys_of_selector(path, match, selector or {})
     for index, key in enumerate(match):
         if key in mismatch:
             text = "exists in both matchLabelKeys and mismatchLabelKeys"
             errors.append(invalid(f"{path}.matchLabelKeys[{index}]", key, text))
+    return errors
+
+
+def _keys_of_selector(path: str, match: Sequence[str], selector: Obj) -> list[FieldError]:
+    """A key whose value is the pod's own must not be asked for beside that."""
+    places = {key: index for index, key in enumerate(match)}
+    seen = set(selector.get("matchLabels") or ())
+    errors: list[FieldError] = []
+    for expression in selector.get("matchExpressions") or ():
+        key = expression.get("key", "")
+        if key in places and key in seen:
+            text = "exists in both matchLabelKeys and labelSelector"
+            errors.append(invalid(f"{path}[{places[key]}]", key, text))
+        seen.add(key)
     return errors
 
 

@@ -16,6 +16,7 @@ from tiphys.api.field_errors import (
 from tiphys.api.go_form import go_form
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.rules.paths import local_descending
+from tiphys.apiserver.resources.rules.pod_os import containers_with_paths
 from tiphys.apiserver.resources.rules.texts import each
 from tiphys.apiserver.resources.rules.windows_options import windows_options
 
@@ -182,8 +183,7 @@ def host_users(spec: Obj, path: str) -> list[FieldError]:
     ):
         if spec.get(field):
             errors.append(forbidden(f"{path}.{shown}", text))
-    for kind in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            if container.get("volumeDevices"):
-                errors.append(forbidden(f"{path}.{kind}[{index}].volumeDevices", text))
+    for container, where in containers_with_paths(spec, path):
+        if container.get("volumeDevices"):
+            errors.append(forbidden(f"{where}.volumeDevices", text))
     return errors

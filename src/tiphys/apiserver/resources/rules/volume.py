@@ -1,7 +1,6 @@
 """Volumes of pods. Upstream: pkg/apis/core/validation/validation.go (ValidateVolumes)."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tiphys.api import names
@@ -15,36 +14,40 @@ from tiphys.api.field_errors import (
 )
 from tiphys.api.meta import Obj
 from tiphys.api.quantity import of
-from tiphys.apiserver.object_meta import only_labels_and_annotations
+from tiphys.apiserver.object_meta import (
+    only_labels_and_annotations,
+    validate_annotations,
+    validate_labels,
+)
 from tiphys.apiserver.resources.rules import downward_api
+from tiphys.apiserver.resources.rules import network_storage as network
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
+from tiphys.apiserver.resources.rules.network_storage import Check, needs
 from tiphys.apiserver.resources.rules.paths import (
     file_mode,
     key_to_path,
+    local_descending,
     local_non_reserved,
     no_backsteps,
 )
-from tiphys.apiserver.resources.rules.texts import each, named, one_of
+from tiphys.apiserver.resources.rules.texts import each, one_of
 
 ONE_TYPE: Final = "may not specify more than 1 volume type"
-_BYTE_MAX: Final = 255
-_ISCSI_NAME: Final = re.compile(
-    r"^iqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(:[^,;*&$|\s]+)$|^eui.[A-Za-z0-9]{16}$"
-    r"|^naa.[A-Za-z0-9]{32}$"
-)
+_ONE_TYPE_PER_SOURCE: Final = f"{ONE_TYPE} per source"
 _TOKEN_SECONDS_MIN: Final = 600
 _HOST_PATH_TYPES: Final = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate",
     "Socket",
 )  # fmt: skip
 
-Check = Callable[[Obj, str], list[FieldError]]
-
 
 def volumes(
-    values: Sequence[Obj], path: str, pod_name: str
+    values: Sequence[Obj], path: str, pod_name: str | None
 ) -> tuple[list[FieldError], dict[str, Obj]]:
-    """What is wrong, and by name the volumes of which nothing is: only these can be mounted."""
+    """What is wrong, and by name the volumes of which nothing is: only these can be mounted.
+
+    pod_name is None for a template.
+    """
     errors: list[FieldError] = []
     seen: dict[str, Obj] = {}
     for index, volume in enumerate(values):
@@ -61,10 +64,23 @@ def volumes(
         if not found:
             seen[name] = volume
         errors += found
+        if pod_name and "persistentVolumeClaim" in volume:
+            errors += _made_claim(volume["persistentVolumeClaim"], values, where, pod_name)
     return errors, seen
 
 
-def _source(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
+def _made_claim(
+    source: Obj, values: Sequence[Obj], path: str, pod_name: str
+) -> Iterator[FieldError]:
+    """No claim that is made for an ephemeral volume of the same pod."""
+    claim = source.get("claimName", "")
+    made = (f"{pod_name}-{v.get('name', '')}" for v in values if "ephemeral" in v)
+    if claim in made:
+        text = "must not reference a PVC that gets created for an ephemeral volume"
+        yield invalid(f"{path}.persistentVolumeClaim.claimName", claim, text)
+
+
+def _source(volume: Obj, path: str, pod_name: str | None) -> list[FieldError]:
     errors: list[FieldError] = []
     count = 0
     for field, check in SOURCES.items():
@@ -77,30 +93,31 @@ def _source(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
             errors.append(forbidden(f"{path}.{shown}", ONE_TYPE))
         else:
             errors += check(source, f"{path}.{SHOWN_NAMES.get(field, field)}")
-            if field == "ephemeral":
-                errors += _ephemeral_name(volume, path, pod_name)
+        if field in _ASKING:
+            errors += _in_pod(field, volume, path, pod_name, is_first=count == 1)
     if not count:
         errors.append(required(path, "must specify a volume type"))
     return errors
 
 
-def _ephemeral_name(volume: Obj, path: str, pod_name: str) -> list[FieldError]:
-    if not pod_name:
-        return []
-    name = f"{pod_name}-{volume.get('name', '')}"
-    return [
-        invalid(f"{path}.name", volume.get("name", ""), f'PVC name "{name}": {text}')
-        for text in names.dns_subdomain(name)
-    ]
+_ASKING: Final = frozenset({"iscsi", "ephemeral", "image"})
 
 
-def needs(*fields: str) -> Check:
-    """Fields that must not be empty."""
-
-    def check(source: Obj, path: str) -> list[FieldError]:
-        return [required(f"{path}.{f}") for f in fields if not source.get(f)]
-
-    return check
+def _in_pod(
+    field: str, volume: Obj, path: str, pod_name: str | None, *, is_first: bool
+) -> list[FieldError]:
+    """Rules that ask for the name of the volume or for its pod."""
+    name, source = volume.get("name", ""), volume[field]
+    match field:
+        case "iscsi" if network.is_long_for_initiator(source, name):
+            return [invalid(f"{path}.name", name, network.NAME_AND_PORTAL_TEXT)]
+        case "ephemeral" if is_first and pod_name and name:
+            claim = f"{pod_name}-{name}"
+            texts = [f'PVC name "{claim}": {text}' for text in names.dns_subdomain(claim)]
+            return each(f"{path}.name", name, texts)
+        case "image" if is_first and pod_name is not None:
+            return needs("reference")(source, f"{path}.image")
+    return []
 
 
 def _empty_dir(source: Obj, path: str) -> list[FieldError]:
@@ -175,7 +192,7 @@ def _projected(source: Obj, path: str) -> list[FieldError]:
         if "clusterTrustBundle" in projection or "podCertificate" in projection:
             count += 1
         if count > 1:
-            errors.append(forbidden(where, ONE_TYPE))
+            errors.append(forbidden(where, _ONE_TYPE_PER_SOURCE))
     return errors
 
 
@@ -201,11 +218,11 @@ def _projection(field: str, value: Obj, path: str, top: str, seen: set[str]) -> 
         if seconds > 1 << 32:
             text = "may not specify a duration larger than 2^32 seconds"
             errors.append(invalid(where, seconds, text))
+        where = f"{top}.path"  # Upstream names the volume's field, not the source's.
         if not value.get("path"):
-            errors.append(required(f"{path}.path"))
+            errors.append(required(where))
         else:
-            errors += local_non_reserved(value["path"], f"{path}.path")
-            paths.append((value["path"], value["path"]))
+            errors += local_non_reserved(value["path"], where)
     for name, shown in paths:
         if name in seen:
             errors.append(invalid(top, shown, "conflicting duplicate paths"))
@@ -214,138 +231,62 @@ def _projection(field: str, value: Obj, path: str, top: str, seen: set[str]) -> 
     return errors
 
 
-def _nfs(source: Obj, path: str) -> list[FieldError]:
-    errors = needs("server", "path")(source, path)
-    if not source.get("path", "").startswith("/"):
-        errors.append(invalid(f"{path}.path", source.get("path", ""), "must be an absolute path"))
-    return errors
-
-
-def _azure_disk(source: Obj, path: str) -> list[FieldError]:
-    errors = needs("diskName", "diskURI")(source, path)
-    uri = source.get("diskURI", "")
-    if source.get("kind") == "Managed" and not uri.startswith("/subscriptions/"):
-        valid = (
-            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/"
-            "disks/{disk-id}"
-        )
-        errors.append(not_supported(f"{path}.diskURI", uri, (valid,)))
-    elif source.get("kind") != "Managed" and not uri.startswith("https://"):
-        valid = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
-        errors.append(not_supported(f"{path}.diskURI", uri, (valid,)))
-    return errors
-
-
-def _fc(source: Obj, path: str) -> list[FieldError]:
-    wwns, wwids = source.get("targetWWNs"), source.get("wwids")
-    if not wwns and not wwids:
-        text = "must specify either targetWWNs or wwids, but not both"
-        return [required(f"{path}.targetWWNs", text)]
-    if wwns and wwids:
-        text = "targetWWNs and wwids can not be specified simultaneously"
-        return [invalid(f"{path}.targetWWNs", wwns, text)]
-    if wwns and source.get("lun") is None:
-        return [required(f"{path}.lun", "lun is required if targetWWNs is specified")]
-    return []
-
-
-def _csi(source: Obj, path: str) -> list[FieldError]:
-    errors = named(source.get("driver", ""), f"{path}.driver", names.dns_subdomain)
-    secret = source.get("nodePublishSecretRef")
-    if secret is not None and not secret.get("name"):
-        errors.append(required(f"{path}.nodePublishSecretRef.name"))
-    return errors
-
-
 def _ephemeral(source: Obj, path: str) -> list[FieldError]:
     template = source.get("volumeClaimTemplate")
     if template is None:
         return [required(f"{path}.volumeClaimTemplate")]
-    meta = f"{path}.volumeClaimTemplate.metadata"
-    errors = only_labels_and_annotations(template.get("metadata") or {}, meta)
-    return errors + claim_spec(template.get("spec") or {}, f"{path}.volumeClaimTemplate.spec")
+    where = f"{path}.volumeClaimTemplate"
+    errors = template_metadata(template.get("metadata") or {}, f"{where}.metadata")
+    return errors + claim_spec(template.get("spec") or {}, f"{where}.spec")
+
+
+def template_metadata(metadata: Obj, path: str) -> list[FieldError]:
+    """Of an object that is made for a pod."""
+    errors = validate_annotations(metadata.get("annotations") or {}, f"{path}.annotations")
+    errors += validate_labels(metadata.get("labels") or {}, f"{path}.labels")
+    return errors + only_labels_and_annotations(metadata, path)
 
 
 def _image(source: Obj, path: str) -> list[FieldError]:
-    errors = [] if source.get("reference") else [required(f"{path}.reference")]
     policy = source.get("pullPolicy", "")
-    return errors + one_of(policy, f"{path}.pullPolicy", ("Always", "IfNotPresent", "Never"))
+    return one_of(policy, f"{path}.pullPolicy", ("Always", "IfNotPresent", "Never"))
 
 
-def _scale_io(source: Obj, path: str) -> list[FieldError]:
-    return needs("gateway", "system", "volumeName")(source, path)
-
-
-def _iscsi(source: Obj, path: str) -> list[FieldError]:
-    errors = [] if source.get("targetPortal") else [required(f"{path}.targetPortal")]
-    name, lun = source.get("iqn", ""), source.get("lun", 0)
-    if not name:
-        errors.append(required(f"{path}.iqn"))
-    elif not _ISCSI_NAME.search(name):
-        errors.append(invalid(f"{path}.iqn", name, "must be valid format"))
-    if not 0 <= lun <= _BYTE_MAX:
-        errors.append(invalid(f"{path}.lun", lun, names.range_text(0, _BYTE_MAX)))
-    if source.get("chapAuthDiscovery") or source.get("chapAuthSession"):
-        errors += [] if "secretRef" in source else [required(f"{path}.secretRef")]
-    return errors
-
-
-def _disk(id_field: str) -> Check:
-    """A cloud's disk and a partition of it."""
-
-    def check(source: Obj, path: str) -> list[FieldError]:
-        errors = needs(id_field)(source, path)
-        partition = source.get("partition", 0)
-        if not 0 <= partition <= _BYTE_MAX:
-            text = names.range_text(1, _BYTE_MAX)
-            errors.append(invalid(f"{path}.partition", partition, text))
-        return errors
-
-    return check
-
-
-def _quobyte(source: Obj, path: str) -> list[FieldError]:
-    registry = source.get("registry", "")
-    errors: list[FieldError] = []
-    if not registry:
-        text = "must be a host:port pair or multiple pairs separated by commas"
-        errors.append(required(f"{path}.registry", text))
-    elif any(":" not in pair for pair in registry.split(",")):
-        text = "must be a host:port pair or multiple pairs separated by commas"
-        errors.append(invalid(f"{path}.registry", registry, text))
-    return errors + needs("volume")(source, path)
+def _git_repo(source: Obj, path: str) -> list[FieldError]:
+    errors = needs("repository")(source, path)
+    return errors + local_descending(source.get("directory", ""), f"{path}.directory")
 
 
 # In upstream's order, which decides which of two types is one too many.
 SOURCES: Final[dict[str, Check]] = {
     "emptyDir": _empty_dir,
     "hostPath": _host_path,
-    "gitRepo": needs("repository"),
-    "gcePersistentDisk": _disk("pdName"),
-    "awsElasticBlockStore": _disk("volumeID"),
+    "gitRepo": _git_repo,
+    "gcePersistentDisk": network.disk("pdName"),
+    "awsElasticBlockStore": network.disk("volumeID"),
     "secret": _keyed("secretName"),
-    "nfs": _nfs,
-    "iscsi": _iscsi,
+    "nfs": network.nfs,
+    "iscsi": network.iscsi,
     "glusterfs": needs("endpoints", "path"),
-    "flocker": lambda source, path: [],
+    "flocker": network.flocker,
     "persistentVolumeClaim": needs("claimName"),
     "rbd": needs("monitors", "image"),
-    "cinder": needs("volumeID"),
+    "cinder": network.cinder,
     "cephfs": needs("monitors"),
-    "quobyte": _quobyte,
+    "quobyte": network.quobyte,
     "downwardAPI": _downward_api,
-    "fc": _fc,
-    "flexVolume": needs("driver"),
+    "fc": network.fibre_channel,
+    "flexVolume": network.flex_volume,
     "configMap": _keyed("name"),
     "azureFile": needs("secretName", "shareName"),
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
-    "azureDisk": _azure_disk,
-    "storageos": needs("volumeName"),
+    "azureDisk": network.azure_disk,
+    "storageos": network.storage_os("name"),
     "projected": _projected,
-    "scaleIO": _scale_io,
-    "csi": _csi,
+    "scaleIO": needs("gateway", "system", "volumeName"),
+    "csi": network.csi,
     "ephemeral": _ephemeral,
     "image": _image,
 }

@@ -12,6 +12,7 @@ from tiphys.api.go_form import api_form
 from tiphys.api.labels import from_object
 from tiphys.api.meta import Obj
 from tiphys.apiserver.object_meta import validate_annotations, validate_labels
+from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
 from tiphys.apiserver.resources.rules.texts import (
     IMMUTABLE,
@@ -30,9 +31,15 @@ _INTEGER: Final = re.compile("[+-]?[0-9]+")
 def template(value: Obj | None, path: str) -> list[FieldError]:
     """Labels, annotations and spec of a pod template."""
     value = value or {"metadata": {}, "spec": {}}
+    spec = value.get("spec") or {}
+    notes = (value.get("metadata") or {}).get("annotations") or {}
     errors = template_meta(value, path)
-    errors += pod_spec(value.get("spec") or {}, f"{path}.spec")
-    if (value.get("spec") or {}).get("ephemeralContainers"):
+    if notes:
+        errors += pod_annotations(notes, spec, f"{path}.annotations")
+    errors += pod_spec(spec, f"{path}.spec")
+    if notes:
+        errors += annotated_profiles(notes, spec, f"{path}.spec")
+    if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
         errors.append(forbidden(f"{path}.spec.ephemeralContainers", text))
     return errors

@@ -1,0 +1,51 @@
+"""Which bodies of a connection's requests may come now: the others' windows stay shut.
+
+A body that fits the window which every stream begins with comes as it is sent. A larger one needs
+room for the whole of it, so that what has begun to come can end; those that find none wait for
+their turn, in the order in which they asked. All that is held of bodies that are not whole is
+thereby bounded: the first windows of all streams, and the room.
+"""
+
+from typing import Final
+
+from tiphys.lib.http.http2_wire import Wire
+from tiphys.lib.http.http2_writer import WireStream
+
+# Of each stream. Upstream opens 256 KB (resourceBody99Percentile in secure_serving.go) and bounds
+# no sum; a body of known length has its whole window one way there and back later.
+STREAM_WINDOW_BYTES: Final = 64 * 1024
+# Of all bodies together, beyond their first windows: as many as there are streams would be 750 MB.
+ROOM_BYTES: Final = 16 << 20
+
+
+class Uploads:
+    """The streams are those whose request is not whole yet."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._taken: dict[int, int] = {}
+        self._taken_bytes = 0
+        self._waiting: dict[int, tuple[WireStream, int]] = {}
+
+    def expect(self, stream: WireStream, size: int) -> None:
+        """So much comes on the stream, at most; asking again changes nothing."""
+        more = size - STREAM_WINDOW_BYTES
+        if more > 0 and stream.id not in self._taken and stream.id not in self._waiting:
+            self._waiting[stream.id] = stream, more
+            self._admit()
+
+    def over(self, stream_id: int) -> None:
+        """The body is whole, or nobody wants it any more."""
+        self._waiting.pop(stream_id, None)
+        self._taken_bytes -= self._taken.pop(stream_id, 0)
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            stream_id, (stream, size) = next(iter(self._waiting.items()))
+            if self._taken and self._taken_bytes + size > ROOM_BYTES:
+                return
+            del self._waiting[stream_id]
+            self._taken[stream_id] = size
+            self._taken_bytes += size
+            self._wire.open_window(stream, size)
