@@ -12,11 +12,11 @@ from tiphys.codec.fields.shape import (
     DEDUCED,
     NUMBER,
     STRING,
-    WHOLE_MAP,
     ListShape,
     MapShape,
     Shape,
     StructShape,
+    whole_map,
 )
 
 ITEM = StructShape(lambda: {"name": STRING, "x": NUMBER, "y": NUMBER})
@@ -195,7 +195,9 @@ def test_what_is_left(shape: Shape, steps: list[Step], obj: Any, owned: dict[str
 
 def test_what_became_a_whole_is_owned_as_one() -> None:
     live, managers = after(KIND, [("a", {"struct": {"x": 1}, "map": {"k": 1}})])
-    now = Scope(StructShape(lambda: {"struct": WHOLE_MAP, "map": MapShape(NUMBER)}), {}, None, True)
+    now = Scope(
+        StructShape(lambda: {"struct": whole_map(ITEM), "map": MapShape(NUMBER)}), {}, None, True
+    )
     other = ManagerKey.of("a2", "Apply", "v1", "")
     with pytest.raises(Conflict) as refused:
         applied(now, live, {"struct": {"y": 1}}, managers, other, "v1", "2", force=False)

@@ -17,6 +17,7 @@ Operation = Literal["Apply", "Update"]
 OPERATIONS: Final = ("Apply", "Update")
 _ITEM_KINDS: Final = ("k:", "v:", "i:")
 _SCALARS: Final = (str, int, float)
+_OF_KEYS: Final = (*_SCALARS, type(None))
 FIELDS_TYPE: Final = "FieldsV1"
 UPDATERS_MAX: Final = 10  # Upstream internal/capmanagers.go, DefaultMaxUpdateManagers.
 OLD_UPDATERS: Final = "ancient-changes"
@@ -99,7 +100,7 @@ def _is_item(key: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     if kind == "k:":
-        return isinstance(found, dict) and all(isinstance(v, _SCALARS) for v in found.values())
+        return isinstance(found, dict) and all(isinstance(v, _OF_KEYS) for v in found.values())
     return isinstance(found, _SCALARS if kind == "v:" else int)
 
 

@@ -108,7 +108,9 @@ def _place(key: str) -> tuple[int, Any]:
 
 
 def _by_value(value: Any) -> tuple[int, Any]:
-    """Numbers come before texts, those before truth values. Upstream: value.Compare."""
+    """Numbers, then texts, then truth values, then null. Upstream: value.Compare."""
+    if value is None:
+        return 3, 0
     return (2 if isinstance(value, bool) else 1 if isinstance(value, str) else 0), value
 
 
