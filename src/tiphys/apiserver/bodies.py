@@ -72,6 +72,7 @@ def typed_object(
     duplicates: list[str],
 ) -> Obj:
     """A loose object in its kind's form; `raw` is its JSON text where duplicates may hide."""
+    obj = _with_reset(obj)
     if ctx.endpoint.custom is not None and kind == ctx.endpoint.info.gvk:
         return _custom_object(ctx, ctx.endpoint.custom, obj, kind, raw, duplicates)
     ctx.given = obj
@@ -97,6 +98,14 @@ def typed_object(
     made = named | made
     made.setdefault("metadata", {})
     return made
+
+
+def _with_reset(obj: Obj) -> Obj:
+    """An empty list of managed fields says the same as an empty entry, and types drop it."""
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") == []:
+        return {**obj, "metadata": {**metadata, "managedFields": [{}]}}
+    return obj
 
 
 def _tell_strictly(

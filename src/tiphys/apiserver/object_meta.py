@@ -4,13 +4,14 @@ Upstream: apiserver pkg/registry/rest/{create,update,meta}.go, apimachinery pkg/
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 from tiphys.api import names
 from tiphys.api.errors import BadRequest
-from tiphys.api.field_errors import FieldError, forbidden, invalid, required
+from tiphys.api.field_errors import FieldError, forbidden, invalid, required, too_long
 from tiphys.api.meta import GroupVersionKind, Obj, rfc3339
 from tiphys.api.schema import SCHEMA
 from tiphys.apiserver.meta_checks import MetaChecks, meta_checks, wants_qualified_finalizers
@@ -20,6 +21,8 @@ GENERATED_NAME_MAX: Final = 58  # 63 less the suffix; upstream names.maxGenerate
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"  # Upstream util/rand: no bad words.
 _SUFFIX_LENGTH: Final = 5
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
+_MANAGER_BYTES_MAX: Final = 128  # FieldManagerMaxLength
+_SUBRESOURCE_BYTES_MAX: Final = 256
 _OWNERS: Final = "metadata.ownerReferences"
 OWNER_REFERENCE_FIELDS: Final = ("apiVersion", "kind", "name", "uid")
 _TEMPLATE_FIELDS: Final = {"uid": "uID"}
@@ -129,7 +132,7 @@ def validate_meta(obj: Obj, *, namespaced: bool, validate_name: ValidateName) ->
     errors += validate_annotations(metadata.get("annotations") or {})
     errors += validate_owners(metadata.get("ownerReferences") or [])
     errors += validate_finalizers(metadata.get("finalizers") or [])
-    return errors
+    return errors + validate_managed_fields(metadata.get("managedFields") or ())
 
 
 def validate_labels(labels: dict[str, str], path: str = "metadata.labels") -> list[FieldError]:
@@ -224,6 +227,34 @@ def validate_finalizers(finalizers: list[str]) -> list[FieldError]:
     return errors
 
 
+def validate_managed_fields(entries: Iterable[Obj]) -> list[FieldError]:
+    """What cannot be read is gone by now: names are left."""
+    errors: list[FieldError] = []
+    for index, entry in enumerate(entries):
+        path = f"metadata.managedFields[{index}]"
+        errors += validate_field_manager(entry.get("manager", ""), f"{path}.manager")
+        if len(entry.get("subresource", "").encode()) > _SUBRESOURCE_BYTES_MAX:
+            errors.append(too_long(f"{path}.subresource", _SUBRESOURCE_BYTES_MAX))
+    return errors
+
+
+def validate_field_manager(manager: str, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(manager.encode()) > _MANAGER_BYTES_MAX:
+        errors.append(too_long(path, _MANAGER_BYTES_MAX))
+    if not manager.isprintable():
+        errors += [
+            invalid(path, manager, f"invalid character U+{ord(c):04X} (at position {at})")
+            for c, at in zip(manager, accumulate(_sizes(manager), initial=0), strict=False)
+            if not c.isprintable()
+        ]
+    return errors
+
+
+def _sizes(text: str) -> Iterable[int]:
+    return (len(c.encode()) for c in text)
+
+
 def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     """Upstream ValidateObjectMetaAccessorUpdate."""
     metadata, before = new["metadata"], old["metadata"]
@@ -247,7 +278,8 @@ def validate_meta_update(new: Obj, old: Obj) -> list[FieldError]:
     ]
     errors += validate_labels(metadata.get("labels") or {})
     errors += validate_annotations(metadata.get("annotations") or {})
-    return errors + validate_owners(metadata.get("ownerReferences") or [])
+    errors += validate_owners(metadata.get("ownerReferences") or [])
+    return errors + validate_managed_fields(metadata.get("managedFields") or ())
 
 
 def validate_any_update(new: Obj, old: Obj, *, namespaced: bool) -> list[FieldError]:

@@ -243,6 +243,31 @@ def test_a_managers_name_is_that_of_the_client(lab: Lab) -> None:
     assert made["metadata"]["managedFields"][0]["manager"] == "named"
 
 
+@pytest.mark.parametrize("given", [[], [{}]])
+def test_managed_fields_are_begun_anew(lab: Lab, given: list[Any]) -> None:
+    name = f"anew-{len(given)}"
+    made = ask(lab, "POST", MAPS, {"metadata": {"name": name}, "data": {"a": "b"}})[1]
+    change = {"metadata": {"managedFields": given, "labels": {"a": "b"}}}
+    merge = {"content_type": "application/merge-patch+json"}
+    changed = ask(lab, "PATCH", f"{MAPS}/{name}", change, **merge)[1]
+    assert "managedFields" in made["metadata"]
+    assert "managedFields" not in changed["metadata"]
+    ask(lab, "POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"x": "y"}}})
+    held = ask(lab, "PATCH", f"/api/v1/namespaces/{name}/status", change, **merge)[1]
+    assert "managedFields" in held["metadata"], "not through a part of the object"
+
+
+def test_names_of_managers_that_are_written(lab: Lab) -> None:
+    entry: dict[str, Any] = {
+        "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+    }  # fmt: skip
+    entry |= {"fieldsV1": {"f:data": {}}, "manager": "a\tb", "subresource": "s" * 257}
+    body = {"metadata": {"name": "named-badly", "managedFields": [entry]}}
+    texts = [cause["message"] for cause in ask(lab, "POST", MAPS, body)[1]["details"]["causes"]]
+    assert texts[0] == 'Invalid value: "a\\tb": invalid character U+0009 (at position 1)'
+    assert texts[1] == "Too long: may not be more than 256 bytes"
+
+
 def test_a_watch_of_a_single_object_and_one_by_its_name(lab: Lab) -> None:
     for path in (
         "/api/v1/watch/namespaces/default/configmaps/a?timeoutSeconds=1",

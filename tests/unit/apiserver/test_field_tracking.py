@@ -12,11 +12,11 @@ from tiphys.codec.fields.shape import (
     DEDUCED,
     NUMBER,
     STRING,
-    WHOLE_MAP,
     ListShape,
     MapShape,
     Shape,
     StructShape,
+    whole_map,
 )
 
 ITEM = StructShape(lambda: {"name": STRING, "x": NUMBER, "y": NUMBER})
@@ -195,10 +195,31 @@ def test_what_is_left(shape: Shape, steps: list[Step], obj: Any, owned: dict[str
 
 def test_what_became_a_whole_is_owned_as_one() -> None:
     live, managers = after(KIND, [("a", {"struct": {"x": 1}, "map": {"k": 1}})])
-    now = Scope(StructShape(lambda: {"struct": WHOLE_MAP, "map": MapShape(NUMBER)}), {}, None, True)
+    now = Scope(
+        StructShape(lambda: {"struct": whole_map(ITEM), "map": MapShape(NUMBER)}), {}, None, True
+    )
     other = ManagerKey.of("a2", "Apply", "v1", "")
     with pytest.raises(Conflict) as refused:
         applied(now, live, {"struct": {"y": 1}}, managers, other, "v1", "2", force=False)
     assert [c.field for c in refused.value.causes] == [".struct"]
     found = applied(now, live, {"struct": {"y": 1}}, managers, other, "v1", "2", force=True)
     assert owners(found.managers) == {"a": ".map.k", "a2": ".struct"}
+
+
+def test_conflicts_with_several() -> None:
+    steps: list[Step] = [
+        ("u", {"set": [10, 10, 9, 9], "n": 1}),
+        ("a", {"list": [a(x=1)]}),
+        ("a2", {"set": [9, 10, 10.5], "n": 2, "list": [a(x=2)]}),
+    ]
+    with pytest.raises(Conflict) as refused:
+        after(KIND, steps, force=False)
+    told = [
+        'Apply failed with 4 conflicts: conflicts with "a":',
+        '- .list[name="a"].x',
+        'conflicts with "u" using v1:',
+        "- .n",
+        "- .set[=9]",
+        "- .set[=10]",
+    ]
+    assert refused.value.message == "\n".join(told)

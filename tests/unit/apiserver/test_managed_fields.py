@@ -49,8 +49,15 @@ def test_what_is_written_is_read() -> None:
     [
         an_entry(operation="Bogus"),
         an_entry(fieldsType="FieldsV2"),
+        an_entry(fieldsType=""),
+        an_entry(apiVersion=""),
         an_entry(fieldsV1={"data": {}}),
         an_entry(fieldsV1={"f:data": "x"}),
+        an_entry(fieldsV1={"k:name": {}}),
+        an_entry(fieldsV1={'k:"name"': {}}),
+        an_entry(fieldsV1={'k:{"name":[]}': {}}),
+        an_entry(fieldsV1={"v:{}": {}}),
+        an_entry(fieldsV1={"i:x": {}}),
     ],
 )
 def test_what_cannot_be_read(entry: dict[str, Any]) -> None:
@@ -76,6 +83,19 @@ def test_the_oldest_updaters_become_one() -> None:
     old = found[ManagerKey(OLD_UPDATERS, "Update", "v1", "")]
     assert old == Entry({"f:00": {}, "f:01": {}, "f:02": {}}, "v1", "t02")
     assert capped(found) == found
+
+
+def test_the_oldest_of_each_version_become_one() -> None:
+    names = [("u00", "v1"), ("u01", "v2"), ("u02", "v1")]
+    names += [(f"u{n:02}", "v1") for n in range(3, UPDATERS_MAX + 1)]
+    managers = {
+        ManagerKey.of(name, "Update", version, ""): Entry({f"f:{name}": {}}, version, name)
+        for name, version in names
+    }
+    found = {(key.name, key.api_version): entry for key, entry in capped(managers).items()}
+    assert len(found) == UPDATERS_MAX
+    assert found[OLD_UPDATERS, "v1"] == Entry({"f:u00": {}, "f:u02": {}}, "v1", "u02")
+    assert ("u01", "v2") in found, "alone of its version: as it was"
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,19 @@ from typing import Any, Final
 from tiphys.api.meta import Obj
 from tiphys.codec.fields import go_value
 from tiphys.codec.fields.shape import (
+    ANY_SCALAR,
     BOOLEAN,
     DEDUCED,
     LEAF,
     NUMBER,
     STRING,
-    WHOLE_LIST,
-    WHOLE_MAP,
     ListShape,
     MapShape,
     Shape,
     StructShape,
     shape_of,
+    whole_list,
+    whole_map,
 )
 
 
@@ -44,6 +45,8 @@ def schema_shape(schema: Obj) -> Shape:
             return _list(schema)
         case None | "" if not schema.get("x-kubernetes-int-or-string"):
             return DEDUCED
+        case "string" if schema.get("format") not in (None, "", "byte"):
+            return ANY_SCALAR
         case kind:
             return _SCALARS.get(kind or "", LEAF)
 
@@ -56,7 +59,7 @@ def _struct(schema: Obj, named: dict[str, Shape]) -> Shape:
 
 def _map(schema: Obj) -> Shape:
     if schema.get("x-kubernetes-map-type") == "atomic":
-        return WHOLE_MAP
+        return whole_map(_map({k: v for k, v in schema.items() if k != "x-kubernetes-map-type"}))
     others = schema.get("additionalProperties")
     if isinstance(others, dict):
         return Values(schema_shape(others))
@@ -77,7 +80,7 @@ def _list(schema: Obj) -> Shape:
             keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
             return Items(one, keys, _key_defaults(items or {}, keys))
         case _:
-            return WHOLE_LIST
+            return whole_list(one)
 
 
 def _key_defaults(items: Obj, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -4,15 +4,20 @@ Upstream: apimachinery pkg/util/managedfields/internal/managedfields.go, buildma
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, cast
+
+import orjson
 
 from tiphys.api.meta import Obj
 from tiphys.codec.fields.field_set import SELF, FieldSet, in_order, union
 
 Operation = Literal["Apply", "Update"]
 OPERATIONS: Final = ("Apply", "Update")
-_KINDS: Final = frozenset({"f:", "k:", "v:", "i:"})
+_ITEM_KINDS: Final = ("k:", "v:", "i:")
+_SCALARS: Final = (str, int, float)
+_OF_KEYS: Final = (*_SCALARS, type(None))
 FIELDS_TYPE: Final = "FieldsV1"
 UPDATERS_MAX: Final = 10  # Upstream internal/capmanagers.go, DefaultMaxUpdateManagers.
 OLD_UPDATERS: Final = "ancient-changes"
@@ -55,8 +60,10 @@ def read(entries: Iterable[Any]) -> Managers:
         operation = entry.get("operation")
         if operation not in OPERATIONS:
             raise BadManagedFields(f'invalid operation "{operation}"')
-        if entry.get("fieldsType", FIELDS_TYPE) != FIELDS_TYPE:
-            raise BadManagedFields(f'unsupported fieldsType "{entry["fieldsType"]}"')
+        if not entry.get("apiVersion"):
+            raise BadManagedFields("apiVersion must not be empty")
+        if (kind := entry.get("fieldsType", "")) != FIELDS_TYPE:
+            raise BadManagedFields(f'unsupported fieldsType "{kind}"')
         fields = entry.get("fieldsV1")
         if not isinstance(fields, dict) or not fields:
             continue
@@ -75,11 +82,26 @@ def read(entries: Iterable[Any]) -> Managers:
 def _check(fields: FieldSet) -> None:
     """Raises BadManagedFields for a key that is none."""
     for key, inner in fields.items():
-        if key != SELF and key[:2] not in _KINDS:
+        if key[:2] != "f:" and key != SELF and not _is_item(key):
             raise BadManagedFields(f'unknown field key "{key}"')
         if not isinstance(inner, dict):
             raise BadManagedFields(f'field key "{key}" leads to no set')
         _check(inner)
+
+
+@lru_cache(maxsize=1024)
+def _is_item(key: str) -> bool:
+    """Whether it names an item of a list: by its keys, its value or its place."""
+    kind, text = key[:2], key[2:]
+    if kind not in _ITEM_KINDS:
+        return False
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    if kind == "k:":
+        return isinstance(found, dict) and all(isinstance(v, _OF_KEYS) for v in found.values())
+    return isinstance(found, _SCALARS if kind == "v:" else int)
 
 
 def is_reset(entries: Any) -> bool:
@@ -122,20 +144,21 @@ def capped(managers: Managers) -> Managers:
         return managers
     updaters.sort(key=lambda i: (i[1].time, i[0].name))
     made = dict(managers)
-    count = len(updaters)
+    first: dict[str, ManagerKey] = {}  # Of each version: with the next it becomes a bucket.
     for key, entry in updaters:
-        if count <= UPDATERS_MAX:
+        if surplus <= 0:
             break
-        bucket = ManagerKey(OLD_UPDATERS, "Update", key.api_version, "")
-        if key == bucket:
+        oldest = first.setdefault(key.api_version, key)
+        if oldest == key:
             continue
+        bucket = ManagerKey(OLD_UPDATERS, "Update", key.api_version, "")
+        if bucket not in made:
+            made[bucket] = made.pop(oldest)
+        if bucket == key:
+            continue
+        fields = union(made[bucket].fields, entry.fields)
+        assert fields is not None
+        made[bucket] = Entry(fields, key.api_version, entry.time)
         del made[key]
-        held = made.get(bucket)
-        if held is None:
-            made[bucket] = replace(entry)
-        else:
-            fields = union(held.fields, entry.fields)
-            assert fields is not None
-            made[bucket] = Entry(fields, held.api_version, max(held.time, entry.time))
-            count -= 1
+        surplus -= 1
     return made

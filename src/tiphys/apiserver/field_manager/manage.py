@@ -131,9 +131,10 @@ def track_update(ctx: RequestContext, new: Obj, old: Obj) -> None:
     """Fields that changed are the writer's. Nothing is begun for an object that nobody tracks."""
     metadata = new["metadata"]
     given, held = metadata.pop("managedFields", None), old["metadata"].get("managedFields")
-    if is_reset(given):
+    is_whole = not ctx.info.subresource  # Who has what is not written through a part.
+    if is_whole and is_reset(given):
         return
-    is_given = not ctx.info.subresource and _is_readable(given)
+    is_given = is_whole and _is_readable(given)
     is_held = not is_given or given == held
     managers = _read(ctx, given if is_given else held)
     if not managers and not is_given:

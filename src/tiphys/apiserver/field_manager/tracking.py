@@ -232,30 +232,16 @@ def _named(shape: Shape, fields: FieldSet | None) -> FieldSet | None:
 def _conflict(conflicts: Mapping[ManagerKey, FieldSet], managers: Managers) -> Conflict:
     """Upstream: internal/conflict.go."""
     causes = []
-    by_manager: dict[str, list[str]] = {}
-    for key in sorted(conflicts, key=lambda k: _shown(k, managers[k])):
-        text = f"conflict with {_shown(key, managers[key])}"
+    lines = []
+    for key in sorted(conflicts):
+        who = _shown(key, managers[key])
         paths = [path_text(path) for path in members(conflicts[key])]
-        causes += [StatusCause("FieldManagerConflict", text, path) for path in paths]
-        by_manager.setdefault(_shown(key, managers[key]), []).extend(paths)
-    count = len(causes)
-    return Conflict(
-        f"Apply failed with {count} conflict{'s' if count > 1 else ''}: {_told(by_manager)}",
-        causes=causes,
-        details={},
-    )
-
-
-def _told(by_manager: Mapping[str, list[str]]) -> str:
-    """One line for each manager with a single path, a list for the others."""
-    texts = []
-    for name, paths in by_manager.items():
-        if len(paths) == 1:
-            texts.append(f"conflict with {name}: {paths[0]}")
-        else:
-            lines = "".join(f"\n- {path}" for path in paths)
-            texts.append(f"conflicts with {name}:{lines}")
-    return "\n".join(texts)
+        causes += [StatusCause("FieldManagerConflict", f"conflict with {who}", p) for p in paths]
+        lines += [f"conflicts with {who}:", *(f"- {path}" for path in paths)]
+    told = f"{len(causes)} conflicts: " + "\n".join(lines)
+    if len(causes) == 1:
+        told = f"1 conflict: {causes[0].message}: {causes[0].field}"
+    return Conflict(f"Apply failed with {told}", causes=causes, details={})
 
 
 def _shown(key: ManagerKey, entry: Entry) -> str:

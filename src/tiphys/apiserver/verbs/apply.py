@@ -128,7 +128,7 @@ def _config(ctx: RequestContext, gvk: GroupVersionKind) -> Obj:
         metadata = config["metadata"] = {}
     if not isinstance(metadata, dict):
         raise BadRequest("metadata must be an object")
-    if metadata.get("managedFields"):
+    if metadata.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
     given = metadata.get("namespace")
     set_namespace(metadata, ctx.namespace, namespaced=ctx.endpoint.info.namespaced)

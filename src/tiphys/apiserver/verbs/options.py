@@ -8,14 +8,13 @@ from typing import Final
 from tiphys.api.field_errors import (
     FieldError,
     forbidden,
-    invalid,
     invalid_object,
     not_supported,
     required,
 )
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.object_meta import validate_field_manager
 
-FIELD_MANAGER_LENGTH_MAX: Final = 128
 _FIELD_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 
 
@@ -29,19 +28,7 @@ def check_write_options(ctx: RequestContext, kind: str) -> None:
     if is_apply and kind == "PatchOptions" and not manager:
         errors.append(required("fieldManager", "is required for apply patch"))
     errors += validate_dry_run(ctx.params.get("dryRun", []))
-    if len(manager) > FIELD_MANAGER_LENGTH_MAX:
-        errors.append(
-            FieldError(
-                "FieldValueTooLong",
-                "fieldManager",
-                None,
-                f"may not be more than {FIELD_MANAGER_LENGTH_MAX} bytes",
-            )
-        )
-    if not manager.isprintable():
-        at = next(i for i, c in enumerate(manager) if not c.isprintable())
-        text = f"invalid character U+{ord(manager[at]):04X} (at position {at})"
-        errors.append(invalid("fieldManager", manager, text))
+    errors += validate_field_manager(manager, "fieldManager")
     validation = ctx.param("fieldValidation")
     if validation and validation not in _FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, _FIELD_VALIDATIONS))

@@ -8,8 +8,11 @@ set that holds its own root.
 Upstream: sigs.k8s.io/structured-merge-diff fieldpath/set.go, serialize.go.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
+
+from tiphys.api.field_errors import go_quoted
 
 FieldSet: TypeAlias = dict[str, Any]
 SELF: Final = "."
@@ -84,12 +87,31 @@ def _rank(key: str) -> tuple[int, str]:
 
 
 def members(node: FieldSet, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of each member, in order."""
+    """The path of each member, in order: keys of items by what they say."""
     if above and is_member(node):
         yield above
-    for key in sorted(node, key=_rank):
+    for key in sorted(node, key=_place):
         if key != SELF:
             yield from members(node[key], (*above, key))
+
+
+def _place(key: str) -> tuple[int, Any]:
+    kind, text = _rank(key)
+    match key[0]:
+        case "k":
+            pairs = json.loads(text[2:]).items()
+            return kind, sorted((name, *_by_value(value)) for name, value in pairs)
+        case "v":
+            return kind, _by_value(json.loads(text[2:]))
+        case _:
+            return kind, text
+
+
+def _by_value(value: Any) -> tuple[int, Any]:
+    """Numbers, then texts, then truth values, then null. Upstream: value.Compare."""
+    if value is None:
+        return 3, 0
+    return (2 if isinstance(value, bool) else 1 if isinstance(value, str) else 0), value
 
 
 def path_text(path: tuple[str, ...]) -> str:
@@ -103,11 +125,13 @@ def _part_text(part: str) -> str:
         case "f":
             return f".{rest}"
         case "k":
-            import json
-
             pairs = sorted(json.loads(rest).items())
-            return "[" + ",".join(f"{k}={json.dumps(v)}" for k, v in pairs) + "]"
+            return "[" + ",".join(f"{k}={_value_text(v)}" for k, v in pairs) + "]"
         case "v":
-            return f"[={rest}]"
+            return f"[={_value_text(json.loads(rest))}]"
         case _:
             return f"[{rest}]"
+
+
+def _value_text(value: Any) -> str:
+    return go_quoted(value) if isinstance(value, str) else json.dumps(value)

@@ -117,6 +117,8 @@ class Scalar(Leaf):
                 return f"expected string, got {go_value.as_source(value)}"
             case "boolean" if not isinstance(value, bool):
                 return f"expected boolean, got {go_value.printed(value)}"
+            case "any" if isinstance(value, (dict, list)):
+                return f"expected any scalar, got {go_value.printed(value)}"
             case _:
                 return ""
 
@@ -124,14 +126,16 @@ class Scalar(Leaf):
 STRING: Final[Shape] = Scalar("string")
 NUMBER: Final[Shape] = Scalar("number")
 BOOLEAN: Final[Shape] = Scalar("boolean")
+ANY_SCALAR: Final[Shape] = Scalar("any")
 
 
 class Whole(Leaf):
-    """A list or a map that is owned as a whole."""
+    """A list or a map that is owned as a whole. `within`: of its items, or of the map itself."""
 
-    def __init__(self, word: str, kind: type) -> None:
+    def __init__(self, word: str, kind: type, within: Shape = DEDUCED) -> None:
         self._word = word
         self._kind = kind
+        self.within = within
 
     def unfit(self, value: Any) -> str:
         if isinstance(value, self._kind):
@@ -139,8 +143,12 @@ class Whole(Leaf):
         return f"expected {self._word}, got {go_value.printed(value)}"
 
 
-WHOLE_LIST: Final[Shape] = Whole("list", list)
-WHOLE_MAP: Final[Shape] = Whole("map", dict)
+def whole_list(items: Shape) -> Shape:
+    return Whole("list", list, items)
+
+
+def whole_map(fields: Shape) -> Shape:
+    return fields if isinstance(fields, Whole) else Whole("map", dict, fields)
 
 
 class MapShape(Deduced):
@@ -226,11 +234,10 @@ class ListShape(Deduced):
             return f'k:{{"{self._only_key}":{_json(text)}}}'  # Most lists: a name.
         found = {}
         for key in self.list_keys:
-            value = item.get(key)
-            if value is None:
-                value = self._defaults.get(key)
-            if value is not None:
-                found[key] = value
+            if key in item:
+                found[key] = item[key]
+            elif key in self._defaults:
+                found[key] = self._defaults[key]
         if not found:
             names = " ".join(f'"{key}"' for key in self.list_keys)
             raise ValueError(
@@ -272,9 +279,12 @@ def _key_defaults(type_name: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
     return {**zeros, **_DEFAULTS.get(type_name, {})}
 
 
-# Letters of the schema's kinds; times, quantities and the like may be written in several ways.
+# Letters of the schema's kinds; quantities and the like may be written in several ways.
 _OF_KINDS: Final[Mapping[str, Shape]] = {
     "s": STRING,
+    "y": STRING,
+    "T": ANY_SCALAR,
+    "U": ANY_SCALAR,
     "i": NUMBER,
     "l": NUMBER,
     "e": NUMBER,
@@ -288,11 +298,10 @@ _OF_KINDS: Final[Mapping[str, Shape]] = {
 def shape_of(type_name: str) -> Shape:
     """The shape of a built-in type, `apps.v1.Deployment`."""
     definition = SCHEMA.types[type_name]
-    if definition.atomic:
-        return WHOLE_MAP
-    return StructShape(
+    shape = StructShape(
         lambda: {name: _shape_of_field(field) for name, field in definition.fields.items()}
     )
+    return whole_map(shape) if definition.atomic else shape
 
 
 def _shape_of_field(field: Field) -> Shape:
@@ -303,13 +312,14 @@ def _shape_of_field(field: Field) -> Shape:
         case "list" if field.list_type == "set":
             return ListShape(one, (), {})
         case "list":
-            return WHOLE_LIST
+            return whole_list(one)
         case "map":
-            return WHOLE_MAP if field.map_type == "atomic" else MapShape(one)
+            made: Shape = MapShape(one)
         case "map of list":
-            return MapShape(WHOLE_LIST)
+            made = MapShape(whole_list(one))
         case _:
-            return WHOLE_MAP if field.map_type == "atomic" else one
+            made = one
+    return whole_map(made) if field.map_type == "atomic" else made
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tiphys.codec.fields import go_value
 from tiphys.codec.fields.field_set import path_text
-from tiphys.codec.fields.shape import Shape, StructShape
+from tiphys.codec.fields.shape import Shape, StructShape, Whole
 
 
 def why_unfit(shape: Shape, value: Any) -> str:
@@ -23,15 +23,24 @@ def _unfit(shape: Shape, value: Any, above: tuple[str, ...]) -> Iterator[str]:
     if value is None:
         return
     if shape.is_leaf(value):
-        why = shape.unfit(value)
-        if why:
-            yield _told(above, why)
+        yield from _unfit_leaf(shape, value, above)
     elif shape.is_list(value):
         yield from _unfit_items(shape, value, above)
     elif not isinstance(value, dict):
         yield _told(above, f"expected map, got {go_value.printed(value)}")
     else:
         yield from _unfit_fields(shape, value, above)
+
+
+def _unfit_leaf(shape: Shape, value: Any, above: tuple[str, ...]) -> Iterator[str]:
+    why = shape.unfit(value)
+    if why:
+        yield _told(above, why)
+    elif isinstance(shape, Whole) and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unfit(shape.within, item, (*above, f"i:{index}"))
+    elif isinstance(shape, Whole):
+        yield from _unfit(shape.within, value, above)
 
 
 def _told(path: tuple[str, ...], why: str) -> str:

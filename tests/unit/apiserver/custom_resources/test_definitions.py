@@ -16,6 +16,7 @@ from tiphys.apiserver.custom_resources.naming import is_true, status_of
 from tiphys.apiserver.custom_resources.schema_rules import schema_errors
 from tiphys.apiserver.custom_resources.shapes import root_shape
 from tiphys.codec.fields.compare import field_set
+from tiphys.codec.fields.unfit import why_unfit
 
 NOW = datetime(2020, 1, 1, tzinfo=UTC)
 LATER = datetime(2020, 1, 2, tzinfo=UTC)
@@ -313,3 +314,25 @@ def test_shapes_follow_list_types() -> None:
         "f:plain": {},
         "f:any": {"f:z": {".": {}, "f:q": {}}},
     }
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "why"),
+    [
+        ({"type": "string", "format": "date-time"}, 5, ""),
+        ({"type": "string", "format": "uuid"}, [5], ".f: expected any scalar, got &{[5]}"),
+        ({"type": "array", "items": {"type": "boolean"}}, [1], ".f[0]: expected boolean, got &{1}"),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "integer"}},
+                "x-kubernetes-map-type": "atomic",
+            },
+            {"a": 1, "b": 2},
+            ".f.b: field not declared in schema",
+        ),
+    ],
+)
+def test_shapes_of_wholes_and_formats(schema: dict[str, Any], value: Any, why: str) -> None:
+    shape = root_shape({"type": "object", "properties": {"f": schema}})
+    assert why_unfit(shape, {"f": value}) == why

@@ -220,6 +220,23 @@ def test_taking_fields_out() -> None:
             {"metadata": {"ownerReferences": [{"name": "x"}]}},
             "",
         ),
+        (  # What is owned as a whole is looked into too.
+            {"spec": {"selector": {"zz": 1}}},
+            ".spec.selector.zz: field not declared in schema",
+        ),
+        (
+            {"spec": {"selector": {"matchExpressions": [{"key": "a"}, {"values": [1]}]}}},
+            ".spec.selector.matchExpressions[1].values[0]: expected string, got"
+            " &value.valueUnstructured{Value:1}",
+        ),
+        (
+            {"metadata": {"ownerReferences": [{"uid": "x", "zz": 1}]}},
+            '.metadata.ownerReferences[uid="x"].zz: field not declared in schema',
+        ),
+        (
+            {"metadata": {"creationTimestamp": [1]}},
+            ".metadata.creationTimestamp: expected any scalar, got &{[1]}",
+        ),
     ],
 )
 def test_why_an_object_does_not_fit(value: Any, why: str) -> None:
