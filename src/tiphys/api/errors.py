@@ -191,6 +191,14 @@ def conflict(group: str, resource: str, name: str, why: str) -> Conflict:
     )
 
 
+def failed_precondition(key: str, what: str) -> str:
+    """As upstream's store says it; key is where that keeps the object."""
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0,"
+        f" AdditionalErrorMsg: Precondition failed: {what}"
+    )
+
+
 OBJECT_MODIFIED = (
     "the object has been modified; please apply your changes to the latest version and try again"
 )

@@ -91,11 +91,25 @@ def counts(pod: Obj, now: datetime) -> bool:
 
 
 def pod_resources(pod: Obj, kind: str) -> Usage:
-    """requests or limits of a pod: containers together, or the greatest init container.
+    """requests or limits of a pod: those of its containers, or its own, and its overhead.
 
     Source: component-helpers/resource PodRequests, PodLimits.
     """
     spec: Obj = pod.get("spec") or {}
+    total = container_resources(spec, kind)
+    total |= _quantities(spec, kind)
+    overhead = {n: quantity.of(v) for n, v in (spec.get("overhead") or {}).items()}
+    add(
+        total, overhead if kind == "requests" else {n: v for n, v in overhead.items() if n in total}
+    )
+    return total
+
+
+def container_resources(spec: Obj, kind: str) -> Usage:
+    """Of a pod's spec: containers together, or the greatest init container.
+
+    Source: component-helpers/resource AggregateContainerRequests, AggregateContainerLimits.
+    """
     total: Usage = {}
     for container in spec.get("containers") or []:
         add(total, _quantities(container, kind))
@@ -112,11 +126,6 @@ def pod_resources(pod: Obj, kind: str) -> Usage:
             add(beside, wanted)
             _raise(peak, beside)
     _raise(total, peak)
-    total |= _quantities(spec, kind)
-    overhead = {n: quantity.of(v) for n, v in (spec.get("overhead") or {}).items()}
-    add(
-        total, overhead if kind == "requests" else {n: v for n, v in overhead.items() if n in total}
-    )
     return total
 
 

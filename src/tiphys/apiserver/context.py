@@ -1,6 +1,6 @@
 """One request on its way through the server: who asks, for what, and in which form to answer."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tiphys.api.errors import BadRequest
 from tiphys.api.meta import Obj
@@ -23,6 +23,12 @@ from tiphys.lib.http.message import Request
 
 if TYPE_CHECKING:
     from tiphys.apiserver.server import ApiServer
+
+
+# Subresources that are no Table in anybody's words.
+_WITHOUT_TABLES: Final = frozenset(
+    {"approval", "binding", "ephemeralcontainers", "eviction", "finalize", "resize", "token"}
+)
 
 
 class RequestContext:
@@ -72,7 +78,11 @@ class RequestContext:
         """The negotiated form of the answer. Raises NotAcceptable."""
         is_custom = self.endpoint.custom is not None and self.info.subresource != "scale"
         produced = OF_CUSTOM if is_custom else PRODUCED
-        if self.info.subresource == "status" and not self.endpoint.resource.has_status_table:
+        subresource = self.info.subresource
+        if subresource and (
+            subresource in _WITHOUT_TABLES
+            or (subresource == "status" and not self.endpoint.resource.has_status_table)
+        ):
             views = views & NO_TABLES
         accept = self.request.headers.get("accept", "")
         return negotiate(accept, scope, views=views, produced=produced)

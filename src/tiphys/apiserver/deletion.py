@@ -17,6 +17,8 @@ ORPHAN: Final = "orphan"
 FOREGROUND: Final = "foregroundDeletion"
 POD_GRACE_SECONDS: Final = 30
 _POLICIES: Final = ("Background", "Foreground", "Orphan")
+# Kinds whose storage compares before the generic one does.
+_OWN_WORDS: Final = frozenset({"core.v1.Namespace", "apiextensions.v1.CustomResourceDefinition"})
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -79,6 +81,10 @@ def check_delete_preconditions(info: ResourceInfo, obj: Obj, options: DeleteOpti
             "modified",
         ),
     ):
+        if given and given != found and info.schema_type in _OWN_WORDS:
+            text = f"{word} in precondition: {given}, {word} in object meta: {found}"
+            why = f"Precondition failed: {text}"
+            raise conflict(info.group, info.plural, metadata["name"], why)
         if given and given != found:
             raise conflict(
                 info.group,

@@ -53,7 +53,8 @@ class DiscoveryRoutes:
         self._only_get(request)
         if wants_aggregated(request):
             return self._send(request, "api", aggregated.core_discovery(GROUP_VERSIONS, RESOURCES))
-        return self._send(request, "", legacy.api_versions(self._server_address))
+        found = legacy.api_versions(self._server_address)
+        return self._send(request, "", found, scope="object")
 
     def _groups(self, request: Request, info: RequestInfo) -> Answer:
         if wants_aggregated(request):

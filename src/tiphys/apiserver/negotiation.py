@@ -21,6 +21,7 @@ _META_GROUP: Final = "meta.k8s.io"
 VIEWS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 NO_VIEWS: Final[frozenset[str]] = frozenset()
 NO_TABLES: Final = VIEWS - {"Table"}  # Of kinds that are asked and not stored.
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # strconv.ParseBool
 _VIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 
 Scope = Literal["object", "list", "watch", "document", "error"]
@@ -33,7 +34,7 @@ class MediaType:
     type: str = JSON
     as_kind: str = ""
     as_version: str = ""
-    pretty: bool | None = None  # None: as the client's kind suggests.
+    pretty: bool = False  # Whatever kind of client it is.
     stream: str = ""
 
 
@@ -59,7 +60,7 @@ def negotiate(
     if not accept:
         return MediaType()
     clauses = _parse(accept)
-    if scope != "document":  # Documents have handlers of their own, behind no router.
+    if scope != "document":  # Lists of groups are the aggregator's, behind no router.
         check_routed(accept, PRODUCED, PRODUCED + (_STREAMS if scope in {"list", "watch"} else ()))
     for clause in clauses:
         found = _accepts(clause, scope, views=views, produced=produced)
@@ -83,22 +84,55 @@ def _as_router_reads(accept: str) -> list[_Clause]:
 
 
 def _parse(accept: str) -> list[_Clause]:
-    """Clauses by falling quality, the order of the header among equals."""
-    clauses = []
+    """Clauses in the order in which they are tried. Upstream: munnerz/goautoneg ParseAccept."""
+    clauses: list[_Clause] = []
     for part in accept.split(","):
-        first, *parameters = (p.strip() for p in part.split(";"))
-        if not first:
+        first, *parameters = part.strip(" ").split(";")
+        media_type = "/".join(word.strip(" ") for word in first.split("/"))
+        if media_type == "*":
+            media_type = "*/*"
+        if media_type.count("/") != 1 or media_type.endswith("/"):
             continue
-        pairs = {
-            k.strip().lower(): v.strip().strip('"')
-            for k, _, v in (p.partition("=") for p in parameters)
-        }
-        try:
-            quality = float(pairs.pop("q", "1"))
-        except ValueError:
-            quality = 1.0
-        clauses.append(_Clause(first.lower(), pairs, quality))
-    return sorted(clauses, key=lambda c: -c.quality)
+        pairs = dict(map(_parameter, filter(_is_pair, parameters)))
+        quality = _quality(pairs.pop("q")) if "q" in pairs else 1.0
+        pairs = {name: value.strip(" ") for name, value in pairs.items()}
+        _insert(clauses, _Clause(media_type, pairs, quality))
+    return clauses
+
+
+def _is_pair(parameter: str) -> bool:
+    return parameter.count("=") == 1 and not parameter.endswith("=")
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(" "), value
+
+
+def _quality(text: str) -> float:
+    """What is no number is none at all, and comes last."""
+    try:
+        return float(text) if text == text.strip() else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _insert(clauses: list[_Clause], new: _Clause) -> None:
+    """Among those before it. The comparison is no order, so upstream's way of sorting counts too:
+    one clause after the other (Go's sort of up to twelve)."""
+    at = len(clauses)
+    while at and _comes_before(new, clauses[at - 1]):
+        at -= 1
+    clauses.insert(at, new)
+
+
+def _comes_before(one: _Clause, other: _Clause) -> bool:
+    (major, minor), (other_major, other_minor) = one.type.split("/"), other.type.split("/")
+    return (
+        one.quality > other.quality
+        or (major != "*" and other_major == "*")
+        or (minor != "*" and other_minor == "*")
+    )
 
 
 def _accepts(
@@ -110,7 +144,7 @@ def _accepts(
     else:
         return None
     parameters = clause.parameters
-    pretty = {"1": True, "true": True, "0": False, "false": False}.get(parameters.get("pretty", ""))
+    pretty = parameters.get("pretty") == "1"
     stream = parameters.get("stream", "")
     if scope == "watch" and (stream not in {"", "watch"} or media_type == YAML):
         return None
@@ -140,7 +174,6 @@ def error_media(accept: str) -> MediaType:
         return MediaType()
 
 
-@lru_cache(maxsize=1024)
 @lru_cache(maxsize=512)
 def is_plain(accept: str, user_agent: str) -> bool:
     """The client takes an object as compact JSON, without any query parameter to the contrary."""
@@ -153,9 +186,9 @@ def is_plain(accept: str, user_agent: str) -> bool:
 
 
 def wants_pretty(media: MediaType, query_value: str | None, user_agent: str) -> bool:
-    """`?pretty=` first, then the Accept parameter, then what kind of client it is."""
-    if query_value is not None:
-        return query_value.lower() in {"1", "true", "t", ""}
-    if media.pretty is not None:
-        return media.pretty
+    """The Accept parameter, then `?pretty=`, then what kind of client it is."""
+    if media.pretty:
+        return True
+    if query_value:
+        return query_value in _TRUE
     return user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))

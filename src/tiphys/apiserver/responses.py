@@ -3,8 +3,10 @@
 The common case (one object as JSON) joins three byte strings and nothing else.
 """
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 import orjson
@@ -27,7 +29,9 @@ GZIP_BYTES_MIN: Final = 128 * 1024  # Upstream's defaultGzipThresholdBytes.
 GZIP_LEVEL: Final = 1  # Upstream's defaultGzipContentEncodingLevel.
 PIECE_BYTES: Final = 64 * 1024
 _NO_MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-WARNING_BYTES_MAX: Final = 4 * 1024  # All warnings of an answer; upstream filters/warning.go.
+WARNINGS_MAX: Final = 4 * 1024  # Characters of all of an answer; upstream filters/warning.go.
+WARNING_CUT: Final = 256  # Of each, where there are more.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Nothing that upstream sends.
 
 
 def object_answer(ctx: RequestContext, status: int, cached: CachedObject) -> Answer:
@@ -120,16 +124,28 @@ class _Compressor:
 
 def warning_headers(warnings: Iterable[str]) -> Headers:
     """`Warning: 299 - "text"` for each, once, within upstream's bounds."""
-    found: list[tuple[str, str]] = []
-    size = 0
-    for text in dict.fromkeys(warnings):
-        clean = "".join(c if c >= " " else " " for c in text)
-        escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
-        size += len(escaped)
-        if size > WARNING_BYTES_MAX:
-            break
-        found.append(("Warning", f'299 - "{escaped}"'))
-    return tuple(found)
+    texts = [text for text in dict.fromkeys(warnings) if text and not _CONTROL.search(text)]
+    return tuple(("Warning", f'299 - "{_quoted(text)}"') for text in _bounded(texts))
+
+
+def _bounded(texts: list[str]) -> Iterator[str]:
+    """From the text on that is too much all of them are cut, and of those behind it as many are
+    left as there is room for."""
+    sizes = list(accumulate(len(text) for text in texts))
+    fitting = sum(size <= WARNINGS_MAX for size in sizes)
+    if fitting == len(texts):
+        yield from texts
+        return
+    written = 0
+    for index, text in enumerate(texts):
+        if index > fitting and written >= WARNINGS_MAX:
+            return
+        written += len(text[:WARNING_CUT])
+        yield text[:WARNING_CUT]
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def joined(tails: Sequence[bytes], start: bytes, end: bytes, head: bytes = b"{") -> bytes | Pieces:

@@ -20,7 +20,6 @@ from tiphys.apiserver.verbs.create import create
 from tiphys.apiserver.verbs.delete import delete
 from tiphys.apiserver.verbs.delete_collection import delete_collection
 from tiphys.apiserver.verbs.eviction import create_eviction
-from tiphys.apiserver.verbs.finalize import update_finalize
 from tiphys.apiserver.verbs.get import get
 from tiphys.apiserver.verbs.list import list_
 from tiphys.apiserver.verbs.patch import patch, patch_scale
@@ -63,7 +62,7 @@ SUBRESOURCES: Final[Mapping[tuple[str, str, str], Mapping[str, Serve]]] = {
     ("*", "*", "scale"): {"get": get_scale, "update": update_scale, "patch": patch_scale},
     ("", "pods", "binding"): {"create": create_binding},
     ("", "pods", "eviction"): {"create": create_eviction},
-    ("", "namespaces", "finalize"): {"update": update_finalize},
+    ("", "namespaces", "finalize"): {"update": update},
     ("", "pods", "log"): {"get": get_log},
     ("", "pods", "exec"): {"get": connect_exec, "create": connect_exec},
     ("", "pods", "attach"): {"get": connect_attach, "create": connect_attach},

@@ -96,7 +96,10 @@ def _unknown(endpoint: Endpoint, name: str) -> str:
         return f"field label not supported: {name}"
     if kind == "Job":
         return f'field label "{name}" not supported for Job'
-    # ReplicaSets select by fields without a conversion of their own.
-    if endpoint.resource.selectable_fields and kind != "ReplicaSet":
+    if kind == "ResourceSlice":
+        info = endpoint.info
+        shown = f"{info.group}/{info.version}, Kind={kind}"
+        return f"field label not supported for {shown}: {name}"
+    if endpoint.resource.selectable_fields:
         return f"field label not supported: {name}"
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'

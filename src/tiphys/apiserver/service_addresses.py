@@ -104,7 +104,7 @@ class ServiceAddresses:
         return (
             self._allocate_address(new, old, reserved)
             or _allocate_ports(new, old, ports)
-            or _allocate_health_port(new, ports)
+            or _allocate_health_port(new, old, ports)
         )
 
     def _allocate_address(
@@ -113,7 +113,7 @@ class ServiceAddresses:
         spec = new["spec"]
         if spec.get("type", "ClusterIP") not in _WITH_ADDRESS:
             return []
-        if wrong := set_families(spec):
+        if wrong := set_families(spec, old["spec"] if old else {}):
             return wrong
         if "None" in {spec.get("clusterIP"), *(spec.get("clusterIPs") or ())}:
             spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
@@ -162,37 +162,65 @@ def _allocate_ports(new: Obj, old: Obj | None, ports: Ports) -> list[FieldError]
     if kind not in _WITH_NODE_PORTS:
         return []
     wants_any = kind == "NodePort" or spec.get("allocateLoadBalancerNodePorts", True)
-    held = set(node_ports_of(old)) if old else set()
-    for index, port in enumerate(spec.get("ports") or ()):
-        asked = port.get("nodePort") or 0
-        if asked in held:
-            continue
-        if asked:
-            if text := ports.take(asked):
-                return [invalid(f"spec.ports[{index}].nodePort", asked, text)]
-        elif wants_any:
-            number = _twin(spec["ports"][:index], port) or ports.take_any()
-            if number is None:
-                raise InternalError("failed to allocate a nodePort: range is full")
-            port["nodePort"] = number
+    found = spec.get("ports") or []
+    wanted = [(i, p) for i, p in enumerate(found) if wants_any or p.get("nodePort")]
+    return _of_new(wanted, found, ports) if old is None else _of_changed(wanted, old, ports)
+
+
+def _of_new(wanted: list[tuple[int, Obj]], all_ports: list[Obj], ports: Ports) -> list[FieldError]:
+    """A port over TCP and the same over UDP share one number, that of either of them."""
+    given: dict[int, int] = {}
+    for index, port in wanted:
+        asked, shared = port.get("nodePort") or 0, given.get(port.get("port", 0))
+        number = shared if shared and not asked else asked or _twin(all_ports, port)
+        if number and number != shared and (text := ports.take(number)):
+            return [invalid(f"spec.ports[{index}].nodePort", number, text)]
+        port["nodePort"] = number or _any_of(ports)
+        given.setdefault(port.get("port", 0), port["nodePort"])
     return []
 
 
-def _allocate_health_port(new: Obj, ports: Ports) -> list[FieldError]:
+def _of_changed(wanted: list[tuple[int, Obj]], old: Obj, ports: Ports) -> list[FieldError]:
+    """What the Service has it may use again, and what it takes it may use twice."""
+    held = set(node_ports_of(old))
+    for index, port in wanted:
+        asked = port.get("nodePort") or 0
+        if asked and asked not in held and (text := ports.take(asked)):
+            return [invalid(f"spec.ports[{index}].nodePort", asked, text)]
+        port["nodePort"] = asked or _any_of(ports)
+        held.add(port["nodePort"])
+    return []
+
+
+def _any_of(ports: Ports) -> int:
+    number = ports.take_any()
+    if number is None:
+        raise InternalError("failed to allocate a nodePort: range is full")
+    return number
+
+
+def _allocate_health_port(new: Obj, old: Obj | None, ports: Ports) -> list[FieldError]:
     """A load balancer that only wants local endpoints asks each node whether it has one."""
     spec = new["spec"]
-    local = spec.get("externalTrafficPolicy") == "Local"
-    if spec.get("type") != "LoadBalancer" or not local or spec.get("healthCheckNodePort"):
+    if not _asks_for_health(spec) or (old is not None and _asks_for_health(old["spec"])):
         return []
-    number = ports.take_any()
+    asked = spec.get("healthCheckNodePort") or 0
+    if asked and (text := ports.take(asked)):
+        what = f"failed to allocate requested HealthCheck NodePort {asked}: {text}"
+        raise InternalError(f"Internal error occurred: {what}")
+    number = asked or ports.take_any()
     if number is None:
         raise InternalError("failed to allocate a healthCheckNodePort: range is full")
     spec["healthCheckNodePort"] = number
     return []
 
 
+def _asks_for_health(spec: Obj) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
 def _twin(ports: list[Obj], port: Obj) -> int:
-    """The same port over TCP and UDP shares one node port."""
+    """The node port that another protocol of the same port asks for."""
     for other in ports:
         if other.get("port") == port.get("port") and other.get("nodePort"):
             return int(other["nodePort"])

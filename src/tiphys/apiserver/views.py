@@ -73,6 +73,8 @@ class Views:
         columns = (SCALE_NAME, *scale.COLUMNS, AGE) if obj.get("kind") == "Scale" else ()
         printer = Printer(ctx.endpoint.resource, self._clock.now(), columns)
         rows = obj["items"] if is_list else [obj]
+        order = ctx.endpoint.resource.table_order
+        rows = sorted(rows, key=order) if order is not None else rows
         metadata = _list_metadata(obj) if is_list else {}
         if not is_list and "resourceVersion" in obj["metadata"]:
             metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}

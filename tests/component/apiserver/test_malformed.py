@@ -111,7 +111,8 @@ FOUND: Final = [
         {}, b"", 400, id="token-of-the-future",
     ),
     pytest.param(
-        "POST", f"{PODS}/a/binding", _JSON, b'{"target":{}}', 500, id="binding-to-nothing"
+        "POST", f"{PODS}/a/binding", _JSON, b'{"metadata":{"name":"a"},"target":{}}', 500,
+        id="binding-to-nothing",
     ),
     pytest.param(
         "GET", CONFIG_MAPS,

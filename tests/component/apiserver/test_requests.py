@@ -8,6 +8,7 @@ import pytest
 
 from support.api_server import NOBODY, Api, RunningApiServer, Story
 
+PODS = "/api/v1/namespaces/default/pods"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -445,6 +446,27 @@ def test_an_empty_table_of_default_columns_has_no_rows(tell: Tell) -> None:
     tell(story)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/api/v1/namespaces/default/status", None, 200),
+        ("PUT", "/api/v1/namespaces/default/finalize", {"metadata": {"name": "default"}}, 406),
+        ("POST", "/api/v1/namespaces/default/bindings", {"metadata": {"name": "a"}}, 406),
+        ("POST", f"{PODS}/a/binding", {"metadata": {"name": "a"}}, 406),
+        ("POST", f"{PODS}/a/eviction", {"metadata": {"name": "a"}}, 406),
+        ("GET", f"{PODS}/a/resize", None, 406),
+        ("GET", f"{PODS}/a/status", None, 404),
+    ],
+)
+def test_subresources_that_are_no_table(
+    tell: Tell, method: str, path: str, body: dict[str, Any] | None, status: int
+) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        assert (await api(method, path, body, TABLE))[0] == status
+
+    tell(story)
+
+
 def test_a_strict_reader_of_yaml_tells_every_line(tell: Tell) -> None:
     async def story(api: Api, running: RunningApiServer) -> None:
         body = b"metadata: {name: a}\nkind: ConfigMap\nkind: ConfigMap\nodd: 1\n"
@@ -455,6 +477,55 @@ def test_a_strict_reader_of_yaml_tells_every_line(tell: Tell) -> None:
             "strict decoding error: yaml: unmarshal errors:\n"
             '  line 3: key "kind" already set in map,'
             ' unknown field "odd"'
+        )
+
+    tell(story)
+
+
+OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "u1"}
+TWICE = ".metadata.ownerReferences contains duplicate entries"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_an_owner_that_is_named_twice_is_kept_once(tell: Tell, method: str) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/api/v1/namespaces/default/configmaps"
+        single: dict[str, Any] = {"metadata": {"name": "a", "ownerReferences": [OWNER]}}
+        double = {"metadata": {"name": "a", "ownerReferences": [OWNER, OWNER]}}
+        kind = "application/json"
+        if method != "POST":
+            assert (await api("POST", path, single))[0] == 201
+            path = f"{path}/a"
+        if method == "PATCH":
+            kind = "application/merge-patch+json"
+        answer = await api.http.request(
+            method, path, headers={"content-type": kind}, body=json.dumps(double).encode()
+        )
+        assert json.loads(answer.body)["metadata"]["ownerReferences"] == [OWNER]
+        when = " after mutating admission happens" if method == "PATCH" else ""
+        assert f"{TWICE}{when}; API server dedups" in answer.headers["warning"]
+
+    tell(story)
+
+
+def test_words_about_the_end_of_a_namespace(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        path = "/api/v1/namespaces/n"
+        _, made = await api("POST", "/api/v1/namespaces", {"metadata": {"name": "n"}})
+        uid = made["metadata"]["uid"]
+        ending = made | {"spec": {"finalizers": ["kubernetes", "bad"]}}
+        status, refused = await api("PUT", f"{path}/finalize", ending)
+        assert status == 422
+        assert [c["field"] for c in refused["details"]["causes"]] == ["spec.finalizers[1]"]
+        labels = made["metadata"]["labels"] | {"a": "b"}
+        kept = made | {"metadata": made["metadata"] | {"labels": labels}}
+        status, changed = await api("PUT", f"{path}/finalize", kept)
+        assert (status, changed["metadata"]["labels"]) == (200, labels)
+        status, refused = await api("DELETE", path, {"preconditions": {"uid": "other"}})
+        assert (status, refused["message"]) == (
+            409,
+            'Operation cannot be fulfilled on namespaces "n": Precondition failed: UID in'
+            f" precondition: other, UID in object meta: {uid}",
         )
 
     tell(story)

@@ -117,3 +117,48 @@ def test_the_range_of_service_addresses_is_told(tell: Tell) -> None:
         assert service["status"]["conditions"][0]["lastTransitionTime"]
 
     tell(story)
+
+
+def ports(*found: tuple[int, str, int]) -> dict[str, Any]:
+    names = ("port", "protocol", "nodePort")
+    made = [dict(zip(names, port, strict=True)) for port in found]
+    named = [{"name": f"p{i}"} | {k: v for k, v in p.items() if v} for i, p in enumerate(made)]
+    return {"metadata": {"name": "a"}, "spec": {"type": "NodePort", "ports": named}}
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted"),
+    [
+        (ports((80, "TCP", 0), (80, "UDP", 30040)), [30040, 30040]),
+        (ports((80, "TCP", 30040), (80, "UDP", 30040)), [30040, 30040]),
+        (ports((80, "TCP", 30040), (80, "UDP", 30041)), [30040, 30041]),
+        (ports((80, "TCP", 30040), (81, "UDP", 30040)), []),
+    ],
+)
+def test_protocols_of_one_port_share_a_node_port(
+    tell: Tell, service: dict[str, Any], wanted: list[int]
+) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        status, made = await api("POST", SERVICES, service)
+        assert status == (201 if wanted else 422), made
+        if wanted:
+            assert [port["nodePort"] for port in made["spec"]["ports"]] == wanted
+        else:
+            assert "provided port is already allocated" in made["message"]
+
+    tell(story)
+
+
+def test_a_port_for_health_checks_that_is_taken(tell: Tell) -> None:
+    async def story(api: Api, running: RunningApiServer) -> None:
+        assert (await api("POST", SERVICES, a_service("a", "", 30050, type="NodePort")))[0] == 201
+        balancer = a_service("b", type="LoadBalancer", externalTrafficPolicy="Local")
+        balancer["spec"]["healthCheckNodePort"] = 30050
+        status, refused = await api("POST", SERVICES, balancer)
+        assert status == 500
+        assert refused["message"] == (
+            "Internal error occurred: failed to allocate requested HealthCheck NodePort 30050:"
+            " provided port is already allocated"
+        )
+
+    tell(story)

@@ -31,6 +31,14 @@ METADATA = "as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
         (f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,application/json", MediaType()),
         (f"{PROTOBUF};{METADATA}", MediaType(PROTOBUF, "PartialObjectMetadata", "v1")),
         ("application/json;sv=v1", MediaType()),
+        ("*/*,application/yaml", MediaType("application/yaml")),
+        ("application/*,application/yaml", MediaType("application/yaml")),
+        ("application/yaml;q=0.1,*/*;q=0.9", MediaType()),
+        ("*/*;q=0.9,application/yaml;q=0.1", MediaType("application/yaml")),
+        ("application/json;q=no,application/yaml;q=0.1", MediaType("application/yaml")),
+        ("application/json;as=;g=;v=", MediaType()),
+        ("application/json;as=Table=x", MediaType()),
+        ("application/json;pretty=1", MediaType(pretty=True)),
         ("application/json;sv=v2,application/yaml", MediaType("application/yaml")),
     ],
 )
@@ -53,7 +61,15 @@ def test_refused(accept: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("query", "agent", "pretty"),
-    [(None, "kubectl/v1", False), (None, "curl/8", True), ("false", "curl/8", False)],
+    [
+        (None, "kubectl/v1", False),
+        (None, "curl/8", True),
+        ("false", "curl/8", False),
+        ("", "curl/8", True),
+        ("", "kubectl/v1", False),
+        ("True", "kubectl/v1", True),
+        ("yes", "kubectl/v1", False),
+    ],
 )
 def test_pretty(query: str | None, agent: str, *, pretty: bool) -> None:
     assert wants_pretty(MediaType(), query, agent) == pretty

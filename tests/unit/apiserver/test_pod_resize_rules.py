@@ -105,3 +105,22 @@ def test_resize_of(old: dict[str, Any], new: dict[str, Any], wanted: list[str]) 
     if "resources" in old["spec"] or "resources" in new["spec"]:
         found = [path for path in found if path != "spec" or wanted == ["spec"]]
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (running(), a_pod(LESS), "Pod running on node without support for resize"),
+        (with_init(resizePolicy=RESTART), with_init(LESS, resizePolicy=RESTART),
+         "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"),
+        (with_init(resizePolicy=RESTART), with_init(),
+         "only cpu and memory resources for init or sidecar containers are mutable"),
+        (with_init(), a_pod(), "initContainers may not be added or removed on resize"),
+        (pod_level(OF_POD), a_pod(), "pod-level resources cannot be removed"),
+        (a_pod() | {"spec": {"os": {"name": "windows"}, "containers": []}}, a_pod(),
+         "windows pods cannot be resized"),
+    ],
+)  # fmt: skip
+def test_words_of_refused_resizes(old: dict[str, Any], new: dict[str, Any], text: str) -> None:
+    errors = [str(error) for error in validate_resize(resized(new, old), old)]
+    assert any(error.endswith(text) for error in errors), errors

@@ -225,3 +225,27 @@ def test_templates_are_told_of_annotations_and_keep_images_open() -> None:
     template = {"metadata": {"annotations": {_NOTES["cost"]: "x"}}, "spec": found}
     errors = workload.template(template, "t")
     assert [e.path for e in errors] == [f"t.annotations[{_NOTES['cost']}]"]
+
+
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [
+        ("metadata.labels['a']", ""),
+        ("metadata.labels['a['b']", "name part must consist of"),
+        ("metadata.name['a']", "field label does not support subscript: metadata.name['a']"),
+        ("['a']", "field label not supported: ['a']"),
+    ],
+)
+def test_fields_of_pods_for_variables(label: str, why: str) -> None:
+    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": label}}
+    found = problems(spec(container(env=[{"name": "A", "valueFrom": source}])))
+    assert [why in e.detail for e in found] == ([True] if why else [])
+
+
+def test_sysctls_of_the_host() -> None:
+    names = ("kernel.shmx", "kernel/shmall", "fs.mqueue.a", "net.a", "kernel.msgmax")
+    context = {"sysctls": [{"name": name, "value": "1"} for name in names]}
+    found = problems(spec(hostIPC=True, hostNetwork=True, securityContext=context))
+    assert [e.path for e in found] == [
+        f"spec.securityContext.sysctls[{index}].name" for index in (1, 2, 3, 4)
+    ]

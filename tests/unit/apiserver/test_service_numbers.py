@@ -26,7 +26,7 @@ BOTH = ["IPv4", "IPv6"]
     ],
 )
 def test_families_are_filled_in(spec: Obj, families: list[str], policy: str) -> None:
-    assert set_families(spec) == []
+    assert set_families(spec, {}) == []
     assert (spec["ipFamilies"], spec["ipFamilyPolicy"]) == (families, policy)
 
 
@@ -37,10 +37,30 @@ def test_families_are_filled_in(spec: Obj, families: list[str], policy: str) -> 
         ({"ipFamilies": BOTH, "ipFamilyPolicy": "SingleStack"}, "spec.ipFamilyPolicy"),
         ({"ipFamilyPolicy": "RequireDualStack"}, "spec.ipFamilyPolicy"),
         ({"clusterIPs": ["::1"]}, "spec.clusterIPs[0]"),
+        ({"ipFamilies": BOTH}, "spec.ipFamilyPolicy"),
     ],
 )
 def test_families_that_the_cluster_does_not_have(spec: Obj, path: str) -> None:
-    assert [e.path for e in set_families(spec)] == [path]
+    assert [e.path for e in set_families(spec, {})] == [path]
+
+
+FREE: Obj = {"clusterIP": "None", "clusterIPs": ["None"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "families", "text"),
+    [
+        ({}, BOTH, ""),
+        ({"ipFamilyPolicy": "SingleStack", "ipFamilies": BOTH}, ["IPv4"], ""),
+        ({"ipFamilies": ["IPv4"]}, ["IPv4"], "must be 'SingleStack' to release the secondary IP"),
+    ],
+)
+def test_families_of_a_changed_service(spec: Obj, families: list[str], text: str) -> None:
+    spec = FREE | spec
+    before = FREE | {"ipFamilies": BOTH, "ipFamilyPolicy": "RequireDualStack"}
+    errors = set_families(spec, before)
+    assert spec["ipFamilies"] == families
+    assert [text in str(e) for e in errors] == ([True] if text else [])
 
 
 def a_pool(first: int = 30000, last: int = 30009) -> Pool:

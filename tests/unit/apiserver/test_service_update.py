@@ -35,7 +35,7 @@ BALANCER = NODE_PORT | {
         ),
         (BALANCER, {"type": "NodePort"}, {"healthCheckNodePort", "allocateLoadBalancerNodePorts"}),
         (BALANCER, {"externalTrafficPolicy": "Cluster"}, {"healthCheckNodePort"}),
-        (BALANCER, {"allocateLoadBalancerNodePorts": False}, {"nodePort"}),
+        (BALANCER, {"allocateLoadBalancerNodePorts": False}, set()),
         (NODE_PORT, {"type": "LoadBalancer"}, set()),
         (NODE_PORT, {"type": "ClusterIP", "externalIPs": ["192.0.2.1"]}, {"nodePort"}),
         (
@@ -59,3 +59,25 @@ def test_what_was_given_out_stays_where_an_update_does_not_name_it() -> None:
     spec: dict[str, Any] = {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}
     keep_allocated(spec, NODE_PORT)
     assert (spec["clusterIP"], spec["ports"][0]["nodePort"]) == ("10.96.0.5", 30080)
+
+
+@pytest.mark.parametrize(
+    ("ports", "wanted"),
+    [
+        ([{"port": 81}], [30080]),
+        ([{"port": 80, "name": "other"}], [0]),
+        ([{"port": 80}, {"port": 81, "name": "b", "nodePort": 30080}], [0, 30080]),
+    ],
+)
+def test_a_node_port_goes_with_the_name_of_its_port(
+    ports: list[dict[str, Any]], wanted: list[int]
+) -> None:
+    spec: dict[str, Any] = {"type": "NodePort", "ports": ports}
+    keep_allocated(spec, NODE_PORT)
+    assert [port.get("nodePort", 0) for port in spec["ports"]] == wanted
+
+
+def test_a_balancer_that_is_to_have_no_node_ports_is_given_none_back() -> None:
+    spec = BALANCER | {"allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]}
+    keep_allocated(spec, BALANCER)
+    assert "nodePort" not in spec["ports"][0]

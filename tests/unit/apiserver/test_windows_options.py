@@ -15,6 +15,10 @@ from tiphys.apiserver.resources.rules.windows_options import windows_options
         ("a\nb", "runAsUserName cannot contain control characters"),
         ("a\\b\\c", "runAsUserName cannot contain more than one backslash"),
         ("d\\", "runAsUserName's User cannot be empty"),
+        (
+            "a-long.example.com.\\u",
+            "runAsUserName's Domain doesn't match the NetBios nor the DNS format",
+        ),
         ("...", "runAsUserName's User cannot contain only periods or spaces"),
         ("a?b", "runAsUserName's User cannot contain the following characters"),
         ("x" * 105, "runAsUserName's User length must not be longer than 104 characters"),

@@ -44,9 +44,23 @@ LAST_APPLIED_BYTES_MAX: Final = 262_144  # TotalAnnotationSizeLimitB
 _KUBECTL: Final = "kubectl"
 # What a strategy takes out of what is written through a subresource or beside one.
 _STATUS: Final[FieldSet] = {"f:status": {}}
-_ALL_BUT_STATUS: Final[FieldSet] = {
-    "f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}},
-    "f:spec": {},
+_SPEC: Final[FieldSet] = {"f:spec": {}}
+_SPEC_AND_METADATA: Final[FieldSet] = {"f:metadata": {}, "f:spec": {}}
+# Kinds whose status takes out more than the spec (GetResetFields of their strategies).
+_OF_STATUS: Final[Mapping[str, FieldSet]] = {
+    "core.v1.Pod": {
+        "f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}},
+        "f:spec": {},
+    },
+    "apps.v1.Deployment": {"f:metadata": {"f:labels": {}}, "f:spec": {}},
+    "admissionregistration.v1.ValidatingAdmissionPolicy": _SPEC_AND_METADATA,
+    "apiextensions.v1.CustomResourceDefinition": _SPEC_AND_METADATA,
+    "apiregistration.v1.APIService": _SPEC_AND_METADATA,
+    "flowcontrol.v1.FlowSchema": _SPEC_AND_METADATA,
+    "flowcontrol.v1.PriorityLevelConfiguration": _SPEC_AND_METADATA,
+    "networking.v1.ServiceCIDR": _SPEC_AND_METADATA,
+    "resource.v1.ResourceClaim": _SPEC_AND_METADATA,
+    "storage.v1.VolumeAttachment": _SPEC_AND_METADATA,
 }
 
 # A request for a certificate is nobody's: its spec stays as it was asked, whoever writes it.
@@ -61,6 +75,8 @@ _OF_REQUESTS: Final[Mapping[str, FieldSet]] = {
 @lru_cache(maxsize=512)
 def scope_of(type_name: str, subresource: str, *, has_status: bool) -> Scope:
     ignored = _ignored(subresource, has_status=has_status)
+    if subresource == "status":
+        ignored = _OF_STATUS.get(type_name, _SPEC)
     if type_name == _REQUEST_TYPE:
         ignored = _OF_REQUESTS[subresource]
     return Scope(shape_of(type_name), zero_of(type_name), ignored)
@@ -68,7 +84,7 @@ def scope_of(type_name: str, subresource: str, *, has_status: bool) -> Scope:
 
 def _ignored(subresource: str, *, has_status: bool) -> FieldSet | None:
     if subresource == "status":
-        return _ALL_BUT_STATUS
+        return _SPEC_AND_METADATA  # Of custom resources.
     return _STATUS if has_status and not subresource else None
 
 

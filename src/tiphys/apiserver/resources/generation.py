@@ -4,6 +4,7 @@ Upstream: PrepareForCreate and PrepareForUpdate of pkg/registry/*/strategy.go.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from tiphys.api.meta import Obj
 
@@ -74,11 +75,25 @@ def status_updated(new: Obj, old: Obj) -> None:
     keep_spec(new, old)
 
 
+_WRITABLE: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+def keep_metadata(new: Obj, old: Obj, *fields: str) -> None:
+    """What of the metadata an update of the status does not touch."""
+    for field in fields:
+        if field in old["metadata"]:
+            new["metadata"][field] = old["metadata"][field]
+        else:
+            new["metadata"].pop(field, None)
+
+
 def status_updated_with_labels(new: Obj, old: Obj) -> None:
     """before_status_update of kinds that keep their labels as well."""
     keep_spec(new, old)
-    labels = old["metadata"].get("labels")
-    if labels is None:
-        new["metadata"].pop("labels", None)
-    else:
-        new["metadata"]["labels"] = labels
+    keep_metadata(new, old, "labels")
+
+
+def status_alone_updated(new: Obj, old: Obj) -> None:
+    """before_status_update of kinds that keep their metadata. Source: ResetObjectMetaForStatus."""
+    keep_spec(new, old)
+    keep_metadata(new, old, *_WRITABLE)

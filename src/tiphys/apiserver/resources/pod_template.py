@@ -28,8 +28,6 @@ def default_pod_spec(spec: Obj) -> None:
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("securityContext", {})
     spec.setdefault("schedulerName", "default-scheduler")
-    if spec["terminationGracePeriodSeconds"] < 0:
-        spec["terminationGracePeriodSeconds"] = 1
     _mirror_service_account(spec)
     for container in containers_of(spec):
         default_container(container)
@@ -37,6 +35,7 @@ def default_pod_spec(spec: Obj) -> None:
         default_volume(volume)
     if "overhead" in spec:
         round_up(spec["overhead"])
+    spec.pop("schedulingGroup", None)  # GenericWorkload is off.
 
 
 def _mirror_service_account(spec: Obj) -> None:
@@ -141,11 +140,19 @@ def default_volume(volume: Obj) -> None:
     if "ephemeral" in volume:
         template = volume["ephemeral"].get("volumeClaimTemplate")
         if template is not None:
-            template["spec"].setdefault("volumeMode", "Filesystem")
+            default_claim_spec(template["spec"])
     if "image" in volume:
         image = volume["image"]
         image.setdefault("pullPolicy", pull_policy(image.get("reference", "")))
     default_old_volume(volume)
+
+
+def default_claim_spec(spec: Obj) -> None:
+    """A PersistentVolumeClaimSpec."""
+    spec.setdefault("volumeMode", "Filesystem")
+    resources = spec.get("resources") or {}
+    round_up(resources.get("limits") or {})
+    round_up(resources.get("requests") or {})
 
 
 def default_old_volume(source: Obj) -> None:
@@ -183,3 +190,21 @@ def default_template(template: Obj | None) -> None:
     """A PodTemplateSpec."""
     if template:
         default_pod_spec(template["spec"])
+        drop_init_annotations(template.get("metadata") or {})
+
+
+_INIT_ANNOTATIONS: Final = frozenset(
+    f"pod.{stage}.kubernetes.io/init-container{what}"
+    for stage in ("alpha", "beta")
+    for what in ("s", "-statuses")
+)
+
+
+def drop_init_annotations(metadata: Obj) -> None:
+    """Init containers were annotations once. Upstream: dropInitContainerAnnotations."""
+    notes = metadata.get("annotations")
+    if notes and not _INIT_ANNOTATIONS.isdisjoint(notes):
+        kept = {k: v for k, v in notes.items() if k not in _INIT_ANNOTATIONS}
+        metadata["annotations"] = kept
+        if not kept:
+            del metadata["annotations"]

@@ -62,6 +62,10 @@ def no_warnings(new: Obj, old: Obj | None) -> list[str]:
     return []
 
 
+def no_status_warnings(new: Obj) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A kind's own rules. The generic part (metadata, uid, times, names) is not repeated here."""
@@ -85,7 +89,9 @@ class Resource:
     validate_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = no_update_errors
     warnings: Callable[[Obj, Obj | None], list[str]] = no_warnings
+    status_warnings: Callable[[Obj], list[str]] = no_status_warnings  # Of an update of the status.
     columns: tuple[Column, ...] = ()
+    table_order: Callable[[Obj], Any] | None = None  # Rows of a list; None: as it is.
     row_conditions: Callable[[Obj], list[Obj]] = no_conditions
     selectable_fields: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     validate_name: Callable[[str, bool], list[str]] | None = None  # (name, is_prefix) -> texts

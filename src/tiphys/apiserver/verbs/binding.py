@@ -5,12 +5,14 @@ Upstream: pkg/registry/core/pod/storage/storage.go (BindingREST.assignPod).
 
 from typing import Final
 
-from tiphys.api.errors import BadRequest, Conflict, InternalError
+from tiphys.api.errors import BadRequest, Conflict, InternalError, conflict, failed_precondition
 from tiphys.api.field_errors import FieldError, required
-from tiphys.api.meta import GroupVersionKind, Obj, at, condition, rfc3339
+from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.negotiation import NO_TABLES
+from tiphys.apiserver.pod_conditions import with_condition
 from tiphys.apiserver.resources.rules.texts import unsupported
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.options import check_write_options
@@ -29,9 +31,12 @@ SUCCESS: Final[Obj] = {
 
 async def create_binding(ctx: RequestContext) -> Answer:
     """`pods/NAME/binding`, and `bindings`, whose body names the pod."""
+    media = ctx.media(views=NO_TABLES)  # For `bindings` as well.
     check_write_options(ctx, "CreateOptions")
     binding = read_object(ctx, KIND)
     name = ctx.name or binding["metadata"].get("name", "")
+    if name != binding["metadata"].get("name", ""):
+        raise BadRequest("name in URL does not match name in Binding object")
     errors = _validate(binding)
     if errors:  # Upstream names no object here, which makes it the server's fault.
         texts = [str(error) for error in errors]
@@ -42,7 +47,7 @@ async def create_binding(ctx: RequestContext) -> Answer:
     admit(ctx, "CREATE", binding)
     pods = ctx.server.endpoint_of("", "pods")
     await bind(ctx, pods, name, binding)
-    return document_answer(ctx, 201, SUCCESS)
+    return document_answer(ctx, 201, SUCCESS, media)
 
 
 def _validate(binding: Obj) -> list[FieldError]:
@@ -59,15 +64,18 @@ async def bind(ctx: RequestContext, pods: Endpoint, name: str, binding: Obj) -> 
     """Raises NotFound, Conflict."""
     uid = binding["metadata"].get("uid", "")
     revision = binding["metadata"].get("resourceVersion", "")
-    node = binding["target"]["name"]
+    node, where = binding["target"]["name"], f"{ctx.namespace}/{name}"
     now = rfc3339(ctx.server.clock.now())
 
     def change(pod: Obj) -> Obj:
         metadata = dict(pod["metadata"])
-        if uid and uid != metadata["uid"]:
-            raise _conflict(name, f"Precondition failed: UID in precondition: {uid}")
-        if revision and revision != metadata["resourceVersion"]:
-            raise _conflict(name, f"Precondition failed: ResourceVersion: {revision}")
+        for given, field, word in (
+            (uid, "uid", "UID"),
+            (revision, "resourceVersion", "ResourceVersion"),
+        ):
+            if given and given != metadata[field]:
+                what = f"{word} in precondition: {given}, {word} in object meta: {metadata[field]}"
+                raise conflict("", "pods", name, failed_precondition(f"/pods/{where}", what))
         if metadata.get("deletionTimestamp"):
             raise _conflict(name, f"pod {name} is being deleted, cannot be assigned to a host")
         present = at(pod, "spec", "nodeName", default="")
@@ -79,23 +87,12 @@ async def bind(ctx: RequestContext, pods: Endpoint, name: str, binding: Obj) -> 
             more = binding["metadata"].get(field)
             if more:
                 metadata[field] = dict(metadata.get(field) or {}) | more
-        status = dict(pod.get("status") or {})
-        status["conditions"] = _scheduled(pod, status.get("conditions") or [], now)
+        status = with_condition(pod, {"type": "PodScheduled", "status": "True"}, now)
         status.pop("nominatedNodeName", None)
         spec = pod["spec"] | {"nodeName": node}
         return pod | {"metadata": metadata, "spec": spec, "status": status}
 
     await guaranteed_update(ctx, pods, pods.key(ctx.namespace, name), change)
-
-
-def _scheduled(pod: Obj, conditions: list[Obj], now: str) -> list[Obj]:
-    """The conditions with PodScheduled true."""
-    before = condition(pod, "PodScheduled") or {}
-    same = before.get("status") == "True"
-    new: Obj = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
-    new["lastTransitionTime"] = before["lastTransitionTime"] if same else now
-    kept = [c for c in conditions if c.get("type") != "PodScheduled"]
-    return [*kept, new]
 
 
 def _conflict(name: str, why: str) -> Conflict:

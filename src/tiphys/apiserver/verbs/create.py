@@ -13,6 +13,7 @@ from tiphys.apiserver.field_manager.manage import track_create
 from tiphys.apiserver.filters.escalation import check_escalation
 from tiphys.apiserver.number_pool import Reservation
 from tiphys.apiserver.object_meta import fill_on_create, generated_name, set_namespace
+from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.responses import object_answer
 from tiphys.apiserver.service_claims import allocate_new
 from tiphys.apiserver.verbs.options import check_write_options
@@ -34,6 +35,7 @@ async def create(ctx: RequestContext) -> Answer:
     ctx.media()  # Not acceptable: say so before anything is written.
     check_write_options(ctx, "CreateOptions")
     obj = read_object(ctx, ctx.endpoint.info.gvk)
+    keep_owners_once(ctx, obj)
     return object_answer(ctx, 201, await create_object(ctx, obj))
 
 

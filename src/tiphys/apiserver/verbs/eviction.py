@@ -7,28 +7,43 @@ from dataclasses import replace
 from typing import Final
 
 from tiphys.api import labels
-from tiphys.api.errors import BadRequest, InternalError, StatusCause, TooManyRequests, not_found
+from tiphys.api.errors import (
+    BadRequest,
+    Forbidden,
+    InternalError,
+    StatusCause,
+    TooManyRequests,
+    not_found,
+)
 from tiphys.api.meta import GroupVersionKind, Obj, at, condition, labels_of, rfc3339
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.deletion import parse_delete_options
+from tiphys.apiserver.deletion import (
+    DeleteOptions,
+    check_delete_preconditions,
+    parse_delete_options,
+)
+from tiphys.apiserver.endpoint import Endpoint
+from tiphys.apiserver.pod_conditions import with_condition
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.binding import SUCCESS
 from tiphys.apiserver.verbs.delete import delete_object
 from tiphys.apiserver.writes import admit, guaranteed_update
 from tiphys.lib.http.message import Answer
+from tiphys.storage.cached_object import CachedObject
 
 KIND: Final = GroupVersionKind("policy", "v1", "Eviction")
 DISRUPTED_PODS_MAX: Final = 2000  # Upstream MaxDisruptedPodSize.
+_ALLOWED: Final = "DisruptionAllowed"
 _FREE_PHASES: Final = frozenset({"Succeeded", "Failed", "Pending"})
 
 
 async def create_eviction(ctx: RequestContext) -> Answer:
     """Raises NotFound, TooManyRequests, BadRequest."""
+    ctx.media()
     eviction = read_object(ctx, KIND)
-    name = eviction["metadata"].get("name") or ctx.name
-    if name != ctx.name:
-        raise BadRequest(f"name in URL does not match name in Eviction object: {name}")
+    if eviction["metadata"].get("name", "") != ctx.name:
+        raise BadRequest("name in URL does not match name in Eviction object")
     admit(ctx, "CREATE", eviction)
     options = parse_delete_options(eviction.get("deleteOptions") or {})
     options = replace(options, is_dry_run=options.is_dry_run or ctx.is_dry_run)
@@ -39,8 +54,33 @@ async def create_eviction(ctx: RequestContext) -> Answer:
     pod = pods.decode(cached)
     if not _may_go_at_once(pod):
         await _spend_budget(ctx, pod, dry_run=options.is_dry_run)
+    if not options.is_dry_run:
+        cached = await _note_eviction(ctx, pods, cached.key, options)
+        if options.resource_version:
+            options = replace(options, resource_version=str(cached.revision))
     await delete_object(ctx, pods, cached, options)
     return document_answer(ctx, 201, SUCCESS)
+
+
+_DISRUPTED: Final[Obj] = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "EvictionByEvictionAPI",
+    "message": "Eviction API: evicting",
+}
+
+
+async def _note_eviction(
+    ctx: RequestContext, pods: Endpoint, key: str, options: DeleteOptions
+) -> CachedObject:
+    """Who looks at the pod sees why it goes. Raises NotFound, Conflict."""
+    now = rfc3339(ctx.server.clock.now())
+
+    def change(pod: Obj) -> Obj:
+        check_delete_preconditions(pods.info, pod, options)
+        return pod | {"status": with_condition(pod, _DISRUPTED, now)}
+
+    return await guaranteed_update(ctx, pods, key, change)
 
 
 def _may_go_at_once(pod: Obj) -> bool:
@@ -100,17 +140,57 @@ def _spent(budget: Obj, pod_name: str, now: str) -> Obj:
             f"The disruption budget {_name(budget)} is still being processed by the server.",
             10,
         )
-    if status.get("disruptionsAllowed", 0) <= 0:
-        desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        raise _too_many(
-            text,
-            f"The disruption budget {_name(budget)} needs {desired} healthy pods and has"
-            f" {healthy} currently",
-            0,
-        )
+    disrupted = dict(status.get("disruptedPods") or {})
+    if status.get("disruptionsAllowed", 0) < 0:
+        raise _not_permitted(budget, "pdb disruptions allowed is negative")
+    if len(disrupted) > DISRUPTED_PODS_MAX:
+        why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+        raise _not_permitted(budget, why)
+    if not status.get("disruptionsAllowed", 0):
+        raise _too_many(text, _why_none(budget), 0)
     status["disruptionsAllowed"] -= 1
-    status["disruptedPods"] = dict(status.get("disruptedPods") or {}) | {pod_name: now}
-    return budget | {"status": status}
+    status["disruptedPods"] = disrupted | {pod_name: now}
+    spent = budget | {"status": status}
+    if not status["disruptionsAllowed"]:
+        status["conditions"] = _with_insufficient(spent, now)
+    return spent
+
+
+def _why_none(budget: Obj) -> str:
+    """Why a budget allows no disruption now."""
+    start = f"The disruption budget {_name(budget)}"
+    status, found = budget.get("status") or {}, condition(budget, _ALLOWED) or {}
+    desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+    message = found.get("message", "") if found.get("status") == "False" else ""
+    reason = found.get("reason", "")
+    none = f"{start} does not allow evicting pods currently"
+    if message and reason == "SyncFailed":
+        return f"{none} because it failed sync: {message}"
+    if healthy <= desired:
+        return f"{start} needs {desired} healthy pods and has {healthy} currently"
+    return f"{none} ({reason}): {message}" if message else none
+
+
+def _with_insufficient(budget: Obj, now: str) -> list[Obj]:
+    """The budget's conditions when nothing is left of it."""
+    before = condition(budget, _ALLOWED)
+    made: Obj = {"type": _ALLOWED, "status": "False", "reason": "InsufficientPods", "message": ""}
+    generation = at(budget, "status", "observedGeneration", default=0)
+    made |= {"observedGeneration": generation} if generation else {}
+    same = before is not None and before.get("status") == "False"
+    made["lastTransitionTime"] = before.get("lastTransitionTime") if before and same else now
+    found: list[Obj] = at(budget, "status", "conditions", default=[])
+    if before is None:
+        return [*found, made]
+    return [made if c is before else c for c in found]
+
+
+def _not_permitted(budget: Obj, why: str) -> Forbidden:
+    name = _name(budget)
+    return Forbidden(
+        f'poddisruptionbudget.policy "{name}" is forbidden: {why}',
+        details={"name": name, "group": "policy", "kind": "poddisruptionbudget"},
+    )
 
 
 def _name(budget: Obj) -> str:

@@ -23,6 +23,7 @@ from tiphys.api.meta import GroupVersionKind, Obj
 from tiphys.apiserver.bodies import UnreadableObject, typed_object
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.object_meta import set_namespace
+from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.responses import document_answer, object_answer
 from tiphys.apiserver.verbs.apply import apply, apply_scale
 from tiphys.apiserver.verbs.options import check_write_options
@@ -59,6 +60,7 @@ async def patch(ctx: RequestContext) -> Answer:
         ctx.warnings[:] = told  # Each try tells of its own.
         new = patched(ctx, old, kind, document, endpoint.info.gvk, endpoint.info.schema_type)
         check_name(ctx, new)
+        keep_owners_once(ctx, new, is_patched=True)
         set_namespace(new["metadata"], ctx.namespace, namespaced=endpoint.info.namespaced)
         endpoint.resource.default(new)
         return new

@@ -11,8 +11,7 @@ from tiphys.api.field_errors import FieldError, invalid, invalid_object
 from tiphys.api.meta import GroupVersionKind, Obj, at, rfc3339, uid_of
 from tiphys.apiserver.bodies import read_object
 from tiphys.apiserver.context import RequestContext
-from tiphys.apiserver.negotiation import NO_TABLES
-from tiphys.apiserver.object_meta import new_uid, set_namespace
+from tiphys.apiserver.object_meta import set_namespace
 from tiphys.apiserver.responses import document_answer
 from tiphys.apiserver.verbs.get import stored
 from tiphys.apiserver.verbs.options import check_write_options
@@ -28,11 +27,12 @@ _BOUND: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node"
 
 async def create_token(ctx: RequestContext) -> Answer:
     """Raises NotFound, Invalid, Conflict, BadRequest."""
-    ctx.media(views=NO_TABLES)
+    ctx.media()
     check_write_options(ctx, "CreateOptions")
     request = read_object(ctx, KIND)
-    account = ctx.endpoint.decode(stored(ctx))
     _check_names(ctx, request["metadata"])
+    account = ctx.endpoint.decode(stored(ctx))
+    _check_uid(ctx, request["metadata"], account)
     spec = request.setdefault("spec", {})
     if spec.get("expirationSeconds") is None:
         spec["expirationSeconds"] = SECONDS_DEFAULT
@@ -45,13 +45,10 @@ async def create_token(ctx: RequestContext) -> Answer:
     token, ends = ctx.server.tokens.sign(
         account, spec["audiences"], spec["expirationSeconds"], bound
     )
-    metadata = {
-        "name": account["metadata"]["name"],
-        "namespace": account["metadata"]["namespace"],
-        "uid": new_uid(ctx.server.rng),
+    request["metadata"] |= {
+        **{field: account["metadata"][field] for field in ("name", "namespace", "uid")},
         "creationTimestamp": rfc3339(ctx.server.clock.now()),
     }
-    request["metadata"] = metadata
     when = rfc3339(datetime.fromtimestamp(ends, UTC))
     request["status"] = {"token": token, "expirationTimestamp": when}
     return document_answer(ctx, 201, request)
@@ -67,6 +64,17 @@ def _check_names(ctx: RequestContext, metadata: Obj) -> None:
         raise invalid_object(KIND.group, KIND.kind, ctx.name, [error])
 
 
+def _check_uid(ctx: RequestContext, metadata: Obj, account: Obj) -> None:
+    """Raises Conflict for a request that means an account of before."""
+    uid = metadata.get("uid", "")
+    if uid and uid != uid_of(account):
+        why = (
+            f"the UID in the token request ({uid}) does not match the UID of the service account"
+            f" ({uid_of(account)})"
+        )
+        raise conflict(KIND.group, KIND.kind, ctx.name, why)
+
+
 def _validate(spec: Obj) -> list[FieldError]:
     seconds, path = spec["expirationSeconds"], "spec.expirationSeconds"
     if seconds < SECONDS_MIN:
@@ -80,22 +88,12 @@ def _bound_object(ctx: RequestContext, account: Obj, ref: Obj | None) -> dict[st
     """What the token is bound to, by its claim's name; a pod's node comes along."""
     if not ref:
         return {}
-    kind = ref.get("kind", "")
-    if kind not in _BOUND or ref.get("apiVersion", "") not in {"", "v1"}:
-        version = ref.get("apiVersion", "")
-        raise BadRequest(f"cannot bind token to object of type {version}, Kind={kind}")
+    kind, version = ref.get("kind", ""), ref.get("apiVersion", "")
+    if kind not in _BOUND or "/" in version:
+        shown = version if "/" in version else f"/{version}"
+        raise BadRequest(f"cannot bind token to object of type {shown}, Kind={kind}")
     claim, plural = _BOUND[kind]
     obj = _find(ctx, plural, ref.get("name", ""), namespaced=kind != "Node")
-    uid = ref.get("uid", "")
-    if uid and uid != uid_of(obj):
-        raise conflict(
-            "",
-            plural,
-            ref["name"],
-            "the UID in the bound object reference"
-            f" ({uid}) does not match the UID in record. The object might have been deleted and"
-            " then recreated",
-        )
     bound = {claim: obj}
     if kind == "Pod":
         name = account["metadata"]["name"]
@@ -105,6 +103,13 @@ def _bound_object(ctx: RequestContext, account: Obj, ref: Obj | None) -> dict[st
                 f" serviceaccount name."
             )
         bound |= _node_of(ctx, obj)
+    uid = ref.get("uid", "")
+    if uid and uid != uid_of(obj):
+        why = (
+            f"the UID in the bound object reference ({uid}) does not match the UID in record. The"
+            " object might have been deleted and then recreated"
+        )
+        raise conflict("", kind, ref["name"], why)
     return bound
 
 

@@ -8,6 +8,7 @@ from tiphys.api.errors import (
     OBJECT_MODIFIED,
     BadRequest,
     conflict,
+    failed_precondition,
     not_found,
 )
 from tiphys.api.field_errors import FieldError, invalid, invalid_object
@@ -28,7 +29,9 @@ from tiphys.apiserver.object_meta import (
     validate_any_update,
     validate_kind_update,
 )
+from tiphys.apiserver.owner_references import keep_owners_once
 from tiphys.apiserver.resources.certificates.rules import validate_approval
+from tiphys.apiserver.resources.core.namespace import validate_finalizers
 from tiphys.apiserver.resources.core.pod_ephemeral_rules import validate_ephemeral, with_ephemeral
 from tiphys.apiserver.resources.core.pod_resize_rules import resized, validate_resize
 from tiphys.apiserver.responses import object_answer
@@ -50,6 +53,7 @@ async def update(ctx: RequestContext) -> Answer:
     check_write_options(ctx, "UpdateOptions")
     obj = read_object(ctx, ctx.endpoint.info.gvk)
     check_name(ctx, obj)
+    keep_owners_once(ctx, obj)
     set_namespace(obj["metadata"], ctx.namespace, namespaced=ctx.endpoint.info.namespaced)
     if may_create(ctx):
         check_create_allowed(ctx)
@@ -160,13 +164,15 @@ def prepare_update(
     server.admission.mutate(write)
     if is_status:
         resource.before_status_update(new, old)
-    elif ctx.info.subresource != "approval":  # Its part keeps everything else.
+    elif ctx.info.subresource not in _PREPARED:
         resource.before_update(new, old)
     resource.note_request(new, old, ctx.user, server.clock.now())
     if not is_status:
         raise_invalid(endpoint, new, resource.validate_first(new))
     raise_invalid(endpoint, new, _update_errors(ctx, new, old))
-    if not is_status:
+    if is_status:
+        ctx.warnings += resource.status_warnings(new)
+    else:
         ctx.warnings += resource.warnings(new, old)
     server.admission.validate(write)
     if not is_status and reserved is not None:
@@ -198,6 +204,8 @@ def _kind_errors(ctx: RequestContext, new: Obj, old: Obj) -> list[FieldError]:
     if ctx.info.subresource == "status":
         return meta + resource.validate_status_update(new, old)
     rules = PART_RULES.get(ctx.info.subresource, resource.validate_update)
+    if ctx.info.subresource == "finalize":
+        return meta + rules(new, old)
     found = {"meta": meta, "whole": resource.validate_whole(new), "change": rules(new, old)}
     return [error for part in resource.update_order for error in found[part]]
 
@@ -221,12 +229,22 @@ def _conditions(new: Obj, old: Obj) -> Obj:
     return old | {"metadata": new["metadata"], "status": status}
 
 
+def _finalizers(new: Obj, old: Obj) -> Obj:
+    """Of a Namespace: the one spec that can change."""
+    finalizers = (new.get("spec") or {}).get("finalizers")
+    spec = {"finalizers": finalizers} if finalizers else {}
+    return old | {"metadata": new["metadata"], "spec": spec}
+
+
 # What a subresource lets change, everything else staying as it was.
 PARTS: Final = {
     "ephemeralcontainers": with_ephemeral,
     "resize": resized,
     "approval": _conditions,
+    "finalize": _finalizers,
 }
+# Those whose part keeps everything else, and needs no preparation by the kind.
+_PREPARED: Final = frozenset({"approval", "finalize"})
 
 
 # What is checked instead of the kind's rules for updates, which forbid changing these parts.
@@ -234,6 +252,7 @@ PART_RULES: Final = {
     "ephemeralcontainers": validate_ephemeral,
     "resize": validate_resize,
     "approval": validate_approval,
+    "finalize": validate_finalizers,
 }
 
 
@@ -262,14 +281,9 @@ def check_uid(ctx: RequestContext, new: Obj, old: Obj) -> None:
     info, before = ctx.endpoint.info, old["metadata"]
     uid = new["metadata"].get("uid", "")
     if ctx.info.verb == "update" and uid and uid != before.get("uid"):
-        raise conflict(
-            info.group,
-            info.plural,
-            ctx.name,
-            f"StorageError: invalid object, Code: 4, Key: {_upstream_key(ctx)}, ResourceVersion: 0,"
-            f" AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object"
-            f" meta: {before['uid']}",
-        )
+        what = f"UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        why = failed_precondition(_upstream_key(ctx), what)
+        raise conflict(info.group, info.plural, ctx.name, why)
 
 
 def _upstream_key(ctx: RequestContext) -> str:

@@ -11,6 +11,7 @@ from tiphys.apiserver.resources.admissionregistration.webhooks import (
 )
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.warnings import static_name
 
 _INFO = built_in("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicies")
 
@@ -30,6 +31,7 @@ def validate(policy: Obj) -> list[FieldError]:
 MUTATING_ADMISSION_POLICY = Resource(
     _INFO,
     validate=validate,
+    warnings=static_name,
     columns=columns_of(_INFO, cells.name, cells.count("spec", "mutations"), param_kind, cells.age),
     default=default,
     before_create=generation.start,

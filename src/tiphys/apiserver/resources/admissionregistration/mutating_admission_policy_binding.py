@@ -14,6 +14,7 @@ from tiphys.apiserver.resources.admissionregistration.webhooks import (
 )
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.warnings import static_name
 
 _INFO = built_in("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings")
 
@@ -25,6 +26,7 @@ def default(binding: Obj) -> None:
 MUTATING_ADMISSION_POLICY_BINDING = Resource(
     _INFO,
     validate=mutating_binding_errors,
+    warnings=static_name,
     columns=columns_of(_INFO, cells.name, cells.value("spec", "policyName"), param_ref, cells.age),
     default=default,
     before_create=generation.start,

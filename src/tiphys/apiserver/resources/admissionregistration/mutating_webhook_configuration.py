@@ -13,6 +13,7 @@ from tiphys.apiserver.resources.admissionregistration.webhooks import (
 )
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.warnings import static_name
 
 _INFO = built_in("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
 
@@ -26,6 +27,7 @@ def default(configuration: Obj) -> None:
 MUTATING_WEBHOOK_CONFIGURATION = Resource(
     _INFO,
     validate=rules.validate,
+    warnings=static_name,
     columns=columns_of(_INFO, cells.name, cells.count("webhooks"), cells.age),
     default=default,
     before_create=generation.start,

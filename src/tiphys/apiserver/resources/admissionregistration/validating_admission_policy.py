@@ -11,6 +11,7 @@ from tiphys.apiserver.resources.admissionregistration.webhooks import default_ma
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules.conditions import conditions
+from tiphys.apiserver.resources.rules.warnings import static_name
 
 _INFO = built_in("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
 
@@ -45,13 +46,14 @@ def validate_status_update(new: Obj, old: Obj) -> list[FieldError]:
 VALIDATING_ADMISSION_POLICY = Resource(
     _INFO,
     validate=validate,
+    warnings=static_name,
     columns=columns_of(
         _INFO, cells.name, cells.count("spec", "validations"), param_kind, cells.age
     ),
     default=default,
     before_create=generation.created({}),
     before_update=generation.updated,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
     validate_status_update=validate_status_update,
     allow_unconditional_update=False,
 )

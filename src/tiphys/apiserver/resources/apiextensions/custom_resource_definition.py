@@ -97,6 +97,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     before_create=before_create,
     before_update=before_update,
     before_status_update=generation.status_updated,
+    has_status_table=False,
     before_delete=before_delete,
     validate_create=validate_create,
     validate_update=validate_update,

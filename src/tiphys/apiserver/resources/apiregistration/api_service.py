@@ -60,6 +60,6 @@ API_SERVICE = Resource(
     default=default,
     before_create=before_create,
     before_update=generation.keep_status,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
     validate_status_update=rules.validate_status_update,
 )

@@ -41,7 +41,13 @@ def default(daemon_set: Obj) -> None:
 def before_create(daemon_set: Obj) -> None:
     daemon_set["status"] = dict(EMPTY_STATUS)
     generation.start(daemon_set)
-    daemon_set["metadata"].setdefault("annotations", {}).setdefault(_TEMPLATE_GENERATION, "1")
+    notes = daemon_set["metadata"].setdefault("annotations", {})
+    if not _is_counted(notes.get(_TEMPLATE_GENERATION, "")):
+        notes[_TEMPLATE_GENERATION] = "1"
+
+
+def _is_counted(number: str) -> bool:
+    return number.isdecimal() and int(number) > 0
 
 
 def before_update(new: Obj, old: Obj) -> None:
@@ -98,9 +104,14 @@ def _strategy(strategy: Obj, path: str) -> list[FieldError]:
     return errors
 
 
+def _has_new_template(new: Obj, old: Obj) -> bool:
+    now, before = (annotations_of(o).get(_TEMPLATE_GENERATION) for o in (new, old))
+    return now != before
+
+
 DAEMON_SET = Resource(
     _INFO,
-    warnings=warnings.of_template("spec", "template"),
+    warnings=warnings.of_template("spec", "template", is_new=_has_new_template),
     validate=validate,
     validate_update=workload.same_selector,
     update_order=("meta", "change", "whole"),

@@ -1,7 +1,7 @@
 """ReplicaSet. Upstream: pkg/registry/apps/replicaset/strategy.go, pkg/apis/apps/v1/defaults.go."""
 
 from tiphys.api.field_errors import FieldError
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
@@ -51,7 +51,4 @@ REPLICA_SET = Resource(
         cells.container_images(*_TEMPLATE),
         cells.selector("spec", "selector"),
     ),
-    selectable_fields={
-        "status.replicas": lambda o: str(at(o, "status", "replicas", default=0)),
-    },
 )

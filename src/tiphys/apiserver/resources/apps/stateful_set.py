@@ -14,6 +14,7 @@ from tiphys.apiserver.resources.core.persistent_volume_claim import default as d
 from tiphys.apiserver.resources.pod_template import default_template
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings, workload, workload_status
+from tiphys.apiserver.resources.rules.amounts import claim_amounts
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
 from tiphys.apiserver.resources.rules.texts import named, unsupported
 
@@ -29,14 +30,13 @@ def default(stateful_set: Obj) -> None:
         strategy.setdefault("rollingUpdate", {})
     if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
         strategy["rollingUpdate"].setdefault("partition", 0)
-        strategy["rollingUpdate"].pop("maxUnavailable", None)  # MaxUnavailableStatefulSet is off.
     retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
     retention.setdefault("whenDeleted", "Retain")
     retention.setdefault("whenScaled", "Retain")
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
-    if at(spec, "updateStrategy", "rollingUpdate") is not None:
-        spec["updateStrategy"]["rollingUpdate"].pop("maxUnavailable", None)  # Its feature is off.
+    if "rollingUpdate" in strategy:
+        strategy["rollingUpdate"].pop("maxUnavailable", None)  # MaxUnavailableStatefulSet is off.
     default_template(spec.get("template"))
     for claim in spec.get("volumeClaimTemplates") or ():
         claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
@@ -161,9 +161,25 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return [forbidden("spec", text)]
 
 
+_of_template = warnings.of_template("spec", "template")
+
+
+def stateful_set_warnings(new: Obj, old: Obj | None) -> list[str]:
+    found = _of_template(new, old)
+    # The paths of claims are upstream's own.
+    end = "" if old is None else ".Spec"
+    for index, claim in enumerate(new["spec"].get("volumeClaimTemplates") or ()):
+        path = f"spec.volumeClaimTemplates[{index}]{end}"
+        found += claim_amounts(claim.get("spec") or {}, path)
+    if new["spec"].get("revisionHistoryLimit", 0) < 0:
+        text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        found.append(f"spec.revisionHistoryLimit: {text}")
+    return found
+
+
 STATEFUL_SET = Resource(
     _INFO,
-    warnings=warnings.of_template("spec", "template"),
+    warnings=stateful_set_warnings,
     validate_name=name_is_dns_label,
     validate=validate,
     validate_again=validate_again,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from tiphys.api.meta import Obj
+from tiphys.apiserver.resources.autoscaling import old_behavior
 from tiphys.apiserver.resources.autoscaling.old_metrics import from_old, to_old
 
 EMPTY_STATUS: Final[Obj] = {"currentReplicas": 0, "desiredReplicas": 0}
@@ -18,6 +19,18 @@ _EXTRA: Final = {
     "conditions": "autoscaling.alpha.kubernetes.io/conditions",
     "currentMetrics": "autoscaling.alpha.kubernetes.io/current-metrics",
 }
+
+
+_TOLERANCES: Final = (
+    "autoscaling.alpha.kubernetes.io/scale-down-tolerance",
+    "autoscaling.alpha.kubernetes.io/scale-up-tolerance",
+)
+
+
+def without_extra(notes: Obj) -> Obj:
+    """Annotations less those that stand for fields, which no other version shows."""
+    dropped = {*_EXTRA.values(), *_TOLERANCES}
+    return {k: v for k, v in notes.items() if k not in dropped}
 
 
 def _cpu_metric(percent: int) -> Obj:
@@ -38,14 +51,16 @@ def to_v2(autoscaler: Obj) -> Obj:
     """A new object in the stored form."""
     spec, status = dict(autoscaler["spec"]), dict(autoscaler.get("status") or {})
     notes = dict(autoscaler["metadata"].get("annotations") or {})
-    extra = {field: _parsed(notes.pop(key, None)) for field, key in _EXTRA.items()}
+    extra = {field: _parsed(notes.get(key)) for field, key in _EXTRA.items()}
+    notes = without_extra(notes)
     percent = spec.pop("targetCPUUtilizationPercentage", None)
     others = [from_old(metric, "target") for metric in _objects(extra["metrics"])]
-    metrics = [*([_cpu_metric(percent)] if percent is not None else []), *others]
+    metrics = [*others, *([_cpu_metric(percent)] if percent is not None else [])]
     if metrics:
         spec["metrics"] = metrics
-    if extra["behavior"]:
-        spec["behavior"] = extra["behavior"]
+    behavior = old_behavior.from_old(extra["behavior"])
+    if behavior is not None:
+        spec["behavior"] = behavior
     current = status.pop("currentCPUUtilizationPercentage", None)
     # The annotation has more to say than the field.
     shown = [from_old(metric, "current") for metric in _objects(extra["currentMetrics"])]
@@ -80,9 +95,10 @@ def from_v2(autoscaler: Obj) -> Obj:
         percent = _cpu_percent(metric, "current")
         if percent is not None:
             status["currentCPUUtilizationPercentage"] = percent
+    behavior = spec.pop("behavior", None)
     extra = {
         "metrics": [to_old(metric, "target") for metric in others],
-        "behavior": spec.pop("behavior", None),
+        "behavior": old_behavior.to_old(behavior) if behavior is not None else None,
         "conditions": status.pop("conditions", None),
         "currentMetrics": [to_old(metric, "current") for metric in shown],
     }

@@ -5,7 +5,7 @@ from typing import Final
 from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
-from tiphys.apiserver.resources.autoscaling import rules
+from tiphys.apiserver.resources.autoscaling import conversion, rules
 from tiphys.apiserver.resources.autoscaling.hpa_cells import metrics, min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
@@ -22,7 +22,9 @@ def _policy(kind: str, value: int) -> Obj:
 
 
 def default(autoscaler: Obj) -> None:
-    spec = autoscaler["spec"]
+    spec, metadata = autoscaler["spec"], autoscaler["metadata"]
+    if notes := metadata.get("annotations"):
+        metadata["annotations"] = conversion.without_extra(notes)
     spec.setdefault("minReplicas", 1)
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}

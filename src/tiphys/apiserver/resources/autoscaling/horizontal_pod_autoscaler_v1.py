@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any, Final
 
-from tiphys.api.meta import Obj, at
+from tiphys.api.meta import Obj
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.autoscaling import rules
-from tiphys.apiserver.resources.autoscaling.conversion import has_metrics
-from tiphys.apiserver.resources.autoscaling.hpa_cells import min_pods, reference
+from tiphys.apiserver.resources.autoscaling.conversion import has_metrics, to_v2
+from tiphys.apiserver.resources.autoscaling.hpa_cells import metrics, min_pods, reference
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import workload_status
@@ -28,12 +28,9 @@ def default(autoscaler: Obj) -> None:
     autoscaler.setdefault("status", dict(_EMPTY_STATUS))
 
 
-def _metrics(autoscaler: Obj, _: datetime) -> Any:
-    target = at(autoscaler, "spec", "targetCPUUtilizationPercentage")
-    if target is None:
-        return "<none>"
-    current = at(autoscaler, "status", "currentCPUUtilizationPercentage")
-    return f"cpu: {'<unknown>' if current is None else f'{current}%'}/{target}%"
+def _metrics(autoscaler: Obj, now: datetime) -> Any:
+    """Those in annotations too."""
+    return metrics(to_v2(autoscaler), now)
 
 
 def before_create(autoscaler: Obj) -> None:

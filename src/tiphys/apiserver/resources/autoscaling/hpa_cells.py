@@ -6,6 +6,7 @@ from typing import Any, Final
 from tiphys.api.meta import Obj, at
 
 _UNKNOWN: Final = "<unknown>"
+_NIL: Final = "<nil>"  # As Go shows an amount that is missing.
 _SHOWN_MAX: Final = 2
 _SOURCES: Final = {
     "External": "external",
@@ -40,19 +41,25 @@ def _metric(spec: Obj, status: Obj) -> str:
     if source is None:
         return "<unknown type>"
     target = at(spec, source, "target", default={})
-    current = at(status, source, "current", default={})
+    current = at(status, source, "current")
     if source in {"resource", "containerResource"}:
         return f"{at(spec, source, 'name', default='')}: {_utilization(target, current)}"
+    if source == "pods":
+        return f"{_shown(current, 'averageValue')}/{target.get('averageValue', _NIL)}"
     if "averageValue" in target:
-        text = f"{current.get('averageValue', _UNKNOWN)}/{target['averageValue']}"
-        return text if source == "pods" else f"{text} (avg)"
-    return f"{current.get('value', _UNKNOWN)}/{target.get('value', '<nil>')}"
+        return f"{(current or {}).get('averageValue', _UNKNOWN)}/{target['averageValue']} (avg)"
+    return f"{_shown(current, 'value')}/{target.get('value', _NIL)}"
 
 
-def _utilization(target: Obj, current: Obj) -> str:
+def _shown(current: Obj | None, field: str) -> str:
+    """Nobody looked yet, or who looked did not see that."""
+    return _UNKNOWN if current is None else str(current.get(field, _NIL))
+
+
+def _utilization(target: Obj, current: Obj | None) -> str:
     if "averageValue" in target:
-        return f"{current.get('averageValue', _UNKNOWN)}/{target['averageValue']}"
-    have = current.get("averageUtilization")
+        return f"{_shown(current, 'averageValue')}/{target['averageValue']}"
+    have = (current or {}).get("averageUtilization")
     want = target.get("averageUtilization")
     left = _UNKNOWN if have is None else f"{have}%"
     return f"{left}/{'<auto>' if want is None else f'{want}%'}"

@@ -67,11 +67,24 @@ def validate_name_length(cron_job: Obj) -> list[FieldError]:
     return [invalid("metadata.name", name, f"must be no more than {_NAME_MAX} characters")]
 
 
+_of_job = warnings.of_job("spec", "jobTemplate", "spec")
+
+
+def cron_job_warnings(new: Obj, old: Obj | None) -> list[str]:
+    found = _of_job(new, old)
+    if old is not None and "TZ" in new["spec"].get("schedule", ""):
+        found.append(
+            "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
+            "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+        )
+    return found
+
+
 CRON_JOB = Resource(
     _INFO,
     validate=validate,
     validate_create=validate_name_length,
-    warnings=warnings.of_template("spec", "jobTemplate", "spec", "template", is_named_alike=True),
+    warnings=cron_job_warnings,
     columns=columns_of(
         _INFO,
         cells.name,

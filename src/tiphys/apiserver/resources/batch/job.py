@@ -123,7 +123,7 @@ JOB = Resource(
     validate_update=job_rules.validate_update,
     update_order=("whole", "meta", "change"),
     validate_status_update=job_status_rules.validate_status_update,
-    warnings=warnings.of_template("spec", "template", is_named_alike=True),
+    warnings=warnings.of_job("spec"),
     columns=columns_of(
         _INFO,
         cells.name,

@@ -86,9 +86,7 @@ EVENT = Resource(
             )
         },
         "reason": lambda e: str(e.get("reason", "")),
-        "reportingComponent": lambda e: str(
-            e.get("reportingComponent") or at(e, "source", "component", default="")
-        ),
+        "reportingComponent": lambda e: str(e.get("reportingComponent", "")),
         "source": lambda e: str(
             at(e, "source", "component", default="") or e.get("reportingComponent", "")
         ),

@@ -43,6 +43,16 @@ def validate(namespace: Obj) -> list[FieldError]:
     ]
 
 
+def validate_finalizers(new: Obj, old: Obj) -> list[FieldError]:
+    """Of the subresource `finalize`."""
+    del old
+    return [
+        error
+        for index, finalizer in enumerate(at(new, "spec", "finalizers", default=()))
+        for error in kube_finalizer(finalizer, f"spec.finalizers[{index}]")
+    ]
+
+
 def validate_status(new: Obj, old: Obj) -> list[FieldError]:
     del old
     phase = at(new, "status", "phase", default="")
@@ -65,7 +75,6 @@ NAMESPACE = Resource(
     validate_name=name_is_dns_label,
     columns=columns_of(_INFO, cells.name, cells.value("status", "phase"), cells.age),
     selectable_fields={
-        "name": lambda n: str(at(n, "metadata", "name", default="")),
         "status.phase": lambda n: str(at(n, "status", "phase", default="")),
     },
 )

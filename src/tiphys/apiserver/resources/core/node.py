@@ -10,6 +10,7 @@ from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.node_rules import validate, validate_update
 from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.addresses import network_warnings
 
 _INFO = built_in("", "v1", "nodes")
 _ROLE_PREFIX: Final = "node-role.kubernetes.io/"
@@ -70,9 +71,11 @@ def node_warnings(node: Obj, old: Obj | None) -> list[str]:
     del old
     texts: list[str] = []
     if at(node, "spec", "configSource") is not None:
-        texts.append("spec.configSource: the feature is removed, do not specify this field")
+        texts.append("spec.configSource: the feature is removed")
     if at(node, "spec", "externalID"):
         texts.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for index, network in enumerate(at(node, "spec", "podCIDRs", default=())):
+        texts += network_warnings(network, f"spec.podCIDRs[{index}]")
     return texts
 
 
@@ -81,9 +84,27 @@ _NOT_READY: Final[Obj] = {"key": "node.kubernetes.io/not-ready", "effect": "NoSc
 
 def before_create(node: Obj) -> None:
     """No pod goes to a node before it says that it is ready (TaintNodesByCondition)."""
+    _drop_removed(node, {})
     taints_of = node.setdefault("spec", {}).get("taints") or []
     if not any({k: t.get(k) for k in ("key", "effect")} == _NOT_READY for t in taints_of):
         node["spec"]["taints"] = [*taints_of, dict(_NOT_READY)]
+
+
+def _drop_removed(node: Obj, old: Obj) -> None:
+    """Kubelets take no configuration from the API any more."""
+    for part, field in (("spec", "configSource"), ("status", "config")):
+        if at(old, part, field) is None and at(node, part, field) is not None:
+            node[part] = {k: v for k, v in node[part].items() if k != field}
+
+
+def before_update(new: Obj, old: Obj) -> None:
+    generation.keep_status(new, old)
+    _drop_removed(new, old)
+
+
+def before_status_update(new: Obj, old: Obj) -> None:
+    generation.status_updated(new, old)
+    _drop_removed(new, old)
 
 
 NODE = Resource(
@@ -94,8 +115,8 @@ NODE = Resource(
     validate_update=validate_update,
     validate_status_update=validate_update,
     default=default,
-    before_update=generation.keep_status,
-    before_status_update=generation.status_updated,
+    before_update=before_update,
+    before_status_update=before_status_update,
     allow_create_on_update=False,
     columns=columns_of(
         _INFO,

@@ -10,7 +10,7 @@ from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.core import persistent_volume_rules
 from tiphys.apiserver.resources.core.persistent_volume_update import validate_update
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
-from tiphys.apiserver.resources.pod_template import default_old_volume
+from tiphys.apiserver.resources.pod_template import default_old_volume, round_up
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.user import User
@@ -21,6 +21,7 @@ _INFO = built_in("", "v1", "persistentvolumes")
 def default(volume: Obj) -> None:
     volume["spec"].setdefault("persistentVolumeReclaimPolicy", "Retain")
     volume["spec"].setdefault("volumeMode", "Filesystem")
+    round_up(volume["spec"].get("capacity") or {})
     volume.setdefault("status", {}).setdefault("phase", "Pending")
     if "hostPath" in volume["spec"]:
         volume["spec"]["hostPath"].setdefault("type", "")
@@ -41,11 +42,11 @@ def note_request(new: Obj, old: Obj | None, user: User, now: datetime) -> None:
         return
     status, before = new.get("status") or {}, old.get("status") or {}
     field = "lastPhaseTransitionTime"
-    if status.get("phase") != before.get("phase") and status.get(field) in {
-        None,
-        before.get(field),
-    }:
-        new["status"] = status | {field: rfc3339(now)}
+    if status.get("phase") != before.get("phase"):
+        if status.get(field) in {None, before.get(field)}:
+            new["status"] = status | {field: rfc3339(now)}
+    elif field in before and status.get(field) is None:
+        new["status"] = status | {field: before[field]}
 
 
 def _claim(volume: Obj, _: datetime) -> Any:

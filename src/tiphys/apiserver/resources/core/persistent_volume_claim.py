@@ -12,6 +12,7 @@ from tiphys.apiserver.resources.core.persistent_volume_claim_update import (
     validate_update,
 )
 from tiphys.apiserver.resources.core.volume_cells import access_modes, phase, storage_class
+from tiphys.apiserver.resources.pod_template import default_claim_spec, round_up
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
 from tiphys.apiserver.resources.rules.claim_spec import claim_spec
@@ -26,8 +27,11 @@ _OLD_SOURCES: Final = {
 
 
 def default(claim: Obj) -> None:
-    claim["spec"].setdefault("volumeMode", "Filesystem")
-    claim.setdefault("status", {}).setdefault("phase", "Pending")
+    default_claim_spec(claim["spec"])
+    status = claim.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    for field in ("capacity", "allocatedResources"):
+        round_up(status.get(field) or {})
 
 
 def before_create(claim: Obj) -> None:

@@ -80,8 +80,7 @@ def _capacity(capacity: Obj) -> list[FieldError]:
     for name in sorted(capacity):
         where, value = f"{path}[{name}]", of(capacity[name])
         if value.nanos < 0:
-            whole = -(-value.nanos // 10**9)
-            errors.append(invalid(where, whole, "must be a valid resource quantity"))
+            errors.append(invalid(where, value.value, "must be a valid resource quantity"))
         if value.nanos <= 0:
             errors.append(invalid(where, capacity[name], "must be greater than zero"))
     return errors

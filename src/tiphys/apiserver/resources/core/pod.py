@@ -7,15 +7,23 @@ from typing import Any, Final
 from tiphys.api.field_errors import FieldError, forbidden
 from tiphys.api.meta import Obj, at, condition
 from tiphys.api.quantity import Quantity, of
+from tiphys.api.quota_usage import container_resources
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import Cell, columns_of
 from tiphys.apiserver.resources.core.pod_status_rules import validate_status_update
 from tiphys.apiserver.resources.core.pod_status_text import PodSummary
 from tiphys.apiserver.resources.core.pod_update_rules import validate_update
-from tiphys.apiserver.resources.pod_template import containers_of, default_pod_spec
+from tiphys.apiserver.resources.pod_template import (
+    containers_of,
+    default_pod_spec,
+    drop_init_annotations,
+    round_up,
+)
 from tiphys.apiserver.resources.resource import Resource
-from tiphys.apiserver.resources.rules import warnings
+from tiphys.apiserver.resources.rules import pod_warnings
+from tiphys.apiserver.resources.rules.addresses import address_warnings
+from tiphys.apiserver.resources.rules.app_armor import profile_of
 from tiphys.apiserver.resources.rules.container import trimmed_image
 from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
@@ -36,6 +44,9 @@ def default(pod: Obj) -> None:
     if spec.get("resources"):
         _default_pod_level(spec)
     default_pod_spec(spec)
+    drop_init_annotations(pod["metadata"])
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1  # Only of pods: a template keeps what it says.
     pod.setdefault("status", {})
 
 
@@ -46,35 +57,33 @@ def _default_requests(resources: Obj) -> None:
 
 
 def _default_pod_level(spec: Obj) -> None:
+    """What a pod as a whole may use follows its containers, where it says some of it (KEP-2837)."""
     resources = spec["resources"]
-    limits = resources.get("limits") or {}
-    if not limits:
+    requests, limits = (dict(resources.get(kind) or {}) for kind in ("requests", "limits"))
+    if not requests and not limits:
         return
-    requests = dict(resources.get("requests") or {})
-    for name, amount in _sum_of_requests(spec).items():
-        if name in _POD_LEVEL and name not in requests:
-            requests[name] = str(amount)
-    for name, limit in limits.items():
-        if (name in _POD_LEVEL or name.startswith("hugepages-")) and name not in requests:
-            requests[name] = limit
+    for name, amount in container_resources(spec, "limits").items():
+        if name.startswith("hugepages-") and name not in requests:
+            limits.setdefault(name, str(amount))
+    if limits:
+        resources["limits"] = limits
+        for name, amount in container_resources(spec, "requests").items():
+            if name in _POD_LEVEL:
+                requests.setdefault(name, str(amount))
+        for name, limit in limits.items():
+            if name in _POD_LEVEL or name.startswith("hugepages-"):
+                requests.setdefault(name, limit)
     if requests:
         resources["requests"] = requests
-
-
-def _sum_of_requests(spec: Obj) -> dict[str, Quantity]:
-    found: dict[str, Quantity] = {}
-    for container in spec.get("containers") or ():
-        for name, amount in (at(container, "resources", "requests") or {}).items():
-            found[name] = found[name] + of(amount) if name in found else of(amount)
-    return found
+    round_up(resources.get("limits") or {})
+    round_up(resources.get("requests") or {})
 
 
 def qos_class(spec: Obj) -> str:
     """Guaranteed, Burstable or BestEffort. Source: pkg/apis/core/helper/qos."""
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    pod_level = spec.get("resources") or {}
-    if pod_level.get("requests") or pod_level.get("limits"):
-        containers = [{"resources": pod_level}]
+    if "resources" in spec:
+        containers = [{"resources": spec["resources"]}]
     any_set, all_equal = False, bool(containers)
     for container in containers:
         limits = _positive(at(container, "resources", "limits"))
@@ -121,22 +130,14 @@ _APP_ARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
 
 def _sync_app_armor(pod: Obj) -> None:
     """What an old annotation says of a container stands in its security context too (KEP-24)."""
-    notes = pod["metadata"].get("annotations") or {}
+    notes = pod["metadata"].get("annotations")
+    if not notes or at(pod, "spec", "os", "name") == "windows":
+        return
     for container in containers_of(pod["spec"]):
-        note = notes.get(f"{_APP_ARMOR}{container.get('name', '')}", "")
-        kind, _, local = note.partition("/")
-        profile = _PROFILES.get(note)
-        if kind == "localhost" and local:
-            profile = {"type": "Localhost", "localhostProfile": local}
+        profile = profile_of(notes.get(f"{_APP_ARMOR}{container.get('name', '')}", ""))
         if profile is None or at(pod, "spec", "securityContext", "appArmorProfile") == profile:
             continue
         container.setdefault("securityContext", {}).setdefault("appArmorProfile", profile)
-
-
-_PROFILES: Final[dict[str, Obj]] = {
-    "runtime/default": {"type": "RuntimeDefault"},
-    "unconfined": {"type": "Unconfined"},
-}
 
 
 def before_create(pod: Obj) -> None:
@@ -163,18 +164,43 @@ def before_status_update(new: Obj, old: Obj) -> None:
     new["metadata"].pop("deletionTimestamp", None)
     if "deletionTimestamp" in old["metadata"]:
         new["metadata"]["deletionTimestamp"] = old["metadata"]["deletionTimestamp"]
-    owners = old["metadata"].get("ownerReferences")
-    if owners is None:
-        new["metadata"].pop("ownerReferences", None)
-    else:
-        new["metadata"]["ownerReferences"] = owners
-    status = new.setdefault("status", {})
-    if not status.get("qosClass") and "qosClass" in (old.get("status") or {}):
-        status["qosClass"] = old["status"]["qosClass"]
+    generation.keep_metadata(new, old, "ownerReferences")
+    status, before = new.setdefault("status", {}), old.get("status") or {}
+    for field in ("qosClass", "observedGeneration"):
+        if not status.get(field) and field in before:
+            status[field] = before[field]
+    _keep_generations(status, before)
+    _settle_addresses(status)
+    _drop_ungated(status)
+
+
+def _keep_generations(status: Obj, before: Obj) -> None:
+    """Who knows nothing of the generations that conditions are about leaves them as they were."""
+    old: dict[str, list[int]] = {}
+    for one in before.get("conditions") or ():
+        old.setdefault(one.get("type", ""), []).append(one.get("observedGeneration", 0))
+    for one in status.get("conditions") or ():
+        numbers = old.get(one.get("type", ""))
+        number = numbers.pop(0) if numbers else 0
+        if number and not one.get("observedGeneration"):
+            one["observedGeneration"] = number
+
+
+def _drop_ungated(status: Obj) -> None:
+    """Upstream: dropDisabledPodStatusFields, for the gates that are off."""
+    status.pop("nodeAllocatableResourceClaimStatuses", None)
+    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(kind) or ():
+            for mount in container.get("volumeMounts") or ():
+                mount.pop("volumeStatus", None)
+
+
+def _settle_addresses(status: Obj) -> None:
+    """The one address is the first of many. Upstream: Convert_v1_PodStatus_To_core_PodStatus."""
     one, many = status.get("podIP", ""), status.get("podIPs") or []
-    if one and at(many, 0, "ip") != one:  # The older field counts more.
+    if one and [one] != [a.get("ip", "") for a in many[:1]]:
         status["podIPs"] = [{"ip": one}]
-    elif many:
+    elif many and not one:
         status["podIP"] = many[0].get("ip", "")
 
 
@@ -233,13 +259,18 @@ def _tokens(spec: Obj) -> list[FieldError]:
     ]
 
 
-def pod_warnings(pod: Obj, old: Obj | None) -> list[str]:
-    if old is not None:
-        return []  # Pods are updated by machines, which upstream tells nothing.
-    text = "this is used in the Pod's hostname, which can result in surprising behavior"
-    name = warnings.pod_name(pod["metadata"].get("name", ""), text)
-    found = warnings.pod_template(pod["spec"], "spec")
-    return warnings.joined(name, warnings.pod_annotations(pod), found)
+def warnings(pod: Obj, old: Obj | None) -> list[str]:
+    """Pods are updated by machines, which upstream tells nothing."""
+    return pod_warnings.pod(pod) if old is None else []
+
+
+def status_warnings(pod: Obj) -> list[str]:
+    return [
+        text
+        for field in ("podIPs", "hostIPs")
+        for index, address in enumerate(at(pod, "status", field, default=()))
+        for text in address_warnings(address.get("ip", ""), f"status.{field}[{index}].ip")
+    ]
 
 
 _ENDED: Final = {
@@ -258,7 +289,8 @@ def row_conditions(pod: Obj) -> list[Obj]:
 POD = Resource(
     _INFO,
     row_conditions=row_conditions,
-    warnings=pod_warnings,
+    warnings=warnings,
+    status_warnings=status_warnings,
     validate=validate,
     validate_create=validate_create,
     validate_update=validate_update,
@@ -287,7 +319,7 @@ POD = Resource(
         "spec.hostNetwork": lambda p: str(bool(at(p, "spec", "hostNetwork"))).lower(),
         "status.phase": lambda p: str(at(p, "status", "phase", default="")),
         "status.podIP": lambda p: str(at(p, "status", "podIPs", 0, "ip", default="")),
-        "status.podIPs": lambda p: str(at(p, "status", "podIPs", 0, "ip", default="")),
+        "status.podIPs": lambda p: "",  # Upstream takes the name and has no value for it.
         "status.nominatedNodeName": lambda p: str(at(p, "status", "nominatedNodeName", default="")),
     },
 )

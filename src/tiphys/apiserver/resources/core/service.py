@@ -15,7 +15,6 @@ from tiphys.apiserver.resources.rules import warnings, workload_status
 _INFO = built_in("", "v1", "services")
 
 AFFINITY_SECONDS_DEFAULT: Final = 10800
-_LOAD_BALANCER_WIDTH: Final = 16  # Characters of addresses in the narrow form.
 
 
 def default(service: Obj) -> None:
@@ -65,7 +64,7 @@ def before_update(new: Obj, old: Obj) -> None:
     service_update.follow_address(new["spec"], old["spec"])
     service_update.keep_allocated(new["spec"], old["spec"])
     service_update.drop_of_type(new["spec"], old["spec"])
-    if new["spec"].get("type") != "LoadBalancer" and old["spec"].get("type") == "LoadBalancer":
+    if new["spec"].get("type") != "LoadBalancer":
         new["status"] = {"loadBalancer": {}}
 
 
@@ -107,6 +106,7 @@ SERVICE = Resource(
     validate_first=service_rules.validate_first,
     validate=service_rules.validate,
     warnings=warnings.service,
+    status_warnings=warnings.balancer_status,
     validate_update=service_change_rules.validate_update,
     update_order=("meta", "change", "whole"),
     default=default,

@@ -37,12 +37,8 @@ def keep_allocated(spec: Obj, before: Obj) -> None:
         for field in ("ipFamilies", "ipFamilyPolicy"):
             if field in before:
                 spec.setdefault(field, before[field])
-    external = {"NodePort", "LoadBalancer"}
-    if spec.get("type") in external and before.get("type") in external:
-        held = {_port_key(p): p["nodePort"] for p in before.get("ports") or () if "nodePort" in p}
-        for port in spec.get("ports") or ():
-            if not port.get("nodePort") and _port_key(port) in held:
-                port["nodePort"] = held[_port_key(port)]
+    if _is_given_node_ports(spec) and _is_given_node_ports(before):
+        _keep_node_ports(spec.get("ports") or [], before.get("ports") or [])
     local = ("LoadBalancer", "Local")
     if all((s.get("type"), s.get("externalTrafficPolicy")) == local for s in (spec, before)):
         number = before.get("healthCheckNodePort")
@@ -50,8 +46,14 @@ def keep_allocated(spec: Obj, before: Obj) -> None:
             spec.setdefault("healthCheckNodePort", number)
 
 
-def _port_key(port: Obj) -> tuple[str, int]:
-    return port.get("protocol", "TCP"), port.get("port", 0)
+def _keep_node_ports(ports: list[Obj], before: list[Obj]) -> None:
+    """By the ports' names; a node port that another port of the update has stays with that one."""
+    held = {p.get("name", ""): p.get("nodePort", 0) for p in before}
+    taken = {p.get("nodePort", 0) for p in ports} & set(held.values())
+    for port in ports:
+        number = held.get(port.get("name", ""), 0)
+        if number and not port.get("nodePort") and number not in taken:
+            port["nodePort"] = number
 
 
 def drop_of_type(spec: Obj, before: Obj) -> None:
@@ -89,6 +91,11 @@ def _has_address(spec: Obj) -> bool:
 
 
 def _has_node_ports(spec: Obj) -> bool:
+    """May have: a balancer keeps those it has even when it is to be given none."""
+    return spec.get("type") in {"NodePort", "LoadBalancer"}
+
+
+def _is_given_node_ports(spec: Obj) -> bool:
     wanted: bool = spec.get("allocateLoadBalancerNodePorts", True)
     return spec.get("type") == "NodePort" or (_is_balancer(spec) and wanted)
 

@@ -1,14 +1,15 @@
 """EndpointSlice. Upstream: pkg/registry/discovery/endpointslice/strategy.go."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from tiphys.api.meta import Obj
+from tiphys.api.meta import Obj, labels_of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.discovery import endpoint_slice_rules
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.addresses import address_warnings
 
 _INFO = built_in("discovery.k8s.io", "v1", "endpointslices")
 
@@ -56,10 +57,23 @@ def _endpoints(endpoint_slice: Obj, _: datetime) -> Any:
     return cells.list_with_more(addresses, len(addresses))
 
 
+_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+_CONTROLLERS: Final = (
+    "endpointslice-controller.k8s.io",
+    "endpointslicemirroring-controller.k8s.io",
+)
+
+
 def slice_warnings(endpoint_slice: Obj, old: Obj | None) -> list[str]:
-    if endpoint_slice.get("addressType") != "FQDN":
-        return []
-    return ["spec.addressType: FQDN endpoints are deprecated"]
+    found: list[str] = []
+    if old is None and endpoint_slice.get("addressType") == "FQDN":
+        found.append("spec.addressType: FQDN endpoints are deprecated")
+    if labels_of(endpoint_slice).get(_MANAGED_BY) in _CONTROLLERS:
+        return found
+    for index, endpoint in enumerate(endpoint_slice.get("endpoints") or ()):
+        for at, address in enumerate(endpoint.get("addresses") or ()):
+            found += address_warnings(address, f"endpoints[{index}].addresses[{at}]")
+    return found
 
 
 ENDPOINT_SLICE = Resource(

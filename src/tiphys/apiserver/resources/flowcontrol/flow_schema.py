@@ -24,6 +24,12 @@ def _missing(flow_schema: Obj, _: datetime) -> Any:
     return (condition(flow_schema, "Dangling") or {}).get("status", "?")
 
 
+def _precedence(flow_schema: Obj) -> tuple[int, str]:
+    """As they are asked. Upstream: FlowSchemaSequence."""
+    spec, metadata = flow_schema.get("spec") or {}, flow_schema["metadata"]
+    return spec.get("matchingPrecedence", 0), metadata.get("name", "")
+
+
 FLOW_SCHEMA = Resource(
     _INFO,
     validate=flow_schema_rules.validate,
@@ -36,9 +42,10 @@ FLOW_SCHEMA = Resource(
         cells.age,
         _missing,
     ),
+    table_order=_precedence,
     default=default,
     before_create=generation.created({}),
     before_update=generation.updated,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
     validate_status_update=condition_errors,
 )

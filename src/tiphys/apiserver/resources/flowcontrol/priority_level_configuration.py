@@ -49,6 +49,6 @@ PRIORITY_LEVEL_CONFIGURATION = Resource(
     default=default,
     before_create=generation.created({}),
     before_update=generation.updated,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
     validate_status_update=condition_errors,
 )

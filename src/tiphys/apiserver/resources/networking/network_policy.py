@@ -6,6 +6,7 @@ from tiphys.apiserver.resources import cells, generation
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.networking import network_policy_rules
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules.addresses import network_warnings
 
 _INFO = built_in("networking.k8s.io", "v1", "networkpolicies")
 
@@ -24,9 +25,23 @@ def before_update(new: Obj, old: Obj) -> None:
     generation.bump(new, old)
 
 
+def network_policy_warnings(policy: Obj, old: Obj | None) -> list[str]:
+    found: list[str] = []
+    for direction, side in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(policy["spec"].get(direction) or ()):
+            for at, peer in enumerate(rule.get(side) or ()):
+                block = peer.get("ipBlock") or {}
+                path = f"spec.{direction}[{index}].{side}[{at}].ipBlock"
+                found += network_warnings(block.get("cidr", ""), f"{path}.cidr")
+                for place, network in enumerate(block.get("except") or ()):
+                    found += network_warnings(network, f"{path}.except[{place}]")
+    return found
+
+
 NETWORK_POLICY = Resource(
     _INFO,
     validate=network_policy_rules.validate,
+    warnings=network_policy_warnings,
     columns=columns_of(_INFO, cells.name, cells.selector("spec", "podSelector"), cells.age),
     default=default,
     before_create=generation.start,

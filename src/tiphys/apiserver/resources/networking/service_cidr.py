@@ -34,5 +34,5 @@ SERVICE_CIDR = Resource(
     default=default,
     before_create=before_create,
     before_update=generation.keep_status,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
 )

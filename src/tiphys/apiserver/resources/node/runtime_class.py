@@ -12,6 +12,7 @@ from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.pod_template import round_up
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import node_labels
 from tiphys.apiserver.resources.rules.resource_requirements import requirements
 from tiphys.apiserver.resources.rules.scheduling import tolerations
 from tiphys.apiserver.resources.rules.texts import immutable, labels, named
@@ -47,9 +48,19 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     return immutable(new.get("handler"), old.get("handler"), "handler")
 
 
+def warnings(runtime_class: Obj, old: Obj | None) -> list[str]:
+    selector = (runtime_class.get("scheduling") or {}).get("nodeSelector") or {}
+    return [
+        f"scheduling.nodeSelector: {node_labels.DEPRECATED[key]}"
+        for key in sorted(selector)
+        if key in node_labels.DEPRECATED
+    ]
+
+
 RUNTIME_CLASS = Resource(
     _INFO,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
     update_order=("whole", "meta", "change"),
     allow_create_on_update=True,

@@ -19,6 +19,9 @@ from tiphys.apiserver.resources.rules.texts import IMMUTABLE
 _INFO = built_in("resource.k8s.io", "v1", "resourceclaims")
 
 
+_Identity = tuple[Any, ...]  # Of a device: driver, pool, name, share.
+
+
 def default(claim: Obj) -> None:
     default_claim_spec(claim["spec"])
     claim.setdefault("status", {})
@@ -26,6 +29,28 @@ def default(claim: Obj) -> None:
 
 def before_create(claim: Obj) -> None:
     claim["status"] = {}
+
+
+def before_status_update(new: Obj, old: Obj) -> None:
+    """What drivers say of devices goes with the devices."""
+    generation.status_alone_updated(new, old)
+    devices = at(new, "status", "devices", default=[])
+    gone = _allocated(old) - _allocated(new) if devices else set()
+    kept = [device for device in devices if _identity(device) not in gone]
+    if len(kept) == len(devices):
+        return
+    new["status"] = {k: v for k, v in new["status"].items() if k != "devices"}
+    if kept:
+        new["status"]["devices"] = kept
+
+
+def _allocated(claim: Obj) -> set[_Identity]:
+    results = at(claim, "status", "allocation", "devices", "results", default=[])
+    return {_identity(result) for result in results}
+
+
+def _identity(device: Obj) -> _Identity:
+    return tuple(device.get(field) for field in ("driver", "pool", "device", "shareID"))
 
 
 def _state(claim: Obj, _: datetime) -> Any:
@@ -60,9 +85,10 @@ RESOURCE_CLAIM = Resource(
     validate_create_in=validate_create_in,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    has_status_table=False,
     columns=columns_of(_INFO, cells.name, _state, cells.age),
     default=default,
     before_create=before_create,
     before_update=generation.keep_status,
-    before_status_update=generation.status_updated,
+    before_status_update=before_status_update,
 )

@@ -95,3 +95,24 @@ def interface_address(text: str, path: str) -> list[FieldError]:
     if canonical == text:
         return []
     return [invalid(path, text, f'must be in canonical form ("{canonical}")')]
+
+
+# What is refused above need not be warned of: of what is left only IPv6 has several forms.
+
+
+def address_warnings(text: str, path: str) -> list[str]:
+    """Upstream: GetWarningsForIP."""
+    address = parse_address(text) if ":" in text else None
+    if address is None or str(address) == text:
+        return []
+    shown = f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")'
+    return [f"{path}: {shown}"]
+
+
+def network_warnings(text: str, path: str) -> list[str]:
+    """Upstream: GetWarningsForCIDR."""
+    network = parse_network(text) if ":" in text else None
+    if network is None or str(network) == text:
+        return []
+    shown = f'IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{network}")'
+    return [f"{path}: {shown}"]

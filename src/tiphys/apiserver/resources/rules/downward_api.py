@@ -29,7 +29,7 @@ _KNOWN: Final = frozenset(
         "status.podIPs", "spec.host",
     }
 )  # fmt: skip
-_SUBSCRIPT: Final = re.compile(r"(.*)\['(.*)'\]")
+_SUBSCRIPT: Final = re.compile(r"(.+?)\['(.*)'\]", re.DOTALL)
 RESOURCES: Final = (
     "limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu",
     "requests.ephemeral-storage", "requests.memory",

@@ -22,6 +22,13 @@ from tiphys.apiserver.resources.rules.windows_options import windows_options
 
 _SYSCTL_MAX: Final = 253
 _SYSCTL: Final = "([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+# Of a namespace of processes. Source: component-helpers node/util/sysctl/namespace.go.
+_IPC: Final = frozenset(
+    {
+        "kernel.sem", "kernel.shm", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+        "kernel.shm_rmid_forced", "kernel.msg", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
+    }
+)  # fmt: skip
 _PROFILE_PATH_MAX: Final = 4095
 _SECCOMP: Final = ("Localhost", "RuntimeDefault", "Unconfined")
 
@@ -77,11 +84,10 @@ def _sysctls(values: Any, spec: Obj, path: str) -> list[FieldError]:
 
 
 def _host_sysctl(name: str, spec: Obj, path: str) -> list[FieldError]:
-    dotted = name.replace("/", ".")
+    dotted = name.replace("/", ".").partition("*")[0]
     if spec.get("hostNetwork") and dotted.startswith("net."):
         return [invalid(path, name, "may not be specified when 'hostNetwork' is true")]
-    is_ipc = dotted == "kernel.sem" or dotted.startswith(("kernel.shm", "kernel.msg", "fs.mqueue."))
-    if spec.get("hostIPC") and is_ipc:
+    if spec.get("hostIPC") and (dotted in _IPC or dotted.startswith("fs.mqueue.")):
         return [invalid(path, name, "may not be specified when 'hostIPC' is true")]
     return []
 

@@ -16,10 +16,8 @@ _DOMAIN_MAX: Final = 256
 _USER_MAX: Final = 104
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NET_BIOS: Final = re.compile(r'[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}')
-_DNS: Final = re.compile(
-    r"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]{0,61}[a-zA-Z0-9])\.)*"
-    r"([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]{0,61}[A-Za-z0-9])\.?"
-)
+_DNS_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_DNS: Final = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*")
 _FORBIDDEN: Final = re.compile(r'["/\\:;|=,+*?<>@\[\]]')
 
 

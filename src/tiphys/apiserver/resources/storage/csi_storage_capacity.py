@@ -6,6 +6,7 @@ from tiphys.api.meta import Obj
 from tiphys.api.quantity import of
 from tiphys.api.resources import built_in
 from tiphys.apiserver.resources.resource import Resource
+from tiphys.apiserver.resources.rules import node_labels
 from tiphys.apiserver.resources.rules.texts import each, immutable, label_selector
 
 _INFO = built_in("storage.k8s.io", "v1", "csistoragecapacities")
@@ -29,9 +30,14 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     ]
 
 
+def warnings(capacity: Obj, old: Obj | None) -> list[str]:
+    return list(node_labels.of_label_selector(capacity.get("nodeTopology"), "nodeTopology"))
+
+
 CSI_STORAGE_CAPACITY = Resource(
     _INFO,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
     allow_unconditional_update=False,
 )

@@ -103,5 +103,5 @@ VOLUME_ATTACHMENT = Resource(
     default=default,
     before_create=before_create,
     before_update=generation.keep_status,
-    before_status_update=generation.status_updated,
+    before_status_update=generation.status_alone_updated,
 )
