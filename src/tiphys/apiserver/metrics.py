@@ -6,6 +6,7 @@ pkg/controllers/status/metrics.
 
 from typing import TYPE_CHECKING, Final
 
+from tiphys.api.resources import ResourceInfo
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.lib.metrics import Buckets, gauge, process_families
 from tiphys.lib.prometheus_text import Family, Labels, Sample
@@ -43,28 +44,30 @@ class Meter:
         return [] if self._is_long or not self._codes else self._buckets.samples(self._labels)
 
 
+# Ours: every verb of every resource here, and as much again of other servers, whose resources are
+# not known here: clients could name any.
+METERS_MAX: Final = 4_000
+
+
 class RequestMetrics:
-    """Meters by what is asked for: only of resources that are served, so that they are bounded."""
+    """Meters by what is asked for: of resources that are served, one for everything else."""
 
     def __init__(self) -> None:
         self._meters: dict[Labels, Meter] = {}
 
-    def meter_of(self, info: RequestInfo, *, is_served: bool) -> Meter:
+    def meter_of(
+        self, info: RequestInfo, resource: ResourceInfo | None, *, is_remote: bool
+    ) -> Meter:
+        """resource: what is asked for, where this server knows it; is_remote: another serves it."""
+        parts = resource.subresources if resource is not None else ()
+        has_part = not info.subresource or info.subresource in parts
+        is_served = is_remote or (resource is not None and has_part)
         verb = _VERBS.get(info.verb, info.verb.upper())
         is_long = info.verb == "watch" or info.subresource in _LONG
-        if not is_served:
-            info = RequestInfo("", "")
-        labels: Labels = (
-            ("component", "apiserver"),
-            ("dry_run", ""),
-            ("group", info.group),
-            ("resource", info.resource),
-            ("scope", _scope(info) if is_served else ""),
-            ("subresource", info.subresource),
-            ("verb", verb),
-            ("version", info.version),
-        )
-        found = self._meters.get(labels)
+        found = self._meters.get(labels := _labels(info, verb)) if is_served else None
+        if found is None and (not is_served or len(self._meters) >= METERS_MAX):
+            labels = _labels(RequestInfo("", ""), verb)
+            found = self._meters.get(labels)
         if found is None:
             found = self._meters[labels] = Meter(labels, is_long=is_long)
         return found
@@ -87,6 +90,19 @@ class RequestMetrics:
                 [sample for meter in meters for sample in meter.durations()],
             ),
         ]
+
+
+def _labels(info: RequestInfo, verb: str) -> Labels:
+    return (
+        ("component", "apiserver"),
+        ("dry_run", ""),
+        ("group", info.group),
+        ("resource", info.resource),
+        ("scope", _scope(info) if info.resource else ""),
+        ("subresource", info.subresource),
+        ("verb", verb),
+        ("version", info.version),
+    )
 
 
 def _scope(info: RequestInfo) -> str:

@@ -376,8 +376,9 @@ class ApiServer:
         remote = self.aggregation.of_path(request.raw_path)
         known = self.endpoints.get((info.group, info.version, info.resource))
         endpoint = known if remote is None else None
-        is_served = remote is not None or known is not None
-        meter = self.requests.meter_of(info, is_served=is_served)
+        meter = self.requests.meter_of(
+            info, None if known is None else known.info, is_remote=remote is not None
+        )
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
         route = _Route(
