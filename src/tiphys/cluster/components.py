@@ -1,10 +1,11 @@
 """Which processes a profile consists of, and what each is told.
 
-Importing this module imports the components: only the supervisor does, once, before it forks.
+Importing this module imports the API server: only the supervisor does, once, before it forks. The
+parts of all others are imported when they are asked for, which is while the API server starts.
 """
 
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,17 +15,14 @@ from tiphys.apiserver import run as apiserver
 from tiphys.apiserver.config import ApiServerConfig
 from tiphys.apiserver.filters.request_header import RequestHeaderConfig
 from tiphys.client.metrics_page import MetricsConfig
-from tiphys.cloud import run as cloud
 from tiphys.cloud.config import CloudConfig
 from tiphys.cluster import access, extra_config, node_network
 from tiphys.cluster.metrics_ports import CLOUD_PORT, CONTROLLERS_PORT, SCHEDULER_PORT
 from tiphys.cluster.pki import CONTROL_PLANE, FRONT_PROXY
 from tiphys.cluster.profile import MASTER_PORT, Node, Profile
 from tiphys.cluster.supervisor import Component
-from tiphys.controllers import run as controllers
 from tiphys.controllers.config import ControllersConfig
 from tiphys.lib.component import run_until_signalled
-from tiphys.scheduler import run as scheduler
 from tiphys.scheduler.config import SchedulerConfig
 
 # Stages in which components are stopped, the highest first.
@@ -33,16 +31,21 @@ STORE, API, STATE, CONTROL, RUNTIME, KUBELET = 0, 1, 2, 3, 4, 5
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def components(profile: Profile) -> list[Component]:
+def components(profile: Profile) -> Iterator[Component]:
     """Every process in the order of starting."""
+    if not profile.masters and not profile.is_joined:
+        yield _waiting(_api_server(profile), partial(_accepts, profile.api_port))
+    yield from _others(profile)
+
+
+def _others(profile: Profile) -> list[Component]:
     found: list[Component] = []
     if profile.masters:
         for node in profile.masters:
             if not node.stopped:
                 found += _master(profile, node)
     elif not profile.is_joined:
-        found = _control_plane(profile)
-        found[0] = _waiting(found[0], partial(_accepts, profile.api_port))
+        found = _leading(profile)
     if profile.nodes:
         # Linux only, and nothing that a control plane alone should carry in its memory.
         from tiphys.cluster.node_components import node_components
@@ -58,14 +61,23 @@ def components(profile: Profile) -> list[Component]:
 def _master(profile: Profile, node: Node) -> list[Component]:
     from tiphys.cluster import etcd
 
-    return [etcd.component(profile, node, STORE), *_control_plane(profile, node)]
+    store = etcd.component(profile, node, STORE)
+    return [store, _api_server(profile, node), *_leading(profile, node)]
 
 
-def _control_plane(profile: Profile, node: Node | None = None) -> list[Component]:
+def _api_server(profile: Profile, node: Node | None = None) -> Component:
     """On the host, or on a master."""
-    api = component(
+    return component(
         profile, "apiserver", API, lambda: apiserver.run(api_server(profile, node)), node
     )
+
+
+def _leading(profile: Profile, node: Node | None = None) -> list[Component]:
+    """Those of whose kind one leads: beside an API server."""
+    from tiphys.cloud import run as cloud
+    from tiphys.controllers import run as controllers
+    from tiphys.scheduler import run as scheduler
+
     cloud_manager = component(
         profile,
         "cloud-controller-manager",
@@ -79,7 +91,7 @@ def _control_plane(profile: Profile, node: Node | None = None) -> list[Component
         ("scheduler", lambda: scheduler.run(scheduler_config(profile, node))),
     ]
     others = [component(profile, name, CONTROL, work, node) for name, work in works]
-    return [api, *others, cloud_manager]
+    return [*others, cloud_manager]
 
 
 def component(

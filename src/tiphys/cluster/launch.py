@@ -126,7 +126,7 @@ def _run(roots: Roots, name: str, pipe: int) -> int:
 
     def reload() -> list[Component] | None:
         try:
-            return components(_loaded(roots, name))
+            return list(components(_loaded(roots, name)))
         except ProfileError as exc:
             log.error("the profile was not read again", extra={"why": str(exc)})
             return None

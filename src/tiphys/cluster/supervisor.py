@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +67,7 @@ class _Running:
 class Supervisor:
     """`run()` returns when everything has been stopped."""
 
-    components: Sequence[Component]
+    components: Iterable[Component]
     processes_file: Path
     title: str
     reload: Callable[[], Sequence[Component] | None] = lambda: None  # On SIGHUP; None: as before.
@@ -83,12 +83,7 @@ class Supervisor:
         setproctitle(self.title)
         raise_open_files()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        memory_holes.fill()
-        gc.freeze()
-        for component in self.components:
-            self._start(_Running(component))
-            if component.wait_until is not None and not self._wait(component.wait_until):
-                break
+        self._start_all()
         next_check = time.monotonic() + LOG_CHECK_SECONDS
         while not self._stopping:
             info = signal.sigtimedwait(_SIGNALS, max(0.0, self._next_due(next_check)))
@@ -98,12 +93,26 @@ class Supervisor:
                 self._rotate_logs()
         self._stop_all()
 
-    def _wait(self, until: Callable[[], bool]) -> bool:
-        """Wait for a component, restarting it when it dies; False when told to stop."""
+    def _start_all(self) -> None:
+        """While one starts the next is made ready, with all that must be imported for it."""
+        waiting = iter(self.components)
+        component = next(waiting, None)
+        share_memory()
+        while component is not None and not self._stopping:
+            known = len(sys.modules)
+            self._start(_Running(component))
+            following = next(waiting, None)
+            if len(sys.modules) > known:
+                share_memory()
+            if component.wait_until is not None:
+                self._wait(component.wait_until)
+            component = following
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        """Wait for a component, restarting it when it dies, or to be told to stop."""
         while not self._stopping and not until():
             info = signal.sigtimedwait(_SIGNALS, 0.005)
             self._handle(info.si_signo if info else 0)
-        return not self._stopping
 
     def _next_due(self, limit: float) -> float:
         due = [r.due for r in self._running.values() if r.due is not None]
@@ -245,6 +254,12 @@ class Supervisor:
                 if path.stat().st_size > LOG_BYTES_MAX:
                     path.with_suffix(".log.1").write_bytes(path.read_bytes())
                     os.truncate(path, 0)
+
+
+def share_memory() -> None:
+    """What is there now is to be the same pages in all children."""
+    memory_holes.fill()
+    gc.freeze()
 
 
 def key_of(component: Component) -> str:
