@@ -4,6 +4,7 @@ The supervisor imports the components while the command makes certificates and n
 a pipe then tells it to go on. A pipe that is closed instead tells it to give up.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -111,6 +112,7 @@ def close_inherited(keep: int) -> None:
 
 
 def _run(roots: Roots, name: str, pipe: int) -> int:
+    gc.disable()  # What is imported stays: see `supervisor.share_memory`.
     from tiphys.cluster import preload
     from tiphys.cluster.components import components
     from tiphys.cluster.supervisor import Component, Supervisor

@@ -107,6 +107,7 @@ class Supervisor:
             if component.wait_until is not None:
                 self._wait(component.wait_until)
             component = following
+        gc.enable()
 
     def _wait(self, until: Callable[[], bool]) -> None:
         """Wait for a component, restarting it when it dies, or to be told to stop."""
@@ -276,6 +277,7 @@ def become(component: Component) -> NoReturn:
         redirect_output(component.log_file)
         setproctitle(component.title)
         logs.configure(sys.stderr)
+        gc.enable()
         code = component.main()
     except BaseException:  # whatever it was, the process ends here and the log says why
         logging.getLogger(__name__).exception("component failed to start")
