@@ -17,6 +17,7 @@ from tiphys.codec.typed import DecodeError
 STRICT_ERRORS_MAX: Final = 100  # sigs.k8s.io/json reports no more.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SPACED_COLON: Final = re.compile(rb'"[ \t\r\n]+:')
+_AS_NUMBERS: Final = (b"\\u0022", b"\\u003a", b"\\u003A")  # A quote, a colon.
 _PROPS: Final = "apiextensions.v1.JSONSchemaProps"
 _ROOT_FIELDS: Final = frozenset({"apiVersion", "kind"})
 
@@ -154,9 +155,9 @@ def _may_have_lost(obj: Obj, raw: bytes) -> bool:
     """Whether the text has more colons behind a quote than what was read of it.
 
     Each key has one, and so may texts; written again, texts have as many as before, unless their
-    quotes were written as numbers.
+    quotes or colons were written as numbers.
     """
-    if b"\\u0022" in raw:
+    if any(number in raw for number in _AS_NUMBERS):
         return True
     try:
         return raw.count(b'":') != orjson.dumps(obj).count(b'":')

@@ -24,6 +24,10 @@ from tiphys.codec.json import has_duplicates
         ('{"a":"x\\":y","b":"\\" :"}', False),
         ('{"a":"x\\":y","a":1}', True),
         ('{"\\u0061":1,"a":2}', True),
+        ('{"a":1,"a":2,"b":"\\"\\u003a"}', True),
+        ('{"a":1,"a":2,"b":"\\"\\u003A"}', True),
+        ('{"a":1,"a":2,"b":"\\u0022:"}', True),
+        ('{"a":1,"b":"\\"\\u003a"}', False),
         ("{}", False),
     ],
 )

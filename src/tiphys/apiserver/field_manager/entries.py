@@ -19,6 +19,9 @@ _ITEM_KINDS: Final = ("k:", "v:", "i:")
 _SCALARS: Final = (str, int, float)
 _OF_KEYS: Final = (*_SCALARS, type(None))
 FIELDS_TYPE: Final = "FieldsV1"
+# What works on sets calls itself up to three times a level, of the thousand that Python allows.
+FIELDS_DEPTH_MAX: Final = 250
+KEPT_KEY_LENGTH_MAX: Final = 256  # Who writes such keys has few of them; longer ones fill memory.
 UPDATERS_MAX: Final = 10  # Upstream internal/capmanagers.go, DefaultMaxUpdateManagers.
 OLD_UPDATERS: Final = "ancient-changes"
 
@@ -67,7 +70,7 @@ def read(entries: Iterable[Any]) -> Managers:
         fields = entry.get("fieldsV1")
         if not isinstance(fields, dict) or not fields:
             continue
-        _check(fields)
+        _check(fields, FIELDS_DEPTH_MAX)
         version = entry.get("apiVersion", "")
         key = ManagerKey.of(
             entry.get("manager", ""),
@@ -79,19 +82,24 @@ def read(entries: Iterable[Any]) -> Managers:
     return found
 
 
-def _check(fields: FieldSet) -> None:
-    """Raises BadManagedFields for a key that is none."""
+def _check(fields: FieldSet, depth_left: int) -> None:
+    """Raises BadManagedFields for a key that is none, and for sets below too many others."""
+    if depth_left == 0:
+        raise BadManagedFields(f"fields are nested more than {FIELDS_DEPTH_MAX} deep")
     for key, inner in fields.items():
         if key[:2] != "f:" and key != SELF and not _is_item(key):
             raise BadManagedFields(f'unknown field key "{key}"')
         if not isinstance(inner, dict):
             raise BadManagedFields(f'field key "{key}" leads to no set')
-        _check(inner)
+        _check(inner, depth_left - 1)
 
 
-@lru_cache(maxsize=1024)
 def _is_item(key: str) -> bool:
     """Whether it names an item of a list: by its keys, its value or its place."""
+    return _is_known_item(key) if len(key) <= KEPT_KEY_LENGTH_MAX else _names_item(key)
+
+
+def _names_item(key: str) -> bool:
     kind, text = key[:2], key[2:]
     if kind not in _ITEM_KINDS:
         return False
@@ -102,6 +110,9 @@ def _is_item(key: str) -> bool:
     if kind == "k:":
         return isinstance(found, dict) and all(isinstance(v, _OF_KEYS) for v in found.values())
     return isinstance(found, _SCALARS if kind == "v:" else int)
+
+
+_is_known_item = lru_cache(maxsize=1024)(_names_item)
 
 
 def is_reset(entries: Any) -> bool:

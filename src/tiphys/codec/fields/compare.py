@@ -76,10 +76,11 @@ def items_of(shape: Shape, value: Any) -> dict[str, Any]:
 def _with_repeated(shape: Shape, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in keyed(shape, value):
-        if key in found:
-            held = found[key]
-            item = Repeated([*held, item] if isinstance(held, Repeated) else [held, item])
-        found[key] = item
+        held = found.get(key)
+        if isinstance(held, Repeated):
+            held.append(item)
+        else:
+            found[key] = Repeated([held, item]) if key in found else item
     return found
 
 
