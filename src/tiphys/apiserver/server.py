@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from tiphys.api.errors import ApiError
+from tiphys.api.errors import ApiError, BadRequest
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS
 from tiphys.apiserver.admission.chain import Chain
@@ -495,3 +495,5 @@ async def _guarded(ctx: RequestContext, work: Awaitable[Answer]) -> Answer:
         return status_answer(ctx, error)
     except StorageError as error:
         return status_answer(ctx, storage_failed(error))
+    except RecursionError:  # Of what a client has sent: nothing of ours is that deep.
+        return status_answer(ctx, BadRequest("the object is nested too deeply"))

@@ -10,7 +10,8 @@ Upstream: apimachinery pkg/runtime/serializer/protobuf, staging/src/k8s.io/api/*
 
 import base64
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -314,9 +315,26 @@ def _encoder(type_name: str) -> Encode:
     def encode(obj: Any) -> bytes:
         if not parts and definition.wire:
             parts.extend(_parts(definition))
-        return b"".join([part(obj) for part in parts])
+        try:
+            return b"".join([part(obj) for part in parts])
+        except _MISFITS:
+            if not isinstance(obj, dict):
+                raise
+            return b"".join(_fitting(parts, obj))
 
     return encode
+
+
+# What values of other types than the schema's raise.
+_MISFITS: Final = (AttributeError, TypeError, ValueError, OverflowError, struct.error)
+
+
+def _fitting(parts: list[Encode], obj: Obj) -> Iterator[bytes]:
+    """Without the fields that have not their types' form: one object, stored when nobody looked,
+    must not keep everybody from reading a list."""
+    for part in parts:
+        with suppress(*_MISFITS):
+            yield part(obj)
 
 
 def _parts(definition: TypeDef) -> list[Encode]:

@@ -54,11 +54,20 @@ def problem_of(lab: Lab, asked: OddRequest) -> str:
 
 CONFIG_MAPS: Final = "/api/v1/namespaces/default/configmaps"
 PODS: Final = "/api/v1/namespaces/default/pods"
+DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+AUTOSCALERS: Final = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
 _JSON: Final = {"content-type": "application/json"}
 _APPLY: Final = {"content-type": "application/apply-patch+yaml"}
 _STRATEGIC: Final = {"content-type": "application/strategic-merge-patch+json"}
 _JSON_PATCH: Final = {"content-type": "application/json-patch+json"}
 _FUTURE: Final = b'{"v":"meta.k8s.io/v1","rv":9223372036854775807,"start":"default/a"}'
+
+
+def nested(depth: int, key: str = "a") -> Any:
+    made: Any = {}
+    for _ in range(depth):
+        made = {key: made}
+    return made
 
 
 def a_map(**more: Any) -> bytes:
@@ -132,6 +141,32 @@ FOUND: Final = [
         json.dumps({"spec": {"containers": [{"name": f"c{n}"} for n in range(10_000)]}}).encode(),
         422, id="many-elements-to-merge",
     ),
+    pytest.param(
+        "PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", _APPLY, a_map(data={"x": nested(400)}), 400,
+        id="depth-of-what-is-applied",
+    ),
+    pytest.param(
+        "PATCH", f"{PODS}/n?fieldManager=m", _APPLY,
+        json.dumps({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n"},
+            "spec": {"containers": [{"name": nested(300)}]},
+        }).encode(),
+        500, id="depth-of-a-key",
+    ),
+    pytest.param(
+        "POST", DEFINITIONS, _JSON,
+        json.dumps({"spec": {"versions": [{"schema": {"openAPIV3Schema": nested(900, "not")}}]}})
+        .encode(),
+        400, id="depth-of-a-schema",
+    ),
+    pytest.param(
+        "POST", f"{CONFIG_MAPS}?dryRun=All", _JSON,
+        a_map(metadata={"name": "owned", "managedFields": [{
+            "manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "fieldsV1": nested(600, "f:a"),
+        }]}),
+        201, id="depth-of-managed-fields",
+    ),
 ]  # fmt: skip
 
 
@@ -142,6 +177,63 @@ def test_what_was_found_is_refused(
     asked = OddRequest(method, target, headers, body)
     assert problem_of(lab, asked) == ""
     assert lab.ask(asked)[0] == wanted
+
+
+def test_what_kubectl_has_applied_before_may_be_nested_too_deeply(lab: Lab) -> None:
+    """It says nothing then: what others own stays theirs."""
+    note = "kubectl.kubernetes.io/last-applied-configuration"
+    held = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "data": {"x": nested(600)}})
+    metadata = {"name": "before", "annotations": {note: held}}
+    made = OddRequest("POST", CONFIG_MAPS, _JSON, a_map(metadata=metadata, data={"x": "y"}))
+    assert lab.ask(made)[0] == 201
+    config = a_map(metadata={"name": "before"}, data={"x": "z"})
+    apply = OddRequest("PATCH", f"{CONFIG_MAPS}/before?fieldManager=kubectl", _APPLY, config)
+    assert problem_of(lab, apply) == ""
+    assert lab.ask(apply)[0] == 409
+
+
+_METRICS_NOTE: Final = "autoscaling.alpha.kubernetes.io/metrics"
+_BEHAVIOR_NOTE: Final = "autoscaling.alpha.kubernetes.io/behavior"
+
+
+@pytest.mark.parametrize(
+    ("note", "text"),
+    [
+        (_METRICS_NOTE, '[{"type":[]}]'),
+        (_METRICS_NOTE, '[{"type":"Object","object":{"target":3}}]'),
+        (_METRICS_NOTE, '[{"type":"Object","object":3}]'),
+        (_METRICS_NOTE, "[3]"),
+        (_METRICS_NOTE, '"x"'),
+        (_BEHAVIOR_NOTE, '{"scaleUp":{"Policies":[1]}}'),
+        (_BEHAVIOR_NOTE, '{"scaleUp":{"tolerance":[]}}'),
+        (_BEHAVIOR_NOTE, '{"scaleUp":{"stabilizationWindowSeconds":"x"}}'),
+        (_BEHAVIOR_NOTE, '{"scaleUp":{"selectPolicy":[]}}'),
+        (_BEHAVIOR_NOTE, '{"scaleUp":[]}'),
+        ("autoscaling.alpha.kubernetes.io/conditions", '"x"'),
+        ("autoscaling.alpha.kubernetes.io/current-metrics", '[{"type":"Pods","pods":[]}]'),
+    ],
+)
+def test_an_annotation_that_holds_no_fields_says_nothing(lab: Lab, note: str, text: str) -> None:
+    autoscaler = {
+        "metadata": {"name": "h", "annotations": {note: text}},
+        "spec": {
+            "maxReplicas": 2,
+            "targetCPUUtilizationPercentage": 50,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+        },
+    }
+    body = json.dumps(autoscaler).encode()
+    assert lab.ask(OddRequest("POST", AUTOSCALERS, _JSON, body))[0] == 201
+    own = f"{AUTOSCALERS}/h"
+    assert lab.ask(OddRequest("PUT", f"{own}/status", _JSON, body))[0] == 200
+    protobuf = {"accept": "application/vnd.kubernetes.protobuf"}
+    newer = own.replace("/v1/", "/v2/")
+    assert lab.ask(OddRequest("GET", newer, protobuf, b""))[0] == 200
+    shown = json.loads(lab.ask(OddRequest("GET", newer, {}, b""))[1])
+    assert [m["type"] for m in shown["spec"]["metrics"]] == ["Resource"]
+    assert "behavior" not in shown["spec"]
+    assert (shown["status"].get("conditions"), shown["status"]["currentMetrics"]) == (None, None)
+    assert lab.ask(OddRequest("DELETE", own, {}, b""))[0] == 200
 
 
 def test_a_list_with_an_item_twice_takes_an_apply(lab: Lab) -> None:

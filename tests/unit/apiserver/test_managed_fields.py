@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from tiphys.apiserver.field_manager import entries as table
 from tiphys.apiserver.field_manager.entries import (
+    FIELDS_DEPTH_MAX,
+    KEPT_KEY_LENGTH_MAX,
     OLD_UPDATERS,
     UPDATERS_MAX,
     BadManagedFields,
@@ -34,6 +37,13 @@ def an_entry(**changes: Any) -> dict[str, Any]:
     return entry | changes
 
 
+def nested(depth: int) -> FieldSet:
+    made: FieldSet = {}
+    for _ in range(depth):
+        made = {"f:a": made}
+    return made
+
+
 def untimed() -> dict[str, Any]:
     """What a Scale leaves of an updater that had the replicas."""
     return {k: v for k, v in an_entry(fieldsV1=REPLICAS).items() if k != "time"}
@@ -58,11 +68,24 @@ def test_what_is_written_is_read() -> None:
         an_entry(fieldsV1={'k:{"name":[]}': {}}),
         an_entry(fieldsV1={"v:{}": {}}),
         an_entry(fieldsV1={"i:x": {}}),
+        an_entry(fieldsV1={"v:" + "x" * (KEPT_KEY_LENGTH_MAX + 1): {}}),
+        an_entry(fieldsV1=nested(FIELDS_DEPTH_MAX)),
     ],
 )
 def test_what_cannot_be_read(entry: dict[str, Any]) -> None:
     with pytest.raises(BadManagedFields):
         read([entry])
+
+
+def test_the_deepest_sets_that_are_read_are_written() -> None:
+    entries = [an_entry(fieldsV1=nested(FIELDS_DEPTH_MAX - 1))]
+    assert write(read(entries)) == entries
+
+
+def test_long_keys_are_read_and_not_remembered() -> None:
+    before = table._is_known_item.cache_info().currsize
+    read([an_entry(fieldsV1={f'v:"{n}{"x" * KEPT_KEY_LENGTH_MAX}"': {} for n in range(3)})])
+    assert table._is_known_item.cache_info().currsize == before
 
 
 @pytest.mark.parametrize(("value", "reset"), [([{}], True), ([], False), (None, False)])

@@ -49,6 +49,19 @@ def test_refused(body: bytes) -> None:
         protobuf.decode_object(body)
 
 
+@pytest.mark.parametrize("conditions", ["x", 3, ["x"], {"a": 1}])
+def test_what_has_not_its_types_form_is_not_sent(conditions: object) -> None:
+    autoscaler = {
+        "kind": "HorizontalPodAutoscaler",
+        "apiVersion": "autoscaling/v2",
+        "metadata": {"name": "a"},
+        "status": {"desiredReplicas": 2, "conditions": conditions},
+    }
+    status = protobuf.decode_object(protobuf.encode_object(autoscaler))["status"]
+    assert "conditions" not in status
+    assert status["desiredReplicas"] == 2
+
+
 def test_varints() -> None:
     for value in (0, 1, 127, 128, 300, 2**63 - 1, -1, -(2**31)):
         assert signed(read_varint(varint(value), 0)[0]) == value

@@ -248,7 +248,7 @@ def _last_applied(scope: Scope, live: Obj, version: str) -> FieldSet | None:
         fields = field_set(scope.shape, found)
         for changed in compare(scope.shape, found, live):
             fields = difference(fields, changed)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     return fields
 
@@ -263,9 +263,12 @@ def _renew_last_applied(metadata: Obj, config: Obj) -> None:
     if "annotations" in inner:
         inner["annotations"] = notes
     applied_now["metadata"] = inner
-    text = orjson.dumps(applied_now, option=orjson.OPT_SORT_KEYS).decode() + "\n"
     annotations = dict(metadata.get("annotations") or {})
-    if len(text) > LAST_APPLIED_BYTES_MAX:
+    try:
+        text = orjson.dumps(applied_now, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    except orjson.JSONEncodeError:  # Nested too deeply to be written.
+        text = ""
+    if not text or len(text) > LAST_APPLIED_BYTES_MAX:
         annotations.pop(LAST_APPLIED, None)
     else:
         annotations[LAST_APPLIED] = text

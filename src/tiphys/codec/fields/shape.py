@@ -258,7 +258,11 @@ def _scalar(item: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    """Raises ValueError for a key that is nested so deeply that it can be none."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"an element's key cannot be written: {error}") from None
 
 
 # Keys of items that the schema has a default for. Source: OpenAPI of core/v1, `default: TCP`.

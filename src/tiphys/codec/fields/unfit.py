@@ -4,16 +4,31 @@ Upstream: structured-merge-diff typed/validate.go, typed/helpers.go.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from tiphys.codec.fields import go_value
 from tiphys.codec.fields.field_set import path_text
 from tiphys.codec.fields.shape import Shape, StructShape, Whole
 
+# Upstream tells of all; here each tells its whole path, so that a message could be a thousand
+# times as long as the object.
+UNFIT_MAX: Final = 100
+UNFIT_CHARS_MAX: Final = 65_536  # After as many no other is told.
+
 
 def why_unfit(shape: Shape, value: Any) -> str:
-    """`.spec.x: field not declared in schema`, several below each other, or an empty text."""
-    found = list(_unfit(shape, value, ()))
+    """`.spec.x: field not declared in schema`, several below each other, or an empty text.
+
+    Raises RecursionError for a value that is nested too deeply.
+    """
+    found: list[str] = []
+    room = UNFIT_CHARS_MAX
+    for text in islice(_unfit(shape, value, ()), UNFIT_MAX):
+        found.append(text)
+        room -= len(text)
+        if room <= 0:
+            break
     if len(found) > 1:
         return "\n  ".join(["errors:", *found])
     return found[0] if found else ""
@@ -49,16 +64,16 @@ def _told(path: tuple[str, ...], why: str) -> str:
 
 def _unfit_fields(shape: Shape, value: dict[str, Any], above: tuple[str, ...]) -> Iterator[str]:
     """Of names that the schema does not know the first is told."""
-    unknown = ""
+    unknown: tuple[str, ...] = ()
     for name, inner in value.items():
         path = (*above, f"f:{name}")
         if isinstance(shape, StructShape) and not shape.has_field(name):
             if above or name not in ("apiVersion", "kind"):
-                unknown = unknown or _told(path, "field not declared in schema")
+                unknown = unknown or path
             continue
         yield from _unfit(shape.child(name), inner, path)
     if unknown:
-        yield unknown
+        yield _told(unknown, "field not declared in schema")
 
 
 def _unfit_items(shape: Shape, value: Any, above: tuple[str, ...]) -> Iterator[str]:

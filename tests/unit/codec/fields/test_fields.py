@@ -1,5 +1,6 @@
 """Sets of fields: what an object has, how two differ, what an apply leaves."""
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tiphys.codec.fields.field_set import (
 )
 from tiphys.codec.fields.merge import merge, remove
 from tiphys.codec.fields.shape import shape_of, zero_of
-from tiphys.codec.fields.unfit import why_unfit
+from tiphys.codec.fields.unfit import UNFIT_CHARS_MAX, UNFIT_MAX, why_unfit
 
 DEPLOYMENT = shape_of("apps.v1.Deployment")
 POD = shape_of("core.v1.PodSpec")
@@ -241,3 +242,29 @@ def test_taking_fields_out() -> None:
 )
 def test_why_an_object_does_not_fit(value: Any, why: str) -> None:
     assert why_unfit(DEPLOYMENT, value) == why
+
+
+ITEMS = 20_000
+CPU_SECONDS_MAX = 1.0
+
+
+def test_what_repeats_one_key_is_gathered_in_one_go() -> None:
+    container = shape_of("core.v1.Container")
+    value = {"env": [{"name": "a", "value": str(n)} for n in range(ITEMS)]}
+    begun = process_time()
+    assert field_set(container, value) == {"f:env": {'k:{"name":"a"}': {}}}
+    assert compare(container, value, {}).removed == {"f:env": {".": {}, 'k:{"name":"a"}': {}}}
+    assert process_time() - begun < CPU_SECONDS_MAX
+
+
+def test_errors_with_long_paths_are_few() -> None:
+    name = "a" * ITEMS
+    value = {"spec": {"template": {"metadata": {"labels": {f"{name}{n}": n for n in range(99)}}}}}
+    lines = why_unfit(DEPLOYMENT, value).splitlines()
+    assert len("".join(lines)) < UNFIT_CHARS_MAX + 2 * ITEMS
+
+
+def test_many_errors_are_not_all_told() -> None:
+    value = {"metadata": {"labels": {str(n): n for n in range(ITEMS)}}}
+    lines = why_unfit(DEPLOYMENT, value).splitlines()
+    assert len(lines) == UNFIT_MAX + 1

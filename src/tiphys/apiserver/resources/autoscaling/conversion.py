@@ -10,6 +10,7 @@ import orjson
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.autoscaling import old_behavior
 from tiphys.apiserver.resources.autoscaling.old_metrics import from_old, to_old
+from tiphys.codec.typed import DecodeError, to_typed
 
 EMPTY_STATUS: Final[Obj] = {"currentReplicas": 0, "desiredReplicas": 0}
 # Annotations that carry in v1 what only v2 has fields for.
@@ -19,8 +20,8 @@ _EXTRA: Final = {
     "conditions": "autoscaling.alpha.kubernetes.io/conditions",
     "currentMetrics": "autoscaling.alpha.kubernetes.io/current-metrics",
 }
-
-
+_SPEC: Final = "autoscaling.v2.HorizontalPodAutoscalerSpec"
+_STATUS: Final = "autoscaling.v2.HorizontalPodAutoscalerStatus"
 _TOLERANCES: Final = (
     "autoscaling.alpha.kubernetes.io/scale-down-tolerance",
     "autoscaling.alpha.kubernetes.io/scale-up-tolerance",
@@ -51,29 +52,27 @@ def to_v2(autoscaler: Obj) -> Obj:
     """A new object in the stored form."""
     spec, status = dict(autoscaler["spec"]), dict(autoscaler.get("status") or {})
     notes = dict(autoscaler["metadata"].get("annotations") or {})
-    extra = {field: _parsed(notes.get(key)) for field, key in _EXTRA.items()}
-    notes = without_extra(notes)
     percent = spec.pop("targetCPUUtilizationPercentage", None)
-    others = [from_old(metric, "target") for metric in _objects(extra["metrics"])]
-    metrics = [*others, *([_cpu_metric(percent)] if percent is not None else [])]
+    metrics = [*_metrics(notes), *([_cpu_metric(percent)] if percent is not None else [])]
     if metrics:
         spec["metrics"] = metrics
-    behavior = old_behavior.from_old(extra["behavior"])
-    if behavior is not None:
-        spec["behavior"] = behavior
+    behavior = old_behavior.from_old(_extra(notes, "behavior"))
+    if fits := _fitting("behavior", behavior, _SPEC):
+        spec["behavior"] = fits
     current = status.pop("currentCPUUtilizationPercentage", None)
     # The annotation has more to say than the field.
-    shown = [from_old(metric, "current") for metric in _objects(extra["currentMetrics"])]
+    shown = _all_from_old(_extra(notes, "currentMetrics"), "current")
+    shown = _fitting("currentMetrics", shown, _STATUS)
     if current is not None and not shown:
         usage = {"averageUtilization": current, "averageValue": "0"}
         shown = [{"type": "Resource", "resource": {"name": "cpu", "current": usage}}]
     status["currentMetrics"] = shown or None
-    if extra["conditions"]:
-        status["conditions"] = extra["conditions"]
+    if conditions := _fitting("conditions", _extra(notes, "conditions"), _STATUS):
+        status["conditions"] = conditions
     return {
         "kind": "HorizontalPodAutoscaler",
         "apiVersion": "autoscaling/v2",
-        "metadata": _with_notes(autoscaler["metadata"], notes),
+        "metadata": _with_notes(autoscaler["metadata"], without_extra(notes)),
         "spec": spec,
         "status": status,
     }
@@ -112,22 +111,38 @@ def from_v2(autoscaler: Obj) -> Obj:
     }
 
 
-def _parsed(text: str | None) -> Any:
+def _extra(notes: Obj, field: str) -> Any:
     """What an annotation holds; one that is not JSON says nothing."""
+    text = notes.get(_EXTRA[field])
     try:
         return orjson.loads(text) if text else None
     except orjson.JSONDecodeError:
         return None
 
 
-def _objects(value: Any) -> list[Obj]:
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
+def _fitting(field: str, value: Any, type_name: str) -> Any:
+    """The value of a field in v2's form; None for what is none: the annotation says nothing."""
+    try:
+        return to_typed({field: value}, type_name).get(field)
+    except DecodeError:
+        return None
+
+
+def _all_from_old(metrics: Any, part: str) -> Any:
+    if not isinstance(metrics, list):
+        return metrics
+    return [from_old(m, part) if isinstance(m, dict) else m for m in metrics]
+
+
+def _metrics(notes: Obj) -> list[Obj]:
+    """Those that an annotation names."""
+    named = _all_from_old(_extra(notes, "metrics"), "target")
+    return _fitting("metrics", named, _SPEC) or []
 
 
 def has_metrics(autoscaler: Obj) -> bool:
     """Whether an annotation of an object of this version names metrics."""
-    notes = autoscaler["metadata"].get("annotations") or {}
-    return bool(_objects(_parsed(notes.get(_EXTRA["metrics"]))))
+    return bool(_metrics(autoscaler["metadata"].get("annotations") or {}))
 
 
 def _with_notes(metadata: Obj, notes: Obj) -> Obj:

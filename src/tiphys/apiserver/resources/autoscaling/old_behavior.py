@@ -32,18 +32,22 @@ def _old_rules(rules: Obj | None) -> Obj | None:
 
 
 def from_old(found: Any) -> Obj | None:
-    """The other way; None where it says nothing."""
+    """The other way; None where it says nothing. What is no behavior comes back as it is."""
     if not isinstance(found, dict):
         return None
     wide = _small(found, ("scaleUp", "scaleDown"))
     made: Obj = {}
     for direction, rules in wide.items():
-        if isinstance(rules, dict):
-            made[direction] = _small(rules, _RULES)
-            policies = [p for p in made[direction].get("policies") or () if isinstance(p, dict)]
-            if policies:
-                made[direction]["policies"] = [_small(policy, _POLICY) for policy in policies]
+        made[direction] = _new_rules(rules) if isinstance(rules, dict) else rules
     return made or None
+
+
+def _new_rules(rules: Obj) -> Obj:
+    made = _small(rules, _RULES)
+    policies = made.get("policies")
+    if isinstance(policies, list):
+        made["policies"] = [_small(p, _POLICY) if isinstance(p, dict) else p for p in policies]
+    return made
 
 
 def _small(found: Obj, fields: tuple[str, ...]) -> Obj:

@@ -89,11 +89,12 @@ def to_old(metric: Obj, part: str) -> Obj:
 
 
 def from_old(metric: Obj, part: str) -> Obj:
-    """The other way. A source of an unknown type is left out."""
-    kind = _SOURCES.get(metric.get("type", ""), "")
+    """The other way. A source of an unknown type is left out; what is none comes back as it is."""
+    type_ = metric.get("type", "")
+    kind = _SOURCES.get(type_, "") if isinstance(type_, str) else ""
     source = metric.get(kind)
     if not isinstance(source, dict):
-        return {"type": metric.get("type", "")}
+        return {"type": type_} if source is None else {"type": type_, kind: source}
     names = _NAMES[kind]
     made: Obj = {}
     for path, name in names.metric:
