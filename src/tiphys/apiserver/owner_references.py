@@ -3,6 +3,8 @@
 Upstream: apiserver pkg/endpoints/handlers/rest.go (dedupOwnerReferencesAndAddWarning).
 """
 
+import orjson
+
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 
@@ -12,16 +14,17 @@ def keep_owners_once(ctx: RequestContext, obj: Obj, *, is_patched: bool = False)
     owners = obj["metadata"].get("ownerReferences") or []
     if len(owners) < 2:
         return
-    kept: list[Obj] = []
+    kept: dict[bytes, Obj] = {}  # There may be many thousands: no validation was before.
     again: list[str] = []
     for owner in owners:
-        if owner in kept:
+        key = orjson.dumps(owner, option=orjson.OPT_SORT_KEYS)
+        if key in kept:
             again.append(owner.get("uid", ""))
         else:
-            kept.append(owner)
+            kept[key] = owner
     if not again:
         return
-    obj["metadata"]["ownerReferences"] = kept
+    obj["metadata"]["ownerReferences"] = list(kept.values())
     when = " after mutating admission happens" if is_patched else ""
     ctx.warnings.append(
         f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner "

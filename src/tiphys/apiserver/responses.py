@@ -3,7 +3,6 @@
 The common case (one object as JSON) joins three byte strings and nothing else.
 """
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -16,6 +15,7 @@ from tiphys.api.field_errors import go_quoted
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
 from tiphys.apiserver.negotiation import JSON, PROTOBUF, YAML, MediaType, error_media
+from tiphys.apiserver.warning_bounds import CONTROL, WARNING_CUT, WARNINGS_MAX
 from tiphys.codec import protobuf, yaml
 from tiphys.codec.typed import DecodeError
 from tiphys.lib.http.flow import BodyWriter
@@ -29,9 +29,6 @@ GZIP_BYTES_MIN: Final = 128 * 1024  # Upstream's defaultGzipThresholdBytes.
 GZIP_LEVEL: Final = 1  # Upstream's defaultGzipContentEncodingLevel.
 PIECE_BYTES: Final = 64 * 1024
 _NO_MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-WARNINGS_MAX: Final = 4 * 1024  # Characters of all of an answer; upstream filters/warning.go.
-WARNING_CUT: Final = 256  # Of each, where there are more.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Nothing that upstream sends.
 
 
 def object_answer(ctx: RequestContext, status: int, cached: CachedObject) -> Answer:
@@ -124,7 +121,7 @@ class _Compressor:
 
 def warning_headers(warnings: Iterable[str]) -> Headers:
     """`Warning: 299 - "text"` for each, once, within upstream's bounds."""
-    texts = [text for text in dict.fromkeys(warnings) if text and not _CONTROL.search(text)]
+    texts = [text for text in dict.fromkeys(warnings) if text and not CONTROL.search(text)]
     return tuple(("Warning", f'299 - "{_quoted(text)}"') for text in _bounded(texts))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tiphys.api.meta import Obj, annotations_of, at, labels_of, name_of
+from tiphys.api.percentage import percentage
 from tiphys.controllers import owners
 
 REVISION: Final = "deployment.kubernetes.io/revision"
@@ -82,7 +83,7 @@ def revision(obj: Obj) -> int:
 def scaled(value: Any, whole: int, *, round_up: bool) -> int:
     """An int or a percentage of whole. Source: intstr.GetScaledValueFromIntOrPercent."""
     if isinstance(value, str) and value.endswith("%"):
-        product = int(value[:-1]) * whole
+        product = percentage(value) * whole
         return -(-product // 100) if round_up else product // 100
     return int(value or 0)
 

@@ -23,7 +23,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.apiserver.custom_resources.defaulting import has_defaults
 from tiphys.apiserver.custom_resources.go_schema import go_version
 from tiphys.apiserver.custom_resources.schema_rules import schema_errors, unknown_formats
-from tiphys.apiserver.resources.rules.texts import each
+from tiphys.apiserver.resources.rules.texts import each, repeats
 from tiphys.apiserver.resources.rules.webhook_client import webhook_client
 
 APPROVED: Final = "api-approved.kubernetes.io"
@@ -171,16 +171,20 @@ def _versions(versions: list[Obj], shared: set[str], *, is_given: bool) -> Itera
         if version.get("selectableFields") and _schema(version) is None:
             text = "may only be set when `version.schema.openAPIV3Schema` is not included"
             yield invalid(f"{path}.selectableFields", "", text)
-    shown = [go_version(version, shared) for version in versions] if is_given else None
-    named = [version.get("name") for version in versions]
-    if len(set(named)) != len(named):
-        yield invalid("spec.versions", shown, "must contain unique version names")
-    if sum(1 for version in versions if version.get("storage")) != 1:
-        text = "must have exactly one version marked as storage version"
+    for text in _of_all_versions(versions):
+        shown = [go_version(version, shared) for version in versions] if is_given else None
         yield invalid("spec.versions", shown, text)
     first = (versions[0].get("name") or "") if versions else ""
     if first and (texts := names.dns1035_label(first)):
         yield invalid("spec.version", first, ",".join(texts))
+
+
+def _of_all_versions(versions: list[Obj]) -> Iterator[str]:
+    named = [version.get("name") for version in versions]
+    if len(set(named)) != len(named):
+        yield "must contain unique version names"
+    if sum(1 for version in versions if version.get("storage")) != 1:
+        yield "must have exactly one version marked as storage version"
 
 
 def _deprecation(text: str, path: str, version: Obj) -> Iterator[FieldError]:
@@ -362,8 +366,9 @@ def _conversion(conversion: Obj) -> Iterator[FieldError]:
     where = f"{path}.conversionReviewVersions"
     if not reviews:
         yield required(where)
+    again = set(repeats(reviews))
     for index, name in enumerate(reviews):
-        if name in reviews[:index]:
+        if index in again:
             yield invalid(f"{where}[{index}]", name, "duplicate version")
         else:
             yield from each(f"{where}[{index}]", name, names.dns1035_label(name))

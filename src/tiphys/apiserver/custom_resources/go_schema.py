@@ -35,11 +35,15 @@ def _or_bool(value: Any) -> Any:
 
 
 def _dependencies(values: Any) -> Any:
+    return {name: _dependency(one) for name, one in sorted(values.items())}
+
+
+def _dependency(value: Any) -> Any:
+    """A schema or names of fields. Null is neither: JSONSchemaPropsOrStringArray takes it so."""
+    is_schema = isinstance(value, dict)
     return {
-        name: {"Schema": None, "Property": one}
-        if isinstance(one, list)
-        else {"Schema": go_schema(one), "Property": None}
-        for name, one in sorted(values.items())
+        "Schema": go_schema(value) if is_schema else None,
+        "Property": None if is_schema else value,
     }
 
 

@@ -1,5 +1,6 @@
 """DaemonSet. Upstream: pkg/registry/apps/daemonset."""
 
+import re
 from typing import Final
 
 from tiphys.api.field_errors import FieldError, invalid, required
@@ -17,6 +18,7 @@ _INFO = built_in("apps", "v1", "daemonsets")
 
 
 _TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+_NUMBER: Final = re.compile("[0-9]{1,18}")  # Digits that fit an int64, and so does the next one.
 EMPTY_STATUS: Final[Obj] = {
     "currentNumberScheduled": 0,
     "numberMisscheduled": 0,
@@ -47,7 +49,7 @@ def before_create(daemon_set: Obj) -> None:
 
 
 def _is_counted(number: str) -> bool:
-    return number.isdecimal() and int(number) > 0
+    return _NUMBER.fullmatch(number) is not None and int(number) > 0
 
 
 def before_update(new: Obj, old: Obj) -> None:
@@ -55,7 +57,7 @@ def before_update(new: Obj, old: Obj) -> None:
     before = annotations_of(old).get(_TEMPLATE_GENERATION)
     if before is not None:
         changed = new["spec"].get("template") != old["spec"].get("template")
-        now = str(int(before) + 1) if changed and before.isdigit() else before
+        now = str(int(before) + 1) if changed and _NUMBER.fullmatch(before) else before
         new["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = now
 
 

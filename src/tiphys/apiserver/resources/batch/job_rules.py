@@ -41,7 +41,7 @@ _EXIT_CODES_MAX: Final = 255
 _PATTERNS_MAX: Final = 20
 _INDEXES_BYTES_MAX: Final = 64 * 1024
 _PREFIX: Final = "batch.kubernetes.io/"
-_NUMBER: Final = re.compile(r"[+-]?\d+")
+_NUMBER: Final = re.compile("[+-]?[0-9]{1,19}")  # As many digits as an int64 has.
 
 
 def validate(job: Obj) -> list[FieldError]:

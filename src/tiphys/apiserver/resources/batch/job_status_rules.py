@@ -5,6 +5,7 @@ Upstream: pkg/apis/batch/validation (validateJobStatus, ValidateJobStatusUpdate)
 pkg/registry/batch/job/strategy.go (getStatusValidationOptions).
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from tiphys.api.field_errors import OMITTED, FieldError, duplicate, invalid, required
@@ -181,24 +182,28 @@ def _index_format(field: str, value: str, completions: int) -> list[FieldError]:
 
 
 def _common_index(completed: str, failed: str, completions: int) -> int | None:
-    """The first index that both name; what is no interval is told elsewhere."""
-    both = [
-        max(first, other_first)
-        for first, last in _intervals(completed, completions)
-        for other_first, other_last in _intervals(failed, completions)
-        if first <= other_last and other_first <= last
-    ]
-    return min(both, default=None)
+    """The first index that both name.
+
+    What is no interval, and intervals that do not increase, are told elsewhere.
+    """
+    intervals, others = _intervals(completed, completions), _intervals(failed, completions)
+    one, other = next(intervals, None), next(others, None)
+    while one is not None and other is not None:
+        if one[0] <= other[1] and other[0] <= one[1]:
+            return max(one[0], other[0])
+        if one[0] <= other[0]:
+            one = next(intervals, None)
+        else:
+            other = next(others, None)
+    return None
 
 
-def _intervals(text: str, completions: int) -> list[tuple[int, int]]:
-    found = []
+def _intervals(text: str, completions: int) -> Iterator[tuple[int, int]]:
     for part in text.split(","):
         try:
-            found.append(index_interval(part, completions))
+            yield index_interval(part, completions)
         except ValueError:
             continue
-    return found
 
 
 def _pods(change: _Change) -> list[FieldError]:

@@ -18,7 +18,7 @@ from tiphys.api.field_errors import (
     too_long,
 )
 from tiphys.api.meta import Obj, at
-from tiphys.apiserver.resources.rules.texts import each, unsupported
+from tiphys.apiserver.resources.rules.texts import each, repeats, unsupported
 from tiphys.lib import certificate_request
 
 _USAGES: Final = (
@@ -55,11 +55,7 @@ def validate(request: Obj) -> list[FieldError]:
         for index, usage in enumerate(usages)
         if usage not in _USAGES
     ]
-    errors += [
-        duplicate(f"spec.usages[{index}]", usage)
-        for index, usage in enumerate(usages)
-        if usage in usages[:index]
-    ]
+    errors += [duplicate(f"spec.usages[{index}]", usages[index]) for index in repeats(usages)]
     errors += _signer(spec.get("signerName", ""), "spec.signerName")
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < _SECONDS_MIN:

@@ -11,7 +11,7 @@ from tiphys.api.meta import Obj, at
 from tiphys.apiserver.resources.rules.addresses import legacy_network, parse_network
 from tiphys.apiserver.resources.rules.resource_requirements import quantity
 from tiphys.apiserver.resources.rules.scheduling import taints
-from tiphys.apiserver.resources.rules.texts import named
+from tiphys.apiserver.resources.rules.texts import named, repeats
 
 _RANGES: Final = "spec.podCIDRs"
 _FEATURE: Final = re.compile("[A-Z][A-Za-z0-9]*(/[A-Za-z][A-Za-z0-9]*)*")
@@ -35,11 +35,14 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     """Of the status too. Upstream looks at taints and resources again here."""
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     errors = _resources(new) + _features(new)
-    addresses = at(new, "status", "addresses", default=[])
-    for index, address in enumerate(addresses):
-        if address in addresses[:index]:
-            shown = {"Type": address.get("type", ""), "Address": address.get("address", "")}
-            errors.append(duplicate(f"status.addresses[{index}]", shown))
+    addresses = [
+        (address.get("type", ""), address.get("address", ""))
+        for address in at(new, "status", "addresses", default=())
+    ]
+    for index in repeats(addresses):
+        kind, address = addresses[index]
+        shown = {"Type": kind, "Address": address}
+        errors.append(duplicate(f"status.addresses[{index}]", shown))
     errors += _kept_ranges(spec.get("podCIDRs") or [], before.get("podCIDRs") or [])
     if before.get("providerID") and spec.get("providerID") != before["providerID"]:
         text = 'node updates may not change providerID except from "" to valid'

@@ -15,7 +15,7 @@ from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import node_labels
 from tiphys.apiserver.resources.rules.resource_requirements import requirements
 from tiphys.apiserver.resources.rules.scheduling import tolerations
-from tiphys.apiserver.resources.rules.texts import immutable, labels, named
+from tiphys.apiserver.resources.rules.texts import immutable, labels, named, repeats
 
 _INFO = built_in("node.k8s.io", "v1", "runtimeclasses")
 _KEY: Final = ("key", "operator", "value", "effect")  # Of a toleration in the list.
@@ -36,11 +36,13 @@ def validate(runtime_class: Obj) -> list[FieldError]:
 
 
 def _duplicates(tolerations_of_class: Sequence[Obj]) -> list[FieldError]:
-    keys = [tuple(t.get(f, "") for f in _KEY) for t in tolerations_of_class]
+    keys = (tuple(t.get(f, "") for f in _KEY) for t in tolerations_of_class)
     return [
-        duplicate(f"scheduling.tolerations[{i}]", go_form(toleration, "core.v1.Toleration"))
-        for i, toleration in enumerate(tolerations_of_class)
-        if keys[i] in keys[:i]
+        duplicate(
+            f"scheduling.tolerations[{index}]",
+            go_form(tolerations_of_class[index], "core.v1.Toleration"),
+        )
+        for index in repeats(keys)
     ]
 
 

@@ -8,10 +8,9 @@ from collections.abc import Collection
 
 from tiphys.api.field_errors import FieldError, forbidden, invalid
 from tiphys.api.meta import Obj, at
-from tiphys.api.quantity import Quantity, of
+from tiphys.api.quantity import of
+from tiphys.api.quota_usage import container_resources
 from tiphys.apiserver.resources.rules.resource_requirements import is_hugepages, requirements
-
-Amounts = dict[str, Quantity]
 
 
 def pod_resources(spec: Obj, path: str, claims: Collection[str]) -> list[FieldError]:
@@ -26,7 +25,7 @@ def _sums(spec: Obj, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for kind in ("requests", "limits"):
         own = spec["resources"].get(kind) or {}
-        for name, total in sorted(_total(spec, kind).items()):
+        for name, total in sorted(container_resources(spec, kind).items()):
             counts = kind == "requests" or is_hugepages(name)
             if counts and name in own and not total <= of(own[name]):
                 text = f"must be greater than or equal to aggregate container {kind} of {total}"
@@ -44,42 +43,3 @@ def _single_limits(spec: Obj, path: str) -> list[FieldError]:
                 text = f"must be less than or equal to pod limits of {own[name]}"
                 errors.append(invalid(where, limit, text))
     return errors
-
-
-def _total(spec: Obj, kind: str) -> Amounts:
-    """What all containers need at once: each init container beside the sidecars before it."""
-    total: Amounts = {}
-    for container in spec.get("containers") or ():
-        _add(total, _amounts(container, kind))
-    sidecars: Amounts = {}
-    highest: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        amounts = _amounts(container, kind)
-        if container.get("restartPolicy") == "Always":
-            _add(total, amounts)
-            _add(sidecars, amounts)
-            amounts = {}
-        _raise(highest, _sum(amounts, sidecars))
-    _raise(total, highest)
-    return total
-
-
-def _amounts(container: Obj, kind: str) -> Amounts:
-    return {n: of(v) for n, v in at(container, "resources", kind, default={}).items()}
-
-
-def _sum(one: Amounts, other: Amounts) -> Amounts:
-    found = dict(one)
-    _add(found, other)
-    return found
-
-
-def _add(total: Amounts, more: Amounts) -> None:
-    for name, amount in more.items():
-        total[name] = total[name] + amount if name in total else amount
-
-
-def _raise(highest: Amounts, other: Amounts) -> None:
-    for name, amount in other.items():
-        if name not in highest or not amount <= highest[name]:
-            highest[name] = amount

@@ -4,6 +4,7 @@ Upstream: pkg/api/pod/warnings.go.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from tiphys.api import names
@@ -13,6 +14,9 @@ from tiphys.apiserver.resources.rules.addresses import address_warnings
 from tiphys.apiserver.resources.rules.amounts import claim_amounts, fractional
 from tiphys.apiserver.resources.rules.app_armor import profile_of
 from tiphys.apiserver.resources.rules.overlapping_paths import overlapping_paths
+from tiphys.apiserver.resources.rules.port_warnings import port_warnings
+from tiphys.apiserver.resources.rules.texts import repeats
+from tiphys.apiserver.warning_bounds import within_bounds
 
 # field -> (name in the text, since when); None: a claim's spec is looked at.
 VOLUMES: Final = {
@@ -51,16 +55,18 @@ _BYTES: Final = ("memory", "ephemeral-storage")
 
 def pod(new: Obj) -> list[str]:
     """Of a new pod."""
-    return [
-        *_synced_app_armor(new),
-        *name(new["metadata"].get("name", ""), _IN_HOSTNAME),
-        *_spec_and_meta(new, "", is_template=False),
-    ]
+    return within_bounds(
+        chain(
+            _synced_app_armor(new),
+            name(new["metadata"].get("name", ""), _IN_HOSTNAME),
+            _spec_and_meta(new, "", is_template=False),
+        )
+    )
 
 
 def template(found: Obj | None, path: str) -> list[str]:
     """Of a PodTemplateSpec at `path`."""
-    return list(_spec_and_meta(found, f"{path}.", is_template=True)) if found else []
+    return within_bounds(_spec_and_meta(found, f"{path}.", is_template=True)) if found else []
 
 
 def name(text: str, consequence: str) -> Iterator[str]:
@@ -101,7 +107,7 @@ def _spec_and_meta(found: Obj, path: str, *, is_template: bool) -> Iterator[str]
         if notes:
             yield from _container_notes(container, notes, note_path, of_pod, is_template)
         yield from _container(container, place)
-    yield from _ports(spec, where)
+    yield from port_warnings(_containers(spec, where))
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is not None and grace < 0:
         text = "must be >= 0; negative values are invalid and will be treated as 1"
@@ -173,14 +179,12 @@ def _volume(source: Obj, said: tuple[str, str] | None, path: str) -> Iterator[st
 
 def _repeated(spec: Obj, path: str) -> Iterator[str]:
     aliases = [alias.get("ip", "") for alias in spec.get("hostAliases") or ()]
-    for index, address in enumerate(aliases):
-        if address in aliases[:index]:
-            yield f'{path}.hostAliases[{index}].ip: duplicate ip "{address}"'
+    for index in repeats(aliases):
+        yield f'{path}.hostAliases[{index}].ip: duplicate ip "{aliases[index]}"'
     secrets = [secret.get("name", "") for secret in spec.get("imagePullSecrets") or ()]
     where = f"{path}.imagePullSecrets"
-    for index, secret in enumerate(secrets):
-        if secret in secrets[:index]:
-            yield f'{where}[{index}].name: duplicate name "{secret}"'
+    for index in repeats(secrets):
+        yield f'{where}[{index}].name: duplicate name "{secrets[index]}"'
     for index, secret in enumerate(secrets):
         if not secret:
             yield f'{where}[{index}].name: invalid empty name ""'
@@ -218,52 +222,3 @@ def _extends(variable: Obj, key: str) -> bool:
     """Whether the value has the one before it in it, and more."""
     value, before = variable.get("value", ""), f"$({key})"
     return "valueFrom" not in variable and before in value and value != before
-
-
-def _ports(spec: Obj, path: str) -> Iterator[str]:
-    found = [
-        (port, f"{place}.ports[{index}]")
-        for container, place in _containers(spec, path)
-        for index, port in enumerate(container.get("ports") or ())
-    ]
-    seen: dict[tuple[int, str], list[tuple[Obj, str]]] = {}
-    for port, where in found:
-        if port.get("hostIP") and not port.get("hostPort"):
-            yield f"{where}: hostIP set without hostPort: {_shown(port)}"
-        alike = seen.setdefault((port.get("containerPort", 0), port.get("protocol", "")), [])
-        for other, place in alike:
-            if what := _conflict(port, other):
-                yield f"{where}: {what} port definition with {place}"
-        alike.append((port, where))
-    places: dict[str, str] = {}
-    for port, where in found:
-        label = port.get("name", "")
-        if label and label in places:
-            place = places[label]
-            yield (
-                f'{where}: duplicate port name "{label}" with {place}, services and probes that '
-                f"select ports by name will use {place}"
-            )
-        elif label:
-            places[label] = where
-
-
-def _conflict(port: Obj, other: Obj) -> str:
-    """How two ports with one number and protocol are in each other's way, or nothing."""
-    number, number_there = port.get("hostPort", 0), other.get("hostPort", 0)
-    address, address_there = port.get("hostIP", ""), other.get("hostIP", "")
-    if (number, address) == (number_there, address_there):
-        return "duplicate"
-    if not number or not number_there:
-        return "overlapping"
-    if number == number_there and bool(address) is not bool(address_there):
-        return "dangerously ambiguous"
-    return ""
-
-
-def _shown(port: Obj) -> str:
-    """As Go prints the struct."""
-    label, protocol, address = (port.get(f, "") for f in ("name", "protocol", "hostIP"))
-    number, inside = port.get("hostPort", 0), port.get("containerPort", 0)
-    ports = f"HostPort:{number} ContainerPort:{inside}"
-    return f"{{Name:{label} {ports} Protocol:{protocol} HostIP:{address}}}"

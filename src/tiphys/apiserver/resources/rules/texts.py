@@ -3,7 +3,7 @@
 Upstream: apimachinery pkg/api/validation, pkg/apis/meta/v1/validation, pkg/apis/core/validation.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from tiphys.api import names
@@ -21,6 +21,15 @@ _WITH_VALUES: Final = frozenset({"In", "NotIn"})
 def each(path: str, value: Any, texts: Iterable[str]) -> list[FieldError]:
     """One invalid value per text."""
     return [invalid(path, value, text) for text in texts]
+
+
+def repeats(values: Iterable[Hashable]) -> Iterator[int]:
+    """The places of values that stood before."""
+    seen: set[Hashable] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            yield index
+        seen.add(value)
 
 
 def not_negative(obj: Obj, field: str, path: str) -> list[FieldError]:

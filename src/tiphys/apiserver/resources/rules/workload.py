@@ -11,6 +11,7 @@ from tiphys.api.field_errors import FieldError, forbidden, invalid, required
 from tiphys.api.go_form import api_form
 from tiphys.api.labels import from_object
 from tiphys.api.meta import Obj
+from tiphys.api.percentage import percentage
 from tiphys.apiserver.object_meta import validate_annotations, validate_labels
 from tiphys.apiserver.resources.rules.pod_annotations import annotated_profiles, pod_annotations
 from tiphys.apiserver.resources.rules.pod_spec import pod_spec
@@ -131,7 +132,7 @@ def int_or_percent(value: Any, path: str) -> list[FieldError]:
 
 def at_most_all(value: Any, path: str) -> list[FieldError]:
     """A percentage over 100 makes no sense here."""
-    if isinstance(value, str) and _PERCENT.fullmatch(value) and int(value[:-1]) > 100:
+    if isinstance(value, str) and _PERCENT.fullmatch(value) and percentage(value) > 100:
         return [invalid(path, value, "must not be greater than 100%")]
     return []
 
@@ -141,4 +142,4 @@ def is_zero(value: Any) -> bool:
     if not isinstance(value, str):
         return not value
     digits = value[:-1] if _PERCENT.fullmatch(value) else value
-    return int(digits) == 0 if _INTEGER.fullmatch(digits) else True
+    return not digits.lstrip("+-0") if _INTEGER.fullmatch(digits) else True
