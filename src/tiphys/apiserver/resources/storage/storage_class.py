@@ -11,7 +11,7 @@ from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
-from tiphys.apiserver.resources.rules.texts import immutable, label_name
+from tiphys.apiserver.resources.rules.texts import immutable, label_name, repeats
 from tiphys.apiserver.resources.storage.rules import parameters, provisioner
 
 _INFO = built_in("storage.k8s.io", "v1", "storageclasses")
@@ -62,9 +62,7 @@ def _topology(expressions: Sequence[Obj], path: str) -> list[FieldError]:
         key, values = expression.get("key", ""), expression.get("values") or []
         if not values:
             errors.append(required(f"{where}.values"))
-        for at, value in enumerate(values):
-            if value in values[:at]:
-                errors.append(duplicate(f"{where}.values[{at}]", value))
+        errors += [duplicate(f"{where}.values[{at}]", values[at]) for at in repeats(values)]
         errors += label_name(key, f"{where}.key")
         if key in seen:
             errors.append(duplicate(f"{where}.key", key))
