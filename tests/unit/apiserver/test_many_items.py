@@ -16,8 +16,10 @@ from tiphys.apiserver.resources.batch.job_status_rules import validate_status_up
 from tiphys.apiserver.resources.certificates import rules as certificate_rules
 from tiphys.apiserver.resources.core import node_rules
 from tiphys.apiserver.resources.node import runtime_class
+from tiphys.apiserver.resources.resource_k8s_io import device_rules
 from tiphys.apiserver.resources.rules import workload
 from tiphys.apiserver.resources.rules.texts import repeats
+from tiphys.apiserver.resources.storage import csi_node, storage_class
 from unit.apiserver.many import MANY, seconds_of
 
 LONG = "1" * 5_000  # Digits. More than Python makes a number of.
@@ -32,9 +34,10 @@ def owned(*uids: str) -> Obj:
 
 
 def keep_once(obj: Obj) -> list[str]:
-    ctx = SimpleNamespace(warnings=[])
-    keep_owners_once(cast("RequestContext", ctx), obj)
-    return ctx.warnings
+    warnings: list[str] = []
+    ctx = cast("RequestContext", SimpleNamespace(warnings=warnings))
+    keep_owners_once(ctx, obj)
+    return warnings
 
 
 def test_owners_are_kept_once() -> None:
@@ -67,6 +70,22 @@ DEFINITION: Obj = {"metadata": {"name": "zs.acme.io"}, "spec": {"conversion": {
         "conversionReviewVersions": [f"v{n}" for n in range(MANY)],
     },
 }}}  # fmt: skip
+TOPOLOGIES: Obj = {"metadata": {"name": "a"}} | {
+    "provisioner": "p.io",
+    "allowedTopologies": [{}] * MANY,
+}
+DRIVERS: Obj = {"metadata": {"name": "a"}} | {"spec": {"drivers": [
+    {"name": "d.io", "nodeID": "n", "topologyKeys": [f"k{n}" for n in range(MANY)]}
+]}}  # fmt: skip
+DEVICE: Obj = {
+    "bindingConditions": [f"a{n}" for n in range(MANY)],
+    "bindingFailureConditions": [f"b{n}" for n in range(MANY)],
+}
+VERSIONS: list[str] = [f"v{n}" for n in range(MANY // 10)]
+STORED: Obj = {"metadata": {"name": "a"}} | {
+    "spec": {"versions": [{"name": name} for name in VERSIONS]},
+    "status": {"storedVersions": VERSIONS},
+}
 JOB_SPEC: Obj = {"completionMode": "Indexed", "completions": 10**9, "backoffLimitPerIndex": 1}
 JOB: Obj = {"metadata": {"name": "j"}, "spec": JOB_SPEC, "status": {
     "completedIndexes": ",".join(str(4 * n) for n in range(MANY)),
@@ -82,6 +101,10 @@ JOB: Obj = {"metadata": {"name": "j"}, "spec": JOB_SPEC, "status": {
         pytest.param(lambda: runtime_class.validate(CLASS), id="tolerations"),
         pytest.param(lambda: certificate_rules.validate(REQUEST), id="usages"),
         pytest.param(lambda: definition_rules.definition_errors(DEFINITION), id="reviews"),
+        pytest.param(lambda: storage_class.validate(TOPOLOGIES), id="topologies"),
+        pytest.param(lambda: csi_node.validate(DRIVERS), id="keys-of-topologies"),
+        pytest.param(lambda: device_rules.binding_conditions(DEVICE, "d"), id="conditions"),
+        pytest.param(lambda: definition_rules.definition_errors(STORED), id="stored-versions"),
         pytest.param(lambda: validate_status_update(JOB, {"spec": JOB_SPEC}), id="intervals"),
     ],
 )
@@ -155,3 +178,15 @@ def test_numbers_and_percentages(value: Any, errors: int, zero: bool) -> None:
 )
 def test_percentages(text: str, number: int) -> None:
     assert percentage(text) == number
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [(1, []), (2, [1]), (3, [1, 2, 2])],
+)
+def test_topologies_that_say_the_same(terms: int, told: list[int]) -> None:
+    """A term is told as often as there is one like it before."""
+    term = {"matchLabelExpressions": [{"key": "zone", "values": ["a"]}]}
+    found = storage_class.validate({"provisioner": "p.io", "allowedTopologies": [term] * terms})
+    wanted = [f"allowedTopologies[{index}].matchLabelExpressions" for index in told]
+    assert [e.path for e in found if e.kind == "FieldValueDuplicate"] == wanted

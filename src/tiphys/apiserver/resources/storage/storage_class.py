@@ -1,5 +1,6 @@
 """StorageClass. Upstream: pkg/registry/storage/storageclass."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ _INFO = built_in("storage.k8s.io", "v1", "storageclasses")
 _BINDING_MODES: Final = ("Immediate", "WaitForFirstConsumer")
 _RECLAIM_POLICIES: Final = ("Delete", "Retain")
 _FIXED: Final = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+_DUPLICATES_MAX: Final = 1_000  # Told of one class; upstream has no limit.
 
 
 def default(storage_class: Obj) -> None:
@@ -43,14 +45,18 @@ def _topologies(terms: list[Obj]) -> list[FieldError]:
     """Terms that say the same are refused, as often as there is one before; so upstream counts a
     term that says nothing, which it compares with as many empty ones as there are terms."""
     errors: list[FieldError] = []
-    seen: list[dict[str, frozenset[str]]] = [{}] * len(terms)
+    seen = Counter({frozenset[tuple[str, frozenset[str]]](): len(terms)})
+    room = _DUPLICATES_MAX
     for index, term in enumerate(terms):
         path = f"allowedTopologies[{index}].matchLabelExpressions"
         expressions = term.get("matchLabelExpressions") or ()
         errors += _topology(expressions, path)
         found = {e.get("key", ""): frozenset(e.get("values") or ()) for e in expressions}
-        errors += [duplicate(path, "")] * seen.count(found)
-        seen.append(found)
+        said = frozenset(found.items())
+        again = min(seen[said], room)
+        errors += [duplicate(path, "")] * again
+        room -= again
+        seen[said] += 1
     return errors
 
 
