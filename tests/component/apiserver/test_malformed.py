@@ -75,6 +75,23 @@ def a_map(**more: Any) -> bytes:
     return json.dumps(body).encode()
 
 
+DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/default/deployments"
+
+
+def rolling(**how: str) -> bytes:
+    """A Deployment that is wrong in nothing else."""
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    spec = {
+        "selector": {"matchLabels": {"a": "b"}},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": how},
+        "template": template,
+    }
+    return json.dumps({"metadata": {"name": "rolling"}, "spec": spec}).encode()
+
+
 # What was found by the tests below, and what it is answered with now.
 FOUND: Final = [
     pytest.param("GET", f"{CONFIG_MAPS}?pretty=1&{'a&' * 2000}", {}, b"", 400, id="query-told-of"),
@@ -166,6 +183,20 @@ FOUND: Final = [
             "fieldsV1": nested(600, "f:a"),
         }]}),
         201, id="depth-of-managed-fields",
+    ),
+    pytest.param(
+        "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _JSON,
+        json.dumps({"metadata": {"name": "a"}, "spec": {"versions": [{
+            "name": "v1",
+            "schema": {"openAPIV3Schema": {"type": "object", "dependencies": {"a": None}}},
+        }]}}).encode(), 422, id="null-among-dependencies",
+    ),
+    pytest.param(
+        "POST", DEPLOYMENTS, _JSON, rolling(maxUnavailable="1" * 5000 + "%"), 422,
+        id="digits-of-a-percentage",
+    ),
+    pytest.param(
+        "POST", DEPLOYMENTS, _JSON, rolling(maxUnavailable="1" * 5000), 422, id="digits-of-a-number"
     ),
 ]  # fmt: skip
 

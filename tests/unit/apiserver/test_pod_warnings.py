@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from tiphys.apiserver.resources.rules import pod_warnings
+from tiphys.apiserver.warning_bounds import WARNINGS_MAX
+from unit.apiserver.many import MANY, seconds_of
 
 ARCH = 'beta.kubernetes.io/arch is deprecated since v1.14; use "kubernetes.io/arch" instead'
 ARMOR = "container.apparmor.security.beta.kubernetes.io/"
@@ -117,6 +119,28 @@ SPECS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (ports(port(80, hostPort=8080), port(80, hostPort=8081)), []),
     (
+        ports(
+            port(80, hostPort=80, hostIP="10.0.0.1"),
+            port(80, hostPort=80),
+            port(80, hostPort=80, hostIP="10.0.0.2"),
+        ),
+        [
+            f"{C1}.ports[0]: dangerously ambiguous port definition with {C0}.ports[0]",
+            f"{C1}.ports[1]: dangerously ambiguous port definition with {C1}.ports[0]",
+        ],
+    ),
+    (
+        ports(port(80, hostPort=8080), port(80), port(80, hostPort=8080), port(80)),
+        [
+            f"{C1}.ports[0]: overlapping port definition with {C0}.ports[0]",
+            f"{C1}.ports[1]: duplicate port definition with {C0}.ports[0]",
+            f"{C1}.ports[1]: overlapping port definition with {C1}.ports[0]",
+            f"{C1}.ports[2]: overlapping port definition with {C0}.ports[0]",
+            f"{C1}.ports[2]: duplicate port definition with {C1}.ports[0]",
+            f"{C1}.ports[2]: overlapping port definition with {C1}.ports[1]",
+        ],
+    ),
+    (
         ports(port(80, name="a", hostIP="10.0.0.1"), port(81, name="a")),
         [
             f"{C0}.ports[0]: hostIP set without hostPort: {{Name:a HostPort:0 ContainerPort:80"
@@ -142,6 +166,18 @@ SPECS: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"volumes": [{"name": "v", "configMap": {"name": "c"} | files("a", "a/b", "ab")}]},
         ['volume "v" (ConfigMap "c"): overlapping paths: "a/b" with "a"'],
+    ),
+    (
+        {"volumes": [{"name": "v", "downwardAPI": files("a/b/c", "a/b", "", "a-b", "a/b/", "a")}]},
+        [
+            f'volume "v" (DownwardAPI): overlapping paths: {text}'
+            for text in (
+                '"a/b" with "a/b/c"',
+                '"a/b" with "a/b"',
+                '"a" with "a/b/c"',
+                '"a" with "a/b"',
+            )
+        ],
     ),
     (
         {
@@ -254,3 +290,42 @@ def test_annotations(
         for text, part in zip(texts, wanted, strict=True):
             assert text.startswith(start)
             assert part in text
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        pytest.param(ports(*[port(80)] * MANY), True, id="ports-alike"),
+        pytest.param(
+            ports(*(port(80, hostPort=n) for n in range(1, MANY))), False, id="ports-of-the-host"
+        ),
+        pytest.param(
+            ports(*(port(80, hostPort=1, hostIP=str(n)) for n in range(MANY))), False, id="ips"
+        ),
+        pytest.param(
+            {"hostAliases": [{"ip": f"10.0.{n >> 8}.{n & 255}"} for n in range(MANY)]},
+            False, id="addresses-of-aliases",
+        ),
+        pytest.param(
+            {"imagePullSecrets": [{"name": f"s{n}"} for n in range(MANY)]}, False, id="secrets"
+        ),
+        pytest.param(
+            {"volumes": [{"name": "v", "secret": files(*(f"a/{n}" for n in range(MANY)))}]},
+            False, id="paths-beside-each-other",
+        ),
+        pytest.param(
+            {"volumes": [{"name": "v", "secret": files(*["a"] * MANY)}]}, True, id="paths-alike"
+        ),
+        pytest.param(
+            {"volumes": [{"name": "v", "secret": files(
+                *["a"] * (MANY // 2), *(f"a/{n}" for n in range(MANY // 2)))}]},
+            True, id="paths-below-one",
+        ),
+    ],
+)  # fmt: skip
+def test_what_costs_too_much(spec: dict[str, Any], told: bool) -> None:
+    found: list[str] = []
+    pod = {"metadata": {"name": "a"}, "spec": spec}
+    assert seconds_of(lambda: found.extend(pod_warnings.pod(pod))) < 1
+    assert bool(found) is told
+    assert sum(map(len, found)) < 2 * WARNINGS_MAX

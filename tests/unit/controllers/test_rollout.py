@@ -19,6 +19,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
         pytest.param(1, "25%", "25%", (1, 0), id="one-replica"),
         pytest.param(3, 0, 0, (0, 1), id="something-must-move"),
         pytest.param(4, 2, "50%", (2, 2), id="numbers-and-percentages"),
+        pytest.param(4, 2, f"{'0' * 5_000}50%", (2, 2), id="thousands-of-digits"),
     ],
 )
 def test_surge_and_unavailable(

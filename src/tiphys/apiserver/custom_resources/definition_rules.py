@@ -383,19 +383,19 @@ def _stored_versions(definition: Obj) -> Iterator[FieldError]:
     if not stored:
         yield invalid(path, None, "must have at least one stored version")
         return
-    left = list(stored)
+    left = {name: index for index, name in enumerate(stored)}
     for version in versions:
         name = version.get("name")
         if version.get("storage") and name not in left:
             yield invalid(path, stored, f"must have the storage version {name}")
-        left = [one for one in left if one != name]
-    for name in left:
+        left.pop(name, None)
+    for name, index in left.items():
         text = (
             f"missing from spec.versions; {name} was previously a storage version, and must"
             " remain in spec.versions until a storage migration ensures no data remains"
             f" persisted in {name} and removes {name} from status.storedVersions"
         )
-        yield invalid(f"{path}[{stored.index(name)}]", name, text)
+        yield invalid(f"{path}[{index}]", name, text)
 
 
 def is_protected(group: str) -> bool:

@@ -170,6 +170,9 @@ def test_schemas(schema: dict[str, Any], texts: list[str]) -> None:
         ({"version": {"name": "V1"}}, ["spec.versions[0].name", "spec.version",
                                        "status.storedVersions", "status.storedVersions[0]"]),
         ({"version": {"storage": False}}, ["spec.versions"]),
+        ({"version": {"storage": False, "schema": {"openAPIV3Schema": {
+            "type": "object", "dependencies": {"a": None, "b": {}, "c": ["d"]}}}}},
+         ["spec.versions", "spec.validation.openAPIV3Schema.dependencies"]),
         ({"version": {"schema": None}}, ["spec.versions[0].schema.openAPIV3Schema"]),
         ({"version": {"deprecationWarning": "old"}}, ["spec.versions[0].deprecationWarning"]),
         ({"version": {"subresources": {"scale": {"specReplicasPath": ".status.x",

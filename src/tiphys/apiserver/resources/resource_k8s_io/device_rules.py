@@ -19,7 +19,7 @@ from tiphys.api.field_errors import (
 )
 from tiphys.api.meta import Obj
 from tiphys.apiserver.resources.resource_k8s_io.bounded import each_of
-from tiphys.apiserver.resources.rules.texts import each, label_name
+from tiphys.apiserver.resources.rules.texts import each, label_name, repeats
 from tiphys.apiserver.resources.storage.rules import driver_name
 
 SELECTORS_MAX: Final = 32  # DeviceSelectorsMaxSize
@@ -99,16 +99,18 @@ def binding_conditions(device: Obj, path: str) -> list[FieldError]:
     """Conditions of a bound device, and those that say that it failed: both or neither."""
     wanted = device.get("bindingConditions") or []
     failing = device.get("bindingFailureConditions") or []
+    known = frozenset(wanted)
     errors: list[FieldError] = []
     lists = (("bindingConditions", wanted), ("bindingFailureConditions", failing))
     for field, values in lists:
         errors += each_of(values, BINDING_CONDITIONS_MAX, label_name, f"{path}.{field}")
     for field, values in lists:
+        again = set(repeats(values))
         for index, value in enumerate(values):
             where = f"{path}.{field}[{index}]"
-            if value in values[:index]:
+            if index in again:
                 errors.append(duplicate(where, value))
-            if values is failing and value in wanted:
+            if values is failing and value in known:
                 text = "bindingFailureConditions must not overlap with bindingConditions"
                 errors.append(invalid(where, value, text))
     if failing and not wanted:

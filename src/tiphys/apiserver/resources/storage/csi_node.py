@@ -11,7 +11,7 @@ from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules.semantic import semantically_equal
-from tiphys.apiserver.resources.rules.texts import IMMUTABLE, NOT_NEGATIVE, each
+from tiphys.apiserver.resources.rules.texts import IMMUTABLE, NOT_NEGATIVE, each, repeats
 from tiphys.apiserver.resources.storage.rules import driver_name
 
 _INFO = built_in("storage.k8s.io", "v1", "csinodes")
@@ -45,10 +45,11 @@ def _node_id(node_id: str, path: str) -> list[FieldError]:
 
 def _topology_keys(keys: list[str], path: str) -> list[FieldError]:
     errors: list[FieldError] = []
+    again = set(repeats(keys))
     for index, key in enumerate(keys):
         if not key:
             errors.append(required(path))
-        if key in keys[:index]:
+        if index in again:
             errors.append(duplicate(path, key))
         errors += each(path, key, names.qualified_name(key))
     return errors

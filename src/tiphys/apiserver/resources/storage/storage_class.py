@@ -1,5 +1,6 @@
 """StorageClass. Upstream: pkg/registry/storage/storageclass."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +12,7 @@ from tiphys.apiserver.resources import cells
 from tiphys.apiserver.resources.columns import columns_of
 from tiphys.apiserver.resources.resource import Resource
 from tiphys.apiserver.resources.rules import warnings
-from tiphys.apiserver.resources.rules.texts import immutable, label_name
+from tiphys.apiserver.resources.rules.texts import immutable, label_name, repeats
 from tiphys.apiserver.resources.storage.rules import parameters, provisioner
 
 _INFO = built_in("storage.k8s.io", "v1", "storageclasses")
@@ -20,6 +21,7 @@ _INFO = built_in("storage.k8s.io", "v1", "storageclasses")
 _BINDING_MODES: Final = ("Immediate", "WaitForFirstConsumer")
 _RECLAIM_POLICIES: Final = ("Delete", "Retain")
 _FIXED: Final = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+_DUPLICATES_MAX: Final = 1_000  # Told of one class; upstream has no limit.
 
 
 def default(storage_class: Obj) -> None:
@@ -43,14 +45,18 @@ def _topologies(terms: list[Obj]) -> list[FieldError]:
     """Terms that say the same are refused, as often as there is one before; so upstream counts a
     term that says nothing, which it compares with as many empty ones as there are terms."""
     errors: list[FieldError] = []
-    seen: list[dict[str, frozenset[str]]] = [{}] * len(terms)
+    seen = Counter({frozenset[tuple[str, frozenset[str]]](): len(terms)})
+    room = _DUPLICATES_MAX
     for index, term in enumerate(terms):
         path = f"allowedTopologies[{index}].matchLabelExpressions"
         expressions = term.get("matchLabelExpressions") or ()
         errors += _topology(expressions, path)
         found = {e.get("key", ""): frozenset(e.get("values") or ()) for e in expressions}
-        errors += [duplicate(path, "")] * seen.count(found)
-        seen.append(found)
+        said = frozenset(found.items())
+        again = min(seen[said], room)
+        errors += [duplicate(path, "")] * again
+        room -= again
+        seen[said] += 1
     return errors
 
 
@@ -62,9 +68,7 @@ def _topology(expressions: Sequence[Obj], path: str) -> list[FieldError]:
         key, values = expression.get("key", ""), expression.get("values") or []
         if not values:
             errors.append(required(f"{where}.values"))
-        for at, value in enumerate(values):
-            if value in values[:at]:
-                errors.append(duplicate(f"{where}.values[{at}]", value))
+        errors += [duplicate(f"{where}.values[{at}]", values[at]) for at in repeats(values)]
         errors += label_name(key, f"{where}.key")
         if key in seen:
             errors.append(duplicate(f"{where}.key", key))
