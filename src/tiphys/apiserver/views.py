@@ -12,6 +12,7 @@ from tiphys.api.errors import BadRequest, NotAcceptable
 from tiphys.api.field_errors import invalid
 from tiphys.api.meta import Obj
 from tiphys.apiserver.context import RequestContext
+from tiphys.apiserver.endpoint import Endpoint
 from tiphys.apiserver.negotiation import PROTOBUF, MediaType
 from tiphys.apiserver.printing import AGE, SCALE_NAME, Printer
 from tiphys.apiserver.resources.autoscaling import scale
@@ -38,12 +39,18 @@ class Views:
 
     def render(self, ctx: RequestContext, media: MediaType, obj: Obj) -> Obj:
         """A view of an object or list. Raises NotAcceptable."""
+        if obj.get("kind") == "Status" and media.as_kind == "Table":
+            return obj
+        included = _included(ctx) if media.as_kind == "Table" else ""
+        return self._rendered(ctx.endpoint, media, obj, included)
+
+    def _rendered(self, endpoint: Endpoint, media: MediaType, obj: Obj, included: str) -> Obj:
         is_list = obj.get("kind", "").endswith("List") and "items" in obj
         if media.as_kind == "Table":
-            return self.table(ctx, media, obj, is_list=is_list)
+            return self._table(endpoint, media, obj, included, is_list=is_list)
         version = f"{META_GROUP}/{media.as_version}"
-        kind = ctx.endpoint.info.kind
-        group = ctx.endpoint.info.group.partition(".")[0] or "core"
+        kind = endpoint.info.kind
+        group = endpoint.info.group.partition(".")[0] or "core"
         if media.as_kind == "PartialObjectMetadata":
             if is_list or "metadata" not in obj:
                 raise NotAcceptable(
@@ -66,22 +73,19 @@ class Views:
             "items": items,
         }
 
-    def table(self, ctx: RequestContext, media: MediaType, obj: Obj, *, is_list: bool) -> Obj:
-        if obj.get("kind") == "Status":
-            return obj
-        included = _included(ctx)
+    def _table(
+        self, endpoint: Endpoint, media: MediaType, obj: Obj, included: str, *, is_list: bool
+    ) -> Obj:
         columns = (SCALE_NAME, *scale.COLUMNS, AGE) if obj.get("kind") == "Scale" else ()
-        printer = Printer(ctx.endpoint.resource, self._clock.now(), columns)
+        printer = Printer(endpoint.resource, self._clock.now(), columns)
         rows = obj["items"] if is_list else [obj]
-        order = ctx.endpoint.resource.table_order
+        order = endpoint.resource.table_order
         rows = sorted(rows, key=order) if order is not None else rows
         metadata = _list_metadata(obj) if is_list else {}
         if not is_list and "resourceVersion" in obj["metadata"]:
             metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         shown = [
-            printer.row(
-                o, self._row_object(ctx, o, media.as_version, included), info=ctx.endpoint.info
-            )
+            printer.row(o, _row_object(endpoint, o, media.as_version, included), info=endpoint.info)
             for o in rows
         ]
         return {
@@ -90,17 +94,8 @@ class Views:
             "metadata": metadata,
             "columnDefinitions": printer.definitions(),
             # Upstream's default columns (rest/table.go) begin with no slice, the printers with one.
-            "rows": shown if shown or ctx.endpoint.resource.columns else None,
+            "rows": shown if shown or endpoint.resource.columns else None,
         }
-
-    def _row_object(self, ctx: RequestContext, obj: Obj, version: str, included: str) -> Obj | None:
-        """What `includeObject` asks to send along with each row."""
-        if included == "None":
-            return None
-        if included == "Object":
-            info = ctx.endpoint.info
-            return {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
-        return partial(obj, f"{META_GROUP}/{version}")
 
     def watch_views(
         self, ctx: RequestContext, media: MediaType, *, as_messages: bool
@@ -127,16 +122,22 @@ class Views:
         if view is None:
             frame = frame_of(media.type, as_messages=as_messages)
             encode = _document_of(media.type, columns=columns)
-            show = self._show_of_watch(ctx, media, encode)
+            show = self._show_of_watch(ctx.endpoint, media, included, encode)
             view = self._watch_views[key] = View(show, encode, frame)
         return view
 
     def _show_of_watch(
-        self, ctx: RequestContext, media: MediaType, encode: Callable[[Obj], bytes]
+        self,
+        endpoint: Endpoint,
+        media: MediaType,
+        included: str,
+        encode: Callable[[Obj], bytes],
     ) -> Callable[[CachedObject], bytes]:
-        endpoint = ctx.endpoint
+        """It outlives the request that asked first, and so holds nothing of it."""
         if media.as_kind:
-            return lambda cached: encode(self.render(ctx, media, endpoint.decode(cached)))
+            return lambda cached: encode(
+                self._rendered(endpoint, media, endpoint.decode(cached), included)
+            )
         if media.type == PROTOBUF:
             return lambda cached: encode(endpoint.decode(cached))
         head, shown = endpoint.head, endpoint.shown
@@ -162,7 +163,7 @@ class Views:
         else:
             document |= to_typed({"metadata": metadata}, info.schema_type)
         if media.as_kind == "Table":
-            return self.table(ctx, media, document, is_list=False)
+            return self._table(ctx.endpoint, media, document, _included(ctx), is_list=False)
         return document
 
 
@@ -176,6 +177,16 @@ def _document_of(media_type: str, *, columns: bool) -> Callable[[Obj], bytes]:
 def _without_columns(table: Obj) -> Obj:
     """A Table as a watch shows it after its first event. Upstream: TableOptions.NoHeaders."""
     return table | {"columnDefinitions": None} if "columnDefinitions" in table else table
+
+
+def _row_object(endpoint: Endpoint, obj: Obj, version: str, included: str) -> Obj | None:
+    """What `includeObject` asks to send along with each row."""
+    if included == "None":
+        return None
+    if included == "Object":
+        info = endpoint.info
+        return {"kind": info.kind, "apiVersion": info.gvk.api_version} | obj
+    return partial(obj, f"{META_GROUP}/{version}")
 
 
 def _list_metadata(listed: Obj) -> Obj:
