@@ -12,9 +12,6 @@ DNS_SUBDOMAIN_MAX: Final = 253
 LABEL_VALUE_MAX: Final = 63
 PORT_NAME_MAX: Final = 15
 
-NameCheck = Callable[[str, bool], list[str]]
-"""(name, is_prefix) -> texts; a prefix (generateName) may end with a dash."""
-
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = _LABEL + r"(\." + _LABEL + ")*"
 _LABEL_UNDERSCORE: Final = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
@@ -22,10 +19,8 @@ _SUBDOMAIN_UNDERSCORE: Final = _LABEL_UNDERSCORE + r"(\." + _LABEL_UNDERSCORE + 
 _DNS1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _KEY: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE: Final = f"({_KEY})?"
-_C_IDENTIFIER: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _PERCENT: Final = "[0-9]+%"
 _HEADER: Final = "[-A-Za-z0-9]+"
-_ENV_VAR: Final = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 _HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
@@ -51,11 +46,9 @@ _is_dns1035: Final = _whole(_DNS1035)
 _is_wildcard: Final = _whole(r"\*\." + _SUBDOMAIN)
 _is_key: Final = _whole(_KEY)
 _is_value: Final = _whole(_VALUE)
-_is_c_identifier: Final = _whole(_C_IDENTIFIER)
 _is_percent: Final = _whole(_PERCENT)
 _is_header: Final = _whole(_HEADER)
 _is_printable_name: Final = _whole("[ -<>-~]+")
-_is_env_var: Final = _whole(_ENV_VAR)
 _is_config_key: Final = _whole(_CONFIG_KEY)
 is_http_path: Final = _whole(_HTTP_PATH)
 
@@ -178,16 +171,6 @@ def label_value(value: str) -> list[str]:
     return texts
 
 
-def c_identifier(value: str) -> list[str]:
-    if _is_c_identifier(value):
-        return []
-    text = (
-        "a valid C identifier must start with alphabetic character or '_', followed by a string "
-        "of alphanumeric characters or '_'"
-    )
-    return [regex_text(text, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
-
-
 def port_number(value: int) -> list[str]:
     return [] if 1 <= value <= 65535 else [range_text(1, 65535)]
 
@@ -241,17 +224,6 @@ def env_var_name(value: str) -> list[str]:
         "a valid environment variable name must consist only of printable ASCII characters "
         "other than '='"
     ]
-
-
-def strict_env_var_name(value: str) -> list[str]:
-    texts: list[str] = []
-    if not _is_env_var(value):
-        text = (
-            "a valid environment variable name must consist of alphabetic characters, digits, "
-            "'_', '-', or '.', and must not start with a digit"
-        )
-        texts.append(regex_text(text, _ENV_VAR, "my.env-name", "MY_ENV.NAME", "MyEnvName1"))
-    return texts + _directory_texts(value)
 
 
 def config_map_key(value: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tiphys.api.errors import BadRequest, conflict
+from tiphys.api.errors import conflict
 from tiphys.api.field_errors import FieldError, invalid, invalid_object, not_supported
 from tiphys.api.meta import Obj, at, is_core, parse_time, rfc3339
 from tiphys.api.resources import ResourceInfo
@@ -166,11 +166,3 @@ def _finalizers(present: list[str], policy: str) -> list[str]:
     if policy == "Foreground":
         return [*kept, FOREGROUND]
     return kept if policy == "Background" else list(present)
-
-
-def check_grace(options: DeleteOptions) -> None:
-    """Raises BadRequest for a grace period that is no number."""
-    if options.grace_period_seconds is not None and not isinstance(
-        options.grace_period_seconds, int
-    ):
-        raise BadRequest("gracePeriodSeconds must be a number")

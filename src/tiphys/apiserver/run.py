@@ -116,11 +116,7 @@ async def build(
     if sealed is not None:
         await sealed.rewrite_stale()
     roles = roles or bootstrap_objects()
-    authorizer = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
-    authorizer.nodes = _node_authorizer(store, endpoints, roles)
-    authorizer.allows_all = config.authorization_modes == ALWAYS_ALLOW
-    authorizer.webhook = _webhook_of(config, clock, rng)
-    store.on_events(authorizer.notice)
+    authorizer = _authorizer(config, store, endpoints, roles, clock, rng)
     tokens = ServiceAccountTokens.from_file(
         config.service_account_key,
         config.issuer,
@@ -128,30 +124,19 @@ async def build(
         clock,
         rng,
     )
-    clients = tls.LeafVerifier.from_file(config.client_ca)
     addresses = ServiceAddresses(config.service_network, config.node_ports, rng)
     bootstrap = Bootstrap(store, endpoints, clock, rng)
     await bootstrap.run(config, addresses.api_server, roles)
     upkeep = await _flow_upkeep(store, endpoints, bootstrap, clock)
     _follow_services(store, endpoints, addresses)
     quota = ResourceQuota(endpoints["", "v1", "resourcequotas"].cache, store, clock)
-    authentication = _issuers_of(config)
-    oidc, oidc_keys = _oidc_of(authentication.issuers if authentication else (), clock)
+    authenticator, oidc_keys = _authenticator(config, endpoints, tokens, clock)
     policies = admission_policies(endpoints, authorizer)
     server = ApiServer(
         config,
         store,
         endpoints,
-        Authenticator(
-            clients,
-            tokens,
-            clock,
-            front_proxy(config, clock),
-            BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
-            oidc,
-            _static_tokens_of(config),
-            authentication.anonymous_paths if authentication else None,
-        ),
+        authenticator,
         authorizer,
         tokens,
         addresses,
@@ -171,6 +156,45 @@ async def build(
     await server.custom_resources.start()
     server.is_ready = True
     return server
+
+
+def _authorizer(
+    config: ApiServerConfig,
+    store: Store,
+    endpoints: Mapping[tuple[str, str, str], Endpoint],
+    roles: RbacObjects,
+    clock: Clock,
+    rng: random.Random,
+) -> Authorizer:
+    """Raises ValueError, KubeconfigError."""
+    made = Authorizer({p: endpoints[RBAC_GROUP, "v1", p].cache for p in _RBAC})
+    made.nodes = _node_authorizer(store, endpoints, roles)
+    made.allows_all = config.authorization_modes == ALWAYS_ALLOW
+    made.webhook = _webhook_of(config, clock, rng)
+    store.on_events(made.notice)
+    return made
+
+
+def _authenticator(
+    config: ApiServerConfig,
+    endpoints: Mapping[tuple[str, str, str], Endpoint],
+    tokens: ServiceAccountTokens,
+    clock: Clock,
+) -> "tuple[Authenticator, Sequence[OidcKeys]]":
+    """With those who fetch the issuers' keys. Raises ValueError, OSError."""
+    authentication = _issuers_of(config)
+    oidc, oidc_keys = _oidc_of(authentication.issuers if authentication else (), clock)
+    made = Authenticator(
+        tls.LeafVerifier.from_file(config.client_ca),
+        tokens,
+        clock,
+        front_proxy(config, clock),
+        BootstrapTokens(endpoints["", "v1", "secrets"].cache, clock),
+        oidc,
+        _static_tokens_of(config),
+        authentication.anonymous_paths if authentication else None,
+    )
+    return made, oidc_keys
 
 
 def _serve_documents(server: ApiServer) -> None:

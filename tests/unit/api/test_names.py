@@ -14,7 +14,6 @@ from tiphys.api import names
         (names.port_name, "http", "80"),
         (names.config_map_key, "a.B_c", "../a"),
         (names.env_var_name, "1 a", "a=b"),
-        (names.c_identifier, "a_1", "1a"),
         (names.wildcard_dns_subdomain, "*.a", "a"),
         (names.percent, "10%", "10"),
         (names.http_header_name, "X-A", "X A"),

@@ -92,10 +92,6 @@ class BodyWriter:
         """Give others their turn, and wait while the transport is full."""
         await (asyncio.sleep(0) if self._flow.writable else self._flow.drain())
 
-    def buffered_bytes(self) -> int:
-        """What the transport still holds."""
-        return int(self._transport.get_write_buffer_size())
-
     def abort(self) -> None:
         """Drop a client that does not read."""
         self._transport.abort()

@@ -13,14 +13,12 @@ from typing import Final, NamedTuple
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 MESSAGE_BYTES_MAX: Final = 16 << 20  # Clients send stdin as one message; more is a mistake.
 CONTROL_BYTES_MAX: Final = 125  # RFC 6455 section 5.5
-BUFFERED_BYTES_MAX: Final = MESSAGE_BYTES_MAX + 14  # One message and the largest frame head.
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 CLOSE_NORMAL: Final = 1000
 CLOSE_PROTOCOL_ERROR: Final = 1002
 CLOSE_TOO_BIG: Final = 1009
-CLOSE_INTERNAL_ERROR: Final = 1011
 CLOSE_NONE: Final = 1005  # Never on the wire: the peer gave no code.
 
 
