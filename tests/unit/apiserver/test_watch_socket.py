@@ -47,7 +47,7 @@ def test_who_does_not_read_pongs_is_not_read_from() -> None:
         answer = socket_answer(Request("GET", "/", HANDSHAKE, b""), write)
         assert isinstance(answer, UpgradeResponse)
         stream = RawStream(transport, flow, asyncio.Event())
-        running = asyncio.create_task(answer.run(stream))
+        running = asyncio.ensure_future(answer.run(stream))
         await turns()
         flow.pause()
         stream.feed(PINGS)
