@@ -11,7 +11,7 @@ from tiphys.api.errors import MethodNotAllowed, NotAcceptable, NotFound
 from tiphys.api.meta import Obj
 from tiphys.api.resources import GROUP_VERSIONS, RESOURCES, GroupVersionInfo, ResourceInfo
 from tiphys.apiserver.discovery import aggregated, legacy
-from tiphys.apiserver.negotiation import NO_VIEWS, MediaType, Scope, negotiate
+from tiphys.apiserver.negotiation import CLAUSES_MAX, NO_VIEWS, MediaType, Scope, negotiate
 from tiphys.apiserver.request_info import RequestInfo
 from tiphys.apiserver.responses import CACHE_CONTROL, encode
 from tiphys.lib.http.message import Answer, Headers, Request, Response
@@ -116,7 +116,7 @@ class DiscoveryRoutes:
 
 def wants_aggregated(request: Request) -> bool:
     """The first clause that we can serve is the aggregated form."""
-    for clause in request.headers.get("accept", "").split(","):
+    for clause in request.headers.get("accept", "").split(",", CLAUSES_MAX)[:CLAUSES_MAX]:
         words = {w.strip() for w in clause.split(";")}
         if _AGGREGATED in words:
             if "g=apidiscovery.k8s.io" in words and "v=v2" in words:

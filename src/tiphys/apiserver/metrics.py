@@ -14,7 +14,19 @@ from tiphys.lib.prometheus_text import Family, Labels, Sample
 if TYPE_CHECKING:
     from tiphys.apiserver.server import ApiServer
 
-_VERBS: Final = {"create": "POST", "update": "PUT"}  # Others are written as they are called.
+# Methods of plain paths are among them; any other word is a client's own. Upstream: cleanVerb.
+_VERBS: Final = {
+    "create": "POST",
+    "update": "PUT",
+    **{
+        verb: verb.upper()
+        for verb in (
+            *("get", "list", "watch", "patch", "delete", "deletecollection"),
+            *("head", "post", "put", "options", "connect", "trace"),
+        )
+    },
+}
+OTHER: Final = "OTHER"
 _LONG: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 # Source: apiserver pkg/endpoints/metrics requestLatencies, the bounds that dashboards use.
 SECONDS: Final = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -50,7 +62,7 @@ METERS_MAX: Final = 4_000
 
 
 class RequestMetrics:
-    """Meters by what is asked for: of resources that are served, one for everything else."""
+    """Meters by what is asked for: of resources that are served, one a verb for all else."""
 
     def __init__(self) -> None:
         self._meters: dict[Labels, Meter] = {}
@@ -62,7 +74,7 @@ class RequestMetrics:
         parts = resource.subresources if resource is not None else ()
         has_part = not info.subresource or info.subresource in parts
         is_served = is_remote or (resource is not None and has_part)
-        verb = _VERBS.get(info.verb, info.verb.upper())
+        verb = _VERBS.get(info.verb, OTHER)
         is_long = info.verb == "watch" or info.subresource in _LONG
         found = self._meters.get(labels := _labels(info, verb)) if is_served else None
         if found is None and (not is_served or len(self._meters) >= METERS_MAX):

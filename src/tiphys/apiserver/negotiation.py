@@ -24,6 +24,11 @@ NO_TABLES: Final = VIEWS - {"Table"}  # Of kinds that are asked and not stored.
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # strconv.ParseBool
 _VIEW_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 
+# Ours: headers come before anybody is known. Clients send three clauses in some 150 characters.
+CLAUSES_MAX: Final = 64  # More say nothing.
+REMEMBERED_CHARACTERS_MAX: Final = 1024  # Answers to longer headers are not kept.
+REMEMBERED_MAX: Final = 512
+
 Scope = Literal["object", "list", "watch", "document", "error"]
 
 
@@ -45,7 +50,6 @@ class _Clause:
     quality: float
 
 
-@lru_cache(maxsize=512)
 def negotiate(
     accept: str,
     scope: Scope,
@@ -59,6 +63,14 @@ def negotiate(
     """
     if not accept:
         return MediaType()
+    if len(accept) > REMEMBERED_CHARACTERS_MAX:
+        return _negotiated(accept, scope, views, produced)
+    return _remembered(accept, scope, views, produced)
+
+
+def _negotiated(
+    accept: str, scope: Scope, views: frozenset[str], produced: tuple[str, ...]
+) -> MediaType:
     clauses = _parse(accept)
     if scope != "document":  # Lists of groups are the aggregator's, behind no router.
         check_routed(accept, PRODUCED, PRODUCED + (_STREAMS if scope in {"list", "watch"} else ()))
@@ -68,6 +80,9 @@ def negotiate(
             return found
     accepted = _STREAMS if scope == "watch" else PRODUCED
     raise NotAcceptable(f"only the following media types are accepted: {', '.join(accepted)}")
+
+
+_remembered: Final = lru_cache(REMEMBERED_MAX)(_negotiated)
 
 
 def check_routed(accept: str, produced: tuple[str, ...], offered: tuple[str, ...]) -> None:
@@ -86,7 +101,7 @@ def _as_router_reads(accept: str) -> list[_Clause]:
 def _parse(accept: str) -> list[_Clause]:
     """Clauses in the order in which they are tried. Upstream: munnerz/goautoneg ParseAccept."""
     clauses: list[_Clause] = []
-    for part in accept.split(","):
+    for part in accept.split(",", CLAUSES_MAX)[:CLAUSES_MAX]:
         first, *parameters = part.strip(" ").split(";")
         media_type = "/".join(word.strip(" ") for word in first.split("/"))
         if media_type == "*":
@@ -174,15 +189,23 @@ def error_media(accept: str) -> MediaType:
         return MediaType()
 
 
-@lru_cache(maxsize=512)
 def is_plain(accept: str, user_agent: str) -> bool:
     """The client takes an object as compact JSON, without any query parameter to the contrary."""
+    if len(accept) + len(user_agent) > REMEMBERED_CHARACTERS_MAX:
+        return _is_plain(accept, user_agent)
+    return _remembered_plain(accept, user_agent)
+
+
+def _is_plain(accept: str, user_agent: str) -> bool:
     try:
         media = negotiate(accept, "object")
     except NotAcceptable:
         return False
     plain = media.type == JSON and not media.as_kind
     return plain and not wants_pretty(media, None, user_agent)
+
+
+_remembered_plain: Final = lru_cache(REMEMBERED_MAX)(_is_plain)
 
 
 def wants_pretty(media: MediaType, query_value: str | None, user_agent: str) -> bool:

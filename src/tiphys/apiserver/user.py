@@ -9,6 +9,8 @@ ANONYMOUS: Final = "system:anonymous"
 ALL_UNAUTHENTICATED: Final = "system:unauthenticated"
 ALL_AUTHENTICATED: Final = "system:authenticated"
 MASTERS: Final = "system:masters"
+CREDENTIAL_ID: Final = "authentication.kubernetes.io/credential-id"
+"""What of a user's extra names the credential: upstream's user.CredentialIDKey."""
 SERVICE_ACCOUNT_PREFIX: Final = "system:serviceaccount:"
 
 

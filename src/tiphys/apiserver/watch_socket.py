@@ -76,7 +76,11 @@ async def _serve(stream: RawStream, write: Write) -> None:
 
 
 async def _written(stream: RawStream, write: Write) -> None:
-    await write(stream.body_writer())
+    body = stream.body_writer()
+    try:
+        await write(body)
+    finally:
+        body.on_writable(None)
 
 
 async def _read(stream: RawStream, socket: WebSocket) -> None:
@@ -86,4 +90,6 @@ async def _read(stream: RawStream, socket: WebSocket) -> None:
         except WebSocketError as error:
             stream.write(socket.close(error.code, str(error)))
             return
-        stream.write(socket.outgoing())
+        if pongs := socket.outgoing():
+            stream.write(pongs)
+            await stream.drain()  # Who asks and does not read is not read from either.

@@ -28,6 +28,7 @@ FAILURES_MAX: Final = 2  # Checks in a row until a server is left out.
 DIAL_SECONDS_MAX: Final = 0.5
 CONNECTIONS_MAX: Final = 4096  # More wait in the backlog of the listener.
 BACKLOG: Final = 1024
+_READY: Final = frozenset({200, 401})  # 401: it works, and lets in nobody without a name.
 _ACCEPT_RETRY_SECONDS: Final = 0.1
 
 
@@ -94,7 +95,7 @@ class ApiBalancer:
             try:
                 async with asyncio.timeout(CHECK_SECONDS_MAX):
                     answer = await client.request("GET", "/readyz")
-                self.note(server, ready=answer.status == 200)
+                self.note(server, ready=answer.status in _READY)
             except (HttpError, OSError, TimeoutError):
                 self.note(server, ready=False)
             await asyncio.sleep(CHECK_SECONDS)

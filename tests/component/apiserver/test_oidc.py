@@ -82,7 +82,7 @@ def with_issuer(directory: Path, story: Story) -> None:
             oidc_client_id="me",
             oidc_groups_claim="groups",
             oidc_username_prefix="oidc:",
-            oidc_signing_algs=("RS256", "ES256"),
+            oidc_signing_algs=("RS256", "PS256", "RS384", "ES256"),
             oidc_ca_file=issuer.authority.path,
         )
         tls_context = tls.client_context(running.authority.path)
@@ -169,6 +169,22 @@ def test_tokens_that_are_refused(tmp_path: Path) -> None:
             "x.y.z",
         ):
             assert (await who(api, token))[0] == 401
+
+    with_issuer(tmp_path, story)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS256", "RS512", "PS384"])
+def test_a_key_need_not_say_its_algorithm(tmp_path: Path, algorithm: str) -> None:
+    async def story(admin: Api, api: Api, issuer: Issuer) -> None:
+        async def is_known() -> bool:
+            return (await who(api, issuer.token()))[0] == 201
+
+        issuer.keys[0].pop("alg", None)
+        await until(is_known)
+        claims = jwt.decode(issuer.token(), options={"verify_signature": False})
+        token = jwt.encode(claims, issuer.rsa, algorithm=algorithm, headers={"kid": "r"})
+        wanted = 201 if algorithm in {"RS256", "RS384", "PS256"} else 401
+        assert (await who(api, token))[0] == wanted
 
     with_issuer(tmp_path, story)
 

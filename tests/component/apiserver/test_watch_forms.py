@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import json
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,8 @@ import websockets
 from websockets.asyncio.client import connect
 
 from support.api_server import ADMIN, Api, RunningApiServer, Story, memory_backend, start
+from support.waiting import until
+from tiphys.apiserver.context import RequestContext
 from tiphys.codec import protobuf
 from tiphys.lib import tls
 from tiphys.lib.http.client_stream import Stream
@@ -122,6 +125,24 @@ def test_metadata_in_protobuf(tell: Tell, version: str) -> None:
         assert int(listed["metadata"]["resourceVersion"]) > 0
         path = f"{MAPS}?watch=1&labelSelector=l%3Da"
         assert await first_frames(api, path, accept, 1) == [("ADDED", one)]
+
+    tell(story)
+
+
+def test_a_view_keeps_nothing_of_who_asked_first(tell: Tell) -> None:
+    """Views live long, and requests hold tokens."""
+
+    def is_held() -> bool:
+        contexts = (one for one in gc.get_objects() if isinstance(one, RequestContext))
+        return any(context.request.headers.get("accept") == TABLE for context in contexts)
+
+    async def story(api: Api, running: RunningApiServer) -> None:
+        await api("POST", MAPS, a_map("a"))
+        stream = await api.http.stream("GET", f"{MAPS}?watch=1", headers={"accept": TABLE})
+        assert await anext(stream.chunks())
+        assert is_held()
+        stream.close()
+        await until(lambda: not is_held())
 
     tell(story)
 

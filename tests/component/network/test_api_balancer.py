@@ -21,6 +21,7 @@ class Upstream:
     def __init__(self, name: str, context: ssl.SSLContext) -> None:
         self.name = name
         self.is_ready = True
+        self.status_unready = b"500 Internal Server Error"
         self.port = 0
         self._context = context
         self._server: asyncio.Server | None = None
@@ -44,7 +45,7 @@ class Upstream:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 ready = self.is_ready or not head.startswith(b"GET /readyz")
-                status = b"200 OK" if ready else b"500 Internal Server Error"
+                status = b"200 OK" if ready else self.status_unready
                 body = self.name.encode()
                 writer.write(
                     b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
@@ -113,6 +114,16 @@ def test_a_server_that_is_not_ready_loses_its_connections(tmp_path: Path) -> Non
         servers[1].is_ready = True
         await until(lambda: balancer.servers[1].is_ready)
         assert set(await names(client, 9)) == {b"a", b"b", b"c"}
+
+    tell(tmp_path, story)
+
+
+def test_a_server_that_wants_a_name_is_ready(tmp_path: Path) -> None:
+    async def story(servers: list[Upstream], balancer: ApiBalancer, client: HttpClient) -> None:
+        servers[1].is_ready = False
+        await until(lambda: not balancer.servers[1].is_ready)
+        servers[1].status_unready = b"401 Unauthorized"
+        await until(lambda: balancer.servers[1].is_ready)
 
     tell(tmp_path, story)
 

@@ -168,6 +168,8 @@ EMAIL = "claims.email_verified must be used in claimMappings.username.expression
         ([an_issuer(odd=1)], 'unknown field "jwt[0].odd"'),
         ([an_issuer(issuer={"url": 1})], "jwt[0].issuer.url is no text"),
         ([1], "jwt[0] is no object"),
+        ([an_issuer(), None], "jwt[1] is null"),
+        ([an_issuer({"extra": [None]})], "jwt[0].claimMappings.extra[0] is null"),
     ],
 )
 def test_entries_that_cannot_be(path: Path, entries: list[Any], why: str) -> None:

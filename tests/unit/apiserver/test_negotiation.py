@@ -1,15 +1,19 @@
 """Accept headers to media types, with upstream's refusals."""
 
+import time
+
 import pytest
 
 from tiphys.api.errors import NotAcceptable
 from tiphys.apiserver.negotiation import (
+    CLAUSES_MAX,
     NO_TABLES,
     OF_CUSTOM,
     PROTOBUF,
     MediaType,
     check_routed,
     error_media,
+    is_plain,
     negotiate,
     wants_pretty,
 )
@@ -106,3 +110,19 @@ def test_a_route_of_one_type() -> None:
     check_routed("text/html,*/*;q=0.8", json, json)
     with pytest.raises(NotAcceptable, match=r"representations: application/json$"):
         check_routed("application/yaml", json, json)
+
+
+def test_clauses_behind_so_many_say_nothing() -> None:
+    others = ["text/html"] * (CLAUSES_MAX - 1)
+    json, yaml = "application/json;q=0.1", "application/yaml"
+    assert negotiate(",".join([*others, json, yaml]), "object") == MediaType()
+    assert negotiate(",".join([*others, yaml, json]), "object") == MediaType(yaml)
+
+
+@pytest.mark.parametrize("clause", ["a/b", "*/*", ",", "application/json;q=0.{}", "a/{}"])
+def test_many_clauses_cost_little(clause: str) -> None:
+    accept = ",".join(clause.format(number) for number in range(20_000, 0, -1))
+    began = time.process_time()
+    error_media(accept)
+    is_plain(accept, "kubectl")
+    assert time.process_time() - began < 1

@@ -69,6 +69,7 @@ def test_what_is_odd_is_told(path: Path, caplog: pytest.LogCaptureFixture) -> No
             id="two-columns",
         ),
         pytest.param(b'a,b,c\nx,y,"z', "line 2: unexpected end of data", id="an-open-quote"),
+        pytest.param("a,b,c\nü,b,c\n".encode(), "record 2: the token is not ASCII", id="no-ascii"),
         pytest.param(b"a,b,\xff\n", "can't decode byte 0xff", id="no-utf-8"),
     ],
 )

@@ -16,6 +16,7 @@ from tiphys.apiserver.user import (
     ALL_AUTHENTICATED,
     ALL_UNAUTHENTICATED,
     ANONYMOUS,
+    CREDENTIAL_ID,
     User,
 )
 from tiphys.lib.clock import Clock
@@ -120,7 +121,7 @@ class Authenticator:
             user = User(
                 name,
                 (*organizations(leaf), ALL_AUTHENTICATED),
-                extra={"authentication.kubernetes.io/credential-id": (_credential_id(leaf_der),)},
+                extra={CREDENTIAL_ID: (_credential_id(leaf_der),)},
             )
             if len(self._users) >= USERS_MAX:
                 self._users.clear()

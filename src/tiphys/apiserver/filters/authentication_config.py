@@ -98,6 +98,8 @@ def _misfit(value: Any, shape: Any, path: str) -> str:
     if isinstance(shape, list):
         if not isinstance(value, list):
             return f"{path} is no list"
+        if None in value:
+            return f"{path}[{value.index(None)}] is null"
         found = (_misfit(one, shape[0], f"{path}[{n}]") for n, one in enumerate(value))
         return next(filter(None, found), "")
     if not isinstance(value, dict):

@@ -14,9 +14,8 @@ from tiphys.api.meta import Obj
 from tiphys.apiserver.filters.claim_compiling import BOTH, Claims, Compiling, Evaluate, NoUser
 from tiphys.apiserver.filters.claim_rules import claim_rules, user_rules
 from tiphys.apiserver.filters.oidc import UserOf
-from tiphys.apiserver.user import ALL_AUTHENTICATED, User
+from tiphys.apiserver.user import ALL_AUTHENTICATED, CREDENTIAL_ID, User
 
-CREDENTIAL_ID: Final = "authentication.kubernetes.io/credential-id"
 _RESERVED: Final = ("k8s.io", "kubernetes.io")
 _EMAIL_UNVERIFIED: Final = (
     "claims.email_verified must be used in claimMappings.username.expression or"

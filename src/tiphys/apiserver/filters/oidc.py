@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import jwt
 
 from tiphys.apiserver.config import ApiServerConfig
-from tiphys.apiserver.user import ALL_AUTHENTICATED, User
+from tiphys.apiserver.user import ALL_AUTHENTICATED, CREDENTIAL_ID, User
 from tiphys.lib.clock import Clock
 
 TOKENS_MAX: Final = 4096  # Verified tokens remembered.
@@ -25,7 +25,6 @@ NOT_BEFORE_LEEWAY_SECONDS: Final = 300.0  # go-oidc, for clocks that go wrong.
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"}
 )
-_JTI: Final = "authentication.kubernetes.io/credential-id"
 
 
 UserOf: TypeAlias = Callable[[Mapping[str, Any]], User | None]
@@ -79,7 +78,7 @@ class OidcConfig:
 
 
 class Keys:
-    """The issuer's keys by their ids, as they are known now."""
+    """The issuer's keys (JWK, RFC 7517) by their ids, as they are known now."""
 
     def __init__(self) -> None:
         self.by_id: Mapping[str, Any] = {}
@@ -155,22 +154,25 @@ class OidcTokens:
         if unverified.get("iss") != issuer.url:
             return None
         key_id = str(header.get("kid", ""))
-        key = self._keys.by_id.get(key_id)
-        if key is None:
+        entry = self._keys.by_id.get(key_id)
+        if entry is None:
             self._keys.wanted.set()
+            return None
+        algorithm = header.get("alg")
+        if algorithm not in issuer.signing_algs or not _fits(entry, algorithm):
             return None
         options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
         options |= {"require": ["exp", "iss", "aud"]}
         try:
             claims = jwt.decode(
                 token,
-                key,
-                algorithms=list(issuer.signing_algs),
+                jwt.PyJWK(entry, algorithm=algorithm),
+                algorithms=[algorithm],
                 audience=issuer.audiences,
                 issuer=issuer.url,
                 options=options,
             )
-        except (jwt.InvalidTokenError, TypeError, ValueError):
+        except (jwt.PyJWTError, TypeError, ValueError):
             return None
         return claims if self._is_timely(claims) else None
 
@@ -182,6 +184,12 @@ class OidcTokens:
 
     def _seconds(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _fits(entry: Mapping[str, Any], algorithm: str) -> bool:
+    """Whether a key is of the kind; which algorithm it is for it need not say (RFC 7517, 4.4)."""
+    kind = "EC" if algorithm.startswith("ES") else "RSA"
+    return entry.get("kty") == kind and entry.get("alg", algorithm) == algorithm
 
 
 def user_of_claims(claims: Mapping[str, Any], config: OidcConfig) -> User | None:
@@ -200,7 +208,7 @@ def user_of_claims(claims: Mapping[str, Any], config: OidcConfig) -> User | None
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         return None
     prefix = "" if config.groups_prefix == "-" else config.groups_prefix
-    extra = {_JTI: (f"JTI={claims['jti']}",)} if isinstance(claims.get("jti"), str) else {}
+    extra = {CREDENTIAL_ID: (f"JTI={claims['jti']}",)} if isinstance(claims.get("jti"), str) else {}
     return User(
         sys.intern(_username_prefix(config) + name),
         (*(prefix + group for group in groups), ALL_AUTHENTICATED),

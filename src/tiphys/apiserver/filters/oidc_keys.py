@@ -59,11 +59,11 @@ class OidcKeys:
         keys: dict[str, Any] = {}
         for entry in found.get("keys") or ():
             try:
-                key = jwt.PyJWK(entry)
+                jwt.PyJWK(entry)
             except (jwt.PyJWTError, TypeError, AttributeError):
                 continue  # Of a kind that is not known here; others may do.
             if entry.get("use", "sig") == "sig":
-                keys[str(entry.get("kid", ""))] = key
+                keys[str(entry.get("kid", ""))] = entry
         return keys
 
     async def _get(self, url: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tiphys.api.meta import Obj, at, uid_of
-from tiphys.apiserver.user import ALL_AUTHENTICATED, User, service_account_name
+from tiphys.apiserver.user import ALL_AUTHENTICATED, CREDENTIAL_ID, User, service_account_name
 from tiphys.lib.clock import Clock
 from tiphys.storage.cached_object import CachedObject
 from tiphys.storage.watch_cache import WatchCache
@@ -230,7 +230,7 @@ class ServiceAccountTokens:
             return None
         accounts = self._caches["serviceaccounts"]
         bound = [_Bound(accounts, f"{accounts.prefix}{namespace}/{name}", account.get("uid", ""))]
-        extra = {f"{_EXTRA}credential-id": (f"JTI={claims.get('jti', '')}",)}
+        extra = {CREDENTIAL_ID: (f"JTI={claims.get('jti', '')}",)}
         for kind, plural in (("pod", "pods"), ("node", "nodes"), ("secret", "secrets")):
             ref = private.get(kind)
             if not ref:

@@ -49,6 +49,8 @@ def _users(lines: Iterable[str], path: Path) -> dict[bytes, User]:
             if not token:
                 log.warning("empty token in the token file", extra=_where(path, number))
                 continue
+            if not token.isascii():  # Headers are: it would be nobody's.
+                raise ValueError(f"token file '{path}': record {number}: the token is not ASCII")
             if _digest(token) in users:
                 log.warning("duplicate token in the token file", extra=_where(path, number))
             groups = more[0].split(",") if more else []

@@ -2,8 +2,8 @@
 
 A body that fits the window which every stream begins with comes as it is sent. A larger one needs
 room for the whole of it, so that what has begun to come can end; those that find none wait for
-their turn, in the order in which they asked. All that is held of bodies that are not whole is
-thereby bounded: the first windows of all streams, and the room.
+their turn, in the order in which they asked. All that a connection holds of bodies that are
+not whole is thereby bounded: the first windows of all streams, and the room.
 """
 
 from typing import Final
@@ -14,7 +14,8 @@ from tiphys.lib.http.http2_writer import WireStream
 # Of each stream. Upstream opens 256 KB (resourceBody99Percentile in secure_serving.go) and bounds
 # no sum; a body of known length has its whole window one way there and back later.
 STREAM_WINDOW_BYTES: Final = 64 * 1024
-# Of all bodies together, beyond their first windows: as many as there are streams would be 750 MB.
+# Of a connection's bodies together, beyond their first windows: as many as there are streams would
+# be 750 MB.
 ROOM_BYTES: Final = 16 << 20
 
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 MESSAGE_BYTES_MAX: Final = 16 << 20  # Clients send stdin as one message; more is a mistake.
+FRAGMENTS_MAX: Final = 1 << 16  # Of a message, empty ones too: 256 bytes in each make the largest.
 CONTROL_BYTES_MAX: Final = 125  # RFC 6455 section 5.5
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -73,8 +74,8 @@ class WebSocket:
     def __init__(self, mask: Callable[[], bytes] | None = None) -> None:
         self._mask = mask
         self._buffer = bytearray()
-        self._parts: list[bytes] = []
-        self._parts_bytes = 0
+        self._held = bytearray()  # Of a message that is not whole.
+        self._fragments = 0
         self._opcode = CONTINUATION
         self._outgoing = bytearray()
         self.close_sent = False
@@ -143,8 +144,10 @@ class WebSocket:
             raise WebSocketError(CLOSE_PROTOCOL_ERROR, f"unknown opcode {opcode}")
         elif (opcode == CONTINUATION) != (self._opcode != CONTINUATION):
             raise WebSocketError(CLOSE_PROTOCOL_ERROR, "continuation out of order")
-        elif size + self._parts_bytes > MESSAGE_BYTES_MAX:
+        elif size + len(self._held) > MESSAGE_BYTES_MAX:
             raise WebSocketError(CLOSE_TOO_BIG, f"a message is over {MESSAGE_BYTES_MAX} bytes")
+        elif self._fragments >= FRAGMENTS_MAX:
+            raise WebSocketError(CLOSE_TOO_BIG, f"a message is over {FRAGMENTS_MAX} fragments")
 
     def _take(self, at: int, end: int) -> Message | None:
         buffer = self._buffer
@@ -174,13 +177,13 @@ class WebSocket:
             if final:
                 return Message(opcode, payload)
             self._opcode = opcode
-        self._parts.append(payload)
-        self._parts_bytes += len(payload)
+        self._held += payload
+        self._fragments += 1
         if not final:
             return None
-        message = Message(self._opcode, b"".join(self._parts))
-        self._parts.clear()
-        self._parts_bytes = 0
+        message = Message(self._opcode, bytes(self._held))
+        self._held = bytearray()
+        self._fragments = 0
         self._opcode = CONTINUATION
         return message
 

@@ -7,6 +7,7 @@ from tiphys.lib.http.websocket import (
     CLOSE,
     CLOSE_PROTOCOL_ERROR,
     CLOSE_TOO_BIG,
+    FRAGMENTS_MAX,
     PING,
     TEXT,
     Message,
@@ -55,6 +56,27 @@ def test_fragments_come_out_as_one_message_with_a_ping_between() -> None:
     assert server.receive(bytes(first) + peer.frame(PING, b"?")) == []
     assert server.outgoing() == b"\x8a\x01?"
     assert server.receive(bytes(last)) == [Message(TEXT, b"Hello")]
+
+
+def fragment(opcode: int, data: bytes) -> bytes:
+    """Of a message that goes on."""
+    frame = bytearray(client().frame(opcode, data))
+    frame[0] &= 0x7F
+    return bytes(frame)
+
+
+@pytest.mark.parametrize("data", [b"", b"a"])
+def test_a_message_has_so_many_fragments_and_no_more(data: bytes) -> None:
+    rest = fragment(0, data) * (FRAGMENTS_MAX - 2)
+    server = WebSocket()
+    assert server.receive(fragment(TEXT, data) + rest) == []
+    last = client().frame(TEXT, data)
+    whole = server.receive(bytes([last[0] & 0xF0]) + last[1:])
+    assert whole == [Message(TEXT, data * FRAGMENTS_MAX)]
+    server.receive(fragment(TEXT, data) + rest + fragment(0, data))
+    with pytest.raises(WebSocketError, match="fragments") as caught:
+        server.receive(fragment(0, data))
+    assert caught.value.code == CLOSE_TOO_BIG
 
 
 def test_a_close_is_answered_with_its_code_once() -> None:
