@@ -159,6 +159,10 @@ def fields_of_new(shape: Shape, zero: Any, new: Any) -> FieldSet | None:
         items = items_of(shape, new)
         for key in sorted(items) if len(items) > 1 else items:
             item = items[key]
+            plain = shape.element.leaves(tuple(item)) if type(item) is dict and item else None
+            if plain is not None:  # Most of them: not worth a call.
+                made[key] = plain
+                continue
             found = {} if isinstance(item, Repeated) else fields_of_new(shape.element, ABSENT, item)
             assert found is not None
             made[key] = found
