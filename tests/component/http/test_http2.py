@@ -24,6 +24,7 @@ from support.gaps import missing
 from support.http2_client import Http2Client
 from support.throwaway_pki import Authority
 from tiphys.lib import tls
+from tiphys.lib.http import http2, http2_uploads
 from tiphys.lib.http.client import HttpClient
 from tiphys.lib.http.flow import BodyWriter
 from tiphys.lib.http.frame_budget import FRAMES_MAX
@@ -267,6 +268,22 @@ def test_a_body_of_unknown_length_and_padding_has_its_whole_window(tmp_path: Pat
         client.frames.end_stream(number)
         client.flush()
         assert len((await client.reply(number)).body) == sent
+
+    with_server(tmp_path, talk)
+
+
+def test_a_body_that_does_not_come_holds_up_nobody_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (http2, http2_uploads):
+        monkeypatch.setattr(module, "BODY_SECONDS_MAX", 0.1)
+
+    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
+        size = {"content-length": str(3 * 1024 * 1024)}
+        silent = [client.ask("POST", "/echo", headers=size, ends=False) for _ in range(6)]
+        assert {(await client.reply(n)).status for n in silent[:5]} == {408}
+        assert client.replies[silent[5]].status == 0, "it has room now, and nobody waits for it"
+        assert (await client.reply(client.ask("POST", "/echo", b"x" * 1000))).status == 200
 
     with_server(tmp_path, talk)
 

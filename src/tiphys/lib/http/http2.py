@@ -19,7 +19,7 @@ from tiphys.lib.http.http2_codes import Code
 from tiphys.lib.http.http2_head import HeadReader, MalformedHead, RequestHead, encode_answer
 from tiphys.lib.http.http2_outbox import PIECE_BYTES_MAX, Outbox
 from tiphys.lib.http.http2_stream import Http2Stream
-from tiphys.lib.http.http2_uploads import STREAM_WINDOW_BYTES, Uploads
+from tiphys.lib.http.http2_uploads import BODY_SECONDS_MAX, STREAM_WINDOW_BYTES, Uploads
 from tiphys.lib.http.http2_wire import Wire, WireError, WireLimits
 from tiphys.lib.http.http2_writer import WireStream
 from tiphys.lib.http.message import (
@@ -62,7 +62,8 @@ class Http2Connection(Outbox, asyncio.Protocol):
             CONNECTION_WINDOW_BYTES,
         )
         self._wire = Wire(self, limits, is_server=True)
-        self._uploads = Uploads(self._wire)
+        self._uploads = Uploads(self._wire, self._loop.time)
+        self._look_at_uploads: asyncio.TimerHandle | None = None  # While bodies wait for room.
         self._heads = HeadReader(self._wire)
         self._streams = cast(dict[int, Http2Stream], self._wire.streams)
 
@@ -83,6 +84,8 @@ class Http2Connection(Outbox, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        if self._look_at_uploads is not None:
+            self._look_at_uploads.cancel()
         self._close_streams()
         self._server.remove(self)
 
@@ -148,7 +151,7 @@ class Http2Connection(Outbox, asyncio.Protocol):
             self._reject(stream, 413, f"limit is {self._limits.body_bytes_max}")
             return
         if head.length is not None:
-            self._uploads.expect(stream, head.length)
+            self._expect(stream, head.length)
         if head.headers.get("expect", "").lower() == "100-continue":
             self._wire.send_head(stream.id, _CONTINUE, is_last=False)
 
@@ -164,7 +167,22 @@ class Http2Connection(Outbox, asyncio.Protocol):
         if stream.body_bytes > self._limits.body_bytes_max:
             self._reject(stream, 413, f"limit is {self._limits.body_bytes_max}")
         elif stream.head.length is None and stream.body_bytes * 2 >= STREAM_WINDOW_BYTES:
-            self._uploads.expect(stream, self._limits.body_bytes_max + 1)
+            self._expect(stream, self._limits.body_bytes_max + 1)
+
+    def _expect(self, stream: Http2Stream, size: int) -> None:
+        self._uploads.expect(stream, size)
+        if self._uploads.is_waited_for and self._look_at_uploads is None:
+            later = self._loop.call_later(BODY_SECONDS_MAX, self._end_stalled)
+            self._look_at_uploads = later
+
+    def _end_stalled(self) -> None:
+        """Who does not send holds up the others no longer."""
+        self._look_at_uploads = None
+        for stream_id in self._uploads.stalled():
+            self._reject(self._streams[stream_id], 408, "the body did not come in time")
+        if self._uploads.is_waited_for and not self._closing:
+            later = self._loop.call_later(BODY_SECONDS_MAX, self._end_stalled)
+            self._look_at_uploads = later
 
     def stream_ended(self, stream: WireStream) -> None:
         assert isinstance(stream, Http2Stream)

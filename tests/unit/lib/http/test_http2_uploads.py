@@ -1,6 +1,13 @@
 """Which bodies may come: what a server opens the windows of."""
 
-from tiphys.lib.http.http2_uploads import ROOM_BYTES, STREAM_WINDOW_BYTES, Uploads
+from collections.abc import Callable
+
+from tiphys.lib.http.http2_uploads import (
+    BODY_SECONDS_MAX,
+    ROOM_BYTES,
+    STREAM_WINDOW_BYTES,
+    Uploads,
+)
 from tiphys.lib.http.http2_wire import Wire, WireLimits
 from tiphys.lib.http.http2_writer import WireStream
 
@@ -12,8 +19,8 @@ class Owner:
     """Nothing comes in here."""
 
 
-def made() -> tuple[Uploads, list[WireStream]]:
-    uploads = Uploads(Wire(Owner(), LIMITS, is_server=True))  # type: ignore[arg-type]
+def made(now: Callable[[], float] = lambda: 0.0) -> tuple[Uploads, list[WireStream]]:
+    uploads = Uploads(Wire(Owner(), LIMITS, is_server=True), now)  # type: ignore[arg-type]
     return uploads, [WireStream(n, 65_535, STREAM_WINDOW_BYTES) for n in range(1, 12, 2)]
 
 
@@ -58,3 +65,18 @@ def test_a_body_larger_than_the_room_comes_alone() -> None:
     uploads.expect(streams[0], STREAM_WINDOW_BYTES + ROOM_BYTES + 1)
     uploads.expect(streams[1], STREAM_WINDOW_BYTES + 1)
     assert open_(streams)[:2] == [ROOM_BYTES + 1, 0]
+
+
+def test_who_does_not_send_while_others_wait_is_told_of() -> None:
+    seconds = 0.0
+    uploads, streams = made(lambda: seconds)
+    for stream in streams[:3]:
+        uploads.expect(stream, STREAM_WINDOW_BYTES + THIRD)
+    seconds = BODY_SECONDS_MAX
+    assert uploads.stalled() == [], "nobody waits"
+    uploads.expect(streams[3], STREAM_WINDOW_BYTES + THIRD)
+    assert uploads.is_waited_for
+    assert uploads.stalled() == [s.id for s in streams[:3]]
+    uploads.over(streams[0].id)
+    assert not uploads.is_waited_for
+    assert uploads.stalled() == []
