@@ -84,7 +84,7 @@ async def _written(stream: RawStream, write: Write) -> None:
 
 
 async def _read(stream: RawStream, socket: WebSocket) -> None:
-    while (data := await stream.read()) and not socket.close_received:
+    while data := await stream.read():
         try:
             socket.receive(data)
         except WebSocketError as error:
@@ -93,3 +93,5 @@ async def _read(stream: RawStream, socket: WebSocket) -> None:
         if pongs := socket.outgoing():
             stream.write(pongs)
             await stream.drain()  # Who asks and does not read is not read from either.
+        if socket.close_received:
+            return  # It is answered; who has said it need not hang up first.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.apiserver.filters.oidc import OidcConfig, user_of_claims
+from tiphys.apiserver.filters.oidc import OidcConfig
 
 ISSUER = "https://issuer.example.com"
 CLAIMS = {"sub": "123", "email": "jane@example.com", "teams": ["a", "b"], "one": "c", "n": 1}
@@ -32,7 +32,7 @@ def config(**fields: Any) -> OidcConfig:
 def test_a_user(
     fields: dict[str, Any], claims: dict[str, Any], name: str, groups: tuple[str, ...]
 ) -> None:
-    user = user_of_claims(CLAIMS | claims, config(**fields))
+    user = config(**fields).issuer().user_of(CLAIMS | claims)
     assert user is not None
     assert (user.name, user.groups) == (name, (*groups, "system:authenticated"))
 
@@ -42,6 +42,7 @@ def test_a_user(
     [
         ({"username_claim": "name"}, {}),
         ({"username_claim": "n"}, {}),
+        ({}, {"sub": ""}),
         ({"username_claim": "email"}, {"email_verified": False}),
         ({"username_claim": "email"}, {"email_verified": "true"}),
         ({"groups_claim": "n"}, {}),
@@ -52,7 +53,7 @@ def test_a_user(
     ],
 )
 def test_no_user(fields: dict[str, Any], claims: dict[str, Any]) -> None:
-    assert user_of_claims(CLAIMS | claims, config(**fields)) is None
+    assert config(**fields).issuer().user_of(CLAIMS | claims) is None
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,8 @@ def test_no_user(fields: dict[str, Any], claims: dict[str, Any]) -> None:
 def test_flags_that_cannot_be(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         OidcConfig(**({"issuer_url": ISSUER, "client_id": "me"} | fields))
+
+
+def test_a_name_is_wanted() -> None:
+    with pytest.raises(ValueError, match="claim or expression is required"):
+        config(username_claim="").issuer()

@@ -68,3 +68,20 @@ def test_who_does_not_read_pongs_is_not_read_from() -> None:
         assert flow.on_writable is None
 
     asyncio.run(story())
+
+
+def test_who_says_that_it_closes_ends_the_watch() -> None:
+    async def story() -> None:
+        async def write(body: BodyWriter) -> None:
+            await asyncio.Event().wait()
+
+        answer = socket_answer(Request("GET", "/", HANDSHAKE, b""), write)
+        assert isinstance(answer, UpgradeResponse)
+        transport = Transport()
+        stream = RawStream(transport, FlowControl(), asyncio.Event())
+        running = asyncio.ensure_future(answer.run(stream))
+        stream.feed(WebSocket(mask=lambda: b"\x01\x02\x03\x04").close())
+        await asyncio.wait_for(running, 10)
+        assert transport.written[:1] == b"\x88"
+
+    asyncio.run(story())

@@ -83,7 +83,7 @@ def _username(compiling: Compiling, said: Obj, path: str) -> Callable[[Claims], 
     prefix = said.get("prefix") or ""
 
     def by_claim(claims: Claims) -> str:
-        name = _text_claim(claims, claim)
+        name = _nonempty(claims.get(claim))
         if claim == "email" and claims.get("email_verified", True) is not True:
             raise NoUser("the address is not verified")
         return prefix + name

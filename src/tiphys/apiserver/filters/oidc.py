@@ -5,17 +5,17 @@ Upstream: apiserver plugin/pkg/authenticator/token/oidc; --oidc-*.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import jwt
 
+from tiphys.api.field_errors import FieldError
+from tiphys.api.meta import Obj
 from tiphys.apiserver.config import ApiServerConfig
-from tiphys.apiserver.user import ALL_AUTHENTICATED, CREDENTIAL_ID, User
+from tiphys.apiserver.user import User
 from tiphys.lib.clock import Clock
 
 TOKENS_MAX: Final = 4096  # Verified tokens remembered.
@@ -71,10 +71,32 @@ class OidcConfig:
             raise ValueError(f"signing algorithm {unknown[0]!r} is none of {sorted(ALGORITHMS)}")
 
     def issuer(self) -> Issuer:
-        """Raises OSError."""
+        """Raises OSError, ValueError."""
+        from tiphys.apiserver.filters.claim_mapping import mapping_of
+
         authority = "" if self.ca_file is None else self.ca_file.read_text()
-        user_of = partial(user_of_claims, config=self)
+        errors: list[FieldError] = []
+        user_of = mapping_of(self._entry(), "jwt", errors)
+        if errors:
+            raise ValueError(
+                f"the flags --oidc-* do not fit together: {errors[0].path} {errors[0].text()}"
+            )
         return Issuer(self.issuer_url, (self.client_id,), user_of, self.signing_algs, authority)
+
+    def _entry(self) -> Obj:
+        """What a file of issuers would say."""
+        groups_prefix = "" if self.groups_prefix == "-" else self.groups_prefix
+        groups = {"claim": self.groups_claim, "prefix": groups_prefix} if self.groups_claim else {}
+        username = {"claim": self.username_claim, "prefix": self._prefix_of_users()}
+        rules = [{"claim": claim, "requiredValue": value} for claim, value in self.required_claims]
+        mappings = {"username": username, "groups": groups}
+        return {"claimMappings": mappings, "claimValidationRules": rules}
+
+    def _prefix_of_users(self) -> str:
+        """Other claims than email are unique only with their issuer."""
+        if self.username_prefix is not None:
+            return "" if self.username_prefix == "-" else self.username_prefix
+        return "" if self.username_claim == "email" else f"{self.issuer_url}#"
 
 
 class Keys:
@@ -190,34 +212,3 @@ def _fits(entry: Mapping[str, Any], algorithm: str) -> bool:
     """Whether a key is of the kind; which algorithm it is for it need not say (RFC 7517, 4.4)."""
     kind = "EC" if algorithm.startswith("ES") else "RSA"
     return entry.get("kty") == kind and entry.get("alg", algorithm) == algorithm
-
-
-def user_of_claims(claims: Mapping[str, Any], config: OidcConfig) -> User | None:
-    """None where a claim is missing, or not as required."""
-    name = claims.get(config.username_claim)
-    if not isinstance(name, str) or not name:
-        return None
-    if config.username_claim == "email" and claims.get("email_verified", True) is not True:
-        return None
-    for claim, value in config.required_claims:
-        if claims.get(claim) != value:
-            return None
-    groups = claims.get(config.groups_claim, []) if config.groups_claim else []
-    if isinstance(groups, str):
-        groups = [groups]
-    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-        return None
-    prefix = "" if config.groups_prefix == "-" else config.groups_prefix
-    extra = {CREDENTIAL_ID: (f"JTI={claims['jti']}",)} if isinstance(claims.get("jti"), str) else {}
-    return User(
-        sys.intern(_username_prefix(config) + name),
-        (*(prefix + group for group in groups), ALL_AUTHENTICATED),
-        extra=extra,
-    )
-
-
-def _username_prefix(config: OidcConfig) -> str:
-    """Other claims than email are unique only with their issuer."""
-    if config.username_prefix is not None:
-        return "" if config.username_prefix == "-" else config.username_prefix
-    return "" if config.username_claim == "email" else f"{config.issuer_url}#"

@@ -28,6 +28,7 @@ def mounts(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[FieldE
         return []
     errors: list[FieldError] = []
     used = _paths(container, "volumeDevices", "devicePath")
+    taken = set(used.values())
     seen: set[str] = set()
     for index, mount in enumerate(values):
         where = f"{path}.volumeMounts[{index}]"
@@ -44,7 +45,7 @@ def mounts(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[FieldE
         if name in used:
             text = "must not already exist in volumeDevices"
             errors.append(invalid(f"{where}.name", name, text))
-        if target in used.values():
+        if target in taken:
             text = "must not already exist as a path in volumeDevices"
             errors.append(invalid(f"{where}.mountPath", target, text))
         errors += _mount_options(mount, container, f"{path}.volumeMounts", where)
@@ -89,6 +90,7 @@ def devices(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[Field
         return []
     errors: list[FieldError] = []
     used = _paths(container, "volumeMounts", "mountPath")
+    taken = set(used.values())
     seen_names: set[str] = set()
     seen_paths: set[str] = set()
     for index, device in enumerate(values):
@@ -119,7 +121,7 @@ def devices(container: Obj, path: str, volumes: Mapping[str, Obj]) -> list[Field
         if name in used:
             text = "must not already exist in volumeMounts"
             errors.append(invalid(f"{where}.name", name, text))
-        if target in used.values():
+        if target in taken:
             text = "must not already exist as a path in volumeMounts"
             errors.append(invalid(f"{where}.devicePath", target, text))
         if name:
