@@ -3,8 +3,6 @@
 import asyncio
 import shutil
 import subprocess
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,133 +10,22 @@ import uvloop
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hyperframe.frame import (
-    ContinuationFrame,
     GoAwayFrame,
-    HeadersFrame,
-    PingFrame,
-    SettingsFrame,
-    WindowUpdateFrame,
 )
 
 from support.gaps import missing
 from support.http2_client import Http2Client
+from support.http2_server import BIG, Handler, with_server
 from support.throwaway_pki import Authority
 from tiphys.lib import tls
 from tiphys.lib.http import http2, http2_uploads
 from tiphys.lib.http.client import HttpClient
-from tiphys.lib.http.flow import BodyWriter
-from tiphys.lib.http.frame_budget import FRAMES_MAX
 from tiphys.lib.http.message import (
     Answer,
-    Pieces,
     Request,
-    Response,
-    StreamResponse,
-    UpgradeResponse,
     text_response,
 )
 from tiphys.lib.http.server import HttpServer, Limits
-
-BIG = b"".join(b"%08d" % i * 1000 for i in range(600))  # 4.8 MB
-PIECES = [BIG[at : at + 8000] for at in range(0, len(BIG), 8000)]
-CALM = int(ErrorCodes.ENHANCE_YOUR_CALM)
-
-
-class Handler:
-    """Answers, and remembers what the server did with its streams."""
-
-    def __init__(self) -> None:
-        self.cancelled = 0
-        self.written = 0
-        self.gate = asyncio.Event()
-
-    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
-        match request.raw_path:
-            case "/fast":
-                host = request.headers["host"]
-                return text_response(200, f"{request.method} {request.params()} {host}")
-            case "/echo":
-                return Response(200, request.body, (("Content-Type", "x/y"), ("Connection", "no")))
-            case "/cookie":
-                return text_response(200, request.headers["cookie"])
-            case "/gate":
-                return self.wait()
-            case "/unchanged":
-                return StreamResponse(304, self.forever)
-            case "/forever":
-                return StreamResponse(200, self.forever)
-            case "/until-stop":
-                return StreamResponse(200, self.until_stop)
-            case "/much":
-                return StreamResponse(200, self.much)
-            case "/big":
-                return Response(200, Pieces(len(BIG), lambda: iter(PIECES)))
-            case "/big-bytes":
-                return Response(200, BIG)
-            case "/long-head":
-                return Response(200, b"short", (("X-Long", "a" * 20_000),))
-            case "/upgrade":
-                return UpgradeResponse(self.never)
-            case "/bug":
-                raise RuntimeError("a bug")
-            case "/bug-in-stream":
-                return StreamResponse(200, self.broken)
-        return text_response(404, "no such path")
-
-    async def wait(self) -> Answer:
-        await self.gate.wait()
-        return text_response(200, "open")
-
-    async def never(self, stream: object) -> None:
-        raise AssertionError("there are no upgrades here")
-
-    async def forever(self, body: BodyWriter) -> None:
-        try:
-            body.write(b"begun\n")
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-
-    async def until_stop(self, body: BodyWriter) -> None:
-        body.write(b"begun\n")
-        await body.stopping.wait()
-        body.write(b"ended\n")
-
-    async def much(self, body: BodyWriter) -> None:
-        for _ in range(100):
-            body.write(b"x" * 10_000)
-            self.written += 10_000
-            await body.drain()
-
-    async def broken(self, body: BodyWriter) -> None:
-        body.write(b"begun\n")
-        raise RuntimeError("a bug")
-
-
-Talk = Callable[[Http2Client, Handler, HttpServer], Awaitable[None]]
-
-
-def with_server(
-    tmp_path: Path, talk: Talk, *, limits: Limits | None = None, window: int = 65_535
-) -> None:
-    authority = Authority(tmp_path)
-    context = tls.server_context(*authority.issue("server", server=True))
-    tls.offer_http2(context)
-
-    async def story() -> None:
-        handler = Handler()
-        server = HttpServer(handler, tls=context, limits=limits)
-        port = await server.listen("127.0.0.1", 0)
-        trust = tls.client_context(authority.path)
-        client = await Http2Client.connect(port, trust, window=window)
-        try:
-            await asyncio.wait_for(talk(client, handler, server), 30)
-        finally:
-            await client.close()
-            await server.stop()
-
-    uvloop.run(story())
 
 
 def test_requests_and_answers(tmp_path: Path) -> None:
@@ -297,91 +184,6 @@ def test_a_client_that_waits_is_told_to_send(tmp_path: Path) -> None:
         assert (await client.reply(number)).body == b"hello"
 
     with_server(tmp_path, talk)
-
-
-def rapid_reset(client: Http2Client) -> None:
-    for _ in range(FRAMES_MAX + 200):
-        number = client.ask("GET", "/gate")
-        client.frames.reset_stream(number, ErrorCodes.CANCEL)
-        client.flush()
-
-
-def pings(client: Http2Client) -> None:
-    client.send_raw(PingFrame(0, opaque_data=b"12345678").serialize() * (FRAMES_MAX + 200))
-
-
-def settings(client: Http2Client) -> None:
-    client.send_raw(SettingsFrame(0, settings={4: 65_535}).serialize() * (FRAMES_MAX + 200))
-
-
-def empty_data(client: Http2Client) -> None:
-    number = client.ask("POST", "/echo", ends=False)
-    for _ in range(FRAMES_MAX + 200):
-        client.frames.send_data(number, b"")
-    client.flush()
-
-
-def refused_windows(client: Http2Client) -> None:
-    """The server resets each itself (CVE-2025-8671)."""
-    for number in range(3, 2 * FRAMES_MAX + 400, 2):
-        head = HeadersFrame(number, raw_head("/gate"), flags=["END_HEADERS", "END_STREAM"])
-        client.send_raw(head.serialize() + b"\0\0\4\x08\0" + number.to_bytes(4, "big") + bytes(4))
-
-
-def raw_head(path: str) -> bytes:
-    """A GET whose block changes no table."""
-    return b"\x82\x87\x04" + bytes([len(path)]) + path.encode()
-
-
-@pytest.mark.parametrize("flood", [rapid_reset, pings, settings, empty_data, refused_windows])
-def test_floods_end_the_connection(tmp_path: Path, flood: Callable[[Http2Client], None]) -> None:
-    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
-        assert (await client.get("/fast")).status == 200
-        flood(client)
-        await client.until(lambda: client.goaway == CALM)
-        await client.until(lambda: client.closed)
-        assert len(server.tasks) == 0
-
-    with_server(tmp_path, talk)
-
-
-def continuations(client: Http2Client) -> bytes:
-    head = HeadersFrame(1, b"\x00\x01a\x01b").serialize()
-    return head + ContinuationFrame(1, b"\x00\x01a\x01b").serialize() * 200
-
-
-def header_bomb(client: Http2Client) -> bytes:
-    """One large header in the table, then named again and again in a byte each."""
-    fields = [(":method", "GET"), (":path", "/fast"), (":scheme", "https"), ("a", "b" * 3000)]
-    block = client.frames.encoder.encode(fields) + b"\xbe" * 1000
-    return HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]).serialize()
-
-
-@pytest.mark.parametrize("attack", [continuations, header_bomb])
-def test_heads_have_limits(tmp_path: Path, attack: Callable[[Http2Client], bytes]) -> None:
-    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
-        client.send_raw(attack(client))
-        await client.until(lambda: client.goaway is not None)
-        await client.until(lambda: client.closed)
-
-    with_server(tmp_path, talk)
-
-
-def test_windows_by_the_thousand_cost_little(tmp_path: Path) -> None:
-    async def talk(client: Http2Client, handler: Handler, server: HttpServer) -> None:
-        client.reads = False
-        for _ in range(100):
-            client.ask("GET", "/much")
-        await client.until(lambda: sum(len(r.body) for r in client.replies.values()) == 65_535)
-        written, begun = handler.written, time.process_time()
-        client.send_raw(WindowUpdateFrame(0, window_increment=1).serialize() * 10_000)
-        last = HeadersFrame(301, raw_head("/much"), flags=["END_HEADERS", "END_STREAM"])
-        client.send_raw(last.serialize())
-        while handler.written == written:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
-        assert time.process_time() - begun < 1
-
-    with_server(tmp_path, talk, window=20_000)
 
 
 def test_a_client_that_leaves_gets_what_it_waits_for(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 A body that fits the window which every stream begins with comes as it is sent. A larger one needs
 room for the whole of it, so that what has begun to come can end; those that find none wait for
 their turn, in the order in which they asked. One that holds up others longer than BODY_SECONDS_MAX
-is told of by `stalled`. All that a connection holds of bodies that are
-not whole is thereby bounded: the first windows of all streams, and the room.
+is told of by `stalled`. All that a connection holds of bodies that are not whole is thereby
+bounded: the first windows of all streams, and the room.
 """
 
 from collections.abc import Callable
